@@ -1,0 +1,22 @@
+/* smtp/capability - what a server said it can do, out of its EHLO reply. */
+#ifndef SMTP_CAPABILITY_H
+#define SMTP_CAPABILITY_H
+
+#include "relay/base/slice.h"
+
+#include <stdint.h>
+
+struct smtp_capability {
+    bool starttls, pipelining, eightbitmime, smtputf8, dsn, chunking;
+    bool requiretls, enhanced_codes;
+    bool size;         /* SIZE was offered (RFC 1870) */
+    uint64_t size_max; /* octets; 0: no limit known */
+    char name[256];    /* the first word of the reply: what the server calls
+                          itself; printable */
+};
+
+/* `text`: the lines of a 250 reply, '\n' between.  Unknown keywords, and known
+ * ones with malformed parameters, are passed over. */
+void smtp_capability_parse(struct slice text, struct smtp_capability *out);
+
+#endif
