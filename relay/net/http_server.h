@@ -1,0 +1,57 @@
+/*
+ * relay/net/http_server - HTTP/1.1 requests on a connection (llhttp).
+ *
+ * Reads one request at a time, hands it over whole, sends the response.  It
+ * checks bytes before llhttp sees them (a bare CR is no line end) and keeps
+ * the limits that llhttp has not.  Knows no paths and no meaning.
+ */
+#ifndef RELAY_NET_HTTP_SERVER_H
+#define RELAY_NET_HTTP_SERVER_H
+
+#include "relay/base/buf.h"
+
+#include <uv.h>
+
+enum {
+    NET_HTTP_HEAD_MAX = 16 * 1024,
+    NET_HTTP_HEADERS_MAX = 100,
+    NET_HTTP_TARGET_MAX = 4096,
+    NET_HTTP_BODY_MAX = 64 * 1024,
+    NET_HTTP_LIMIT_MS = 10 * 1000, /* to send a whole request */
+    NET_HTTP_SESSIONS_MAX = 64,    /* per server */
+};
+
+struct net_http_server;
+struct net_http_request; /* one request; lives until it is answered */
+
+typedef void net_http_fn(void *ctx, struct net_http_request *request);
+
+struct net_http_server *net_http_server_new(uv_loop_t *loop,
+                                            net_http_fn *handler, void *ctx);
+/* Takes an accepted socket. */
+void net_http_server_add(struct net_http_server *s, int fd);
+/* Closes all connections; requests not yet answered may still be answered,
+ * which then only frees them. */
+void net_http_server_free(struct net_http_server **s);
+
+const char *net_http_method(const struct net_http_request *r); /* "GET" */
+const char *net_http_path(const struct net_http_request *r); /* "/v1/queue" */
+/* A query parameter, percent-decoded; NULL when absent. */
+const char *net_http_query(struct net_http_request *r, const char *name);
+const char *net_http_header(const struct net_http_request *r,
+                            const char *name); /* or NULL */
+struct slice net_http_body(const struct net_http_request *r);
+
+/* Answers, now or later (from the loop's thread), once; the request is gone
+ * afterwards.  `body` is emptied. */
+void net_http_respond(struct net_http_request *r, int status,
+                      const char *media_type, struct buf *body);
+
+/* For bodies of unknown length: begin, any number of parts, end.  Returns
+ * false from `part` when the client is gone: end still has to be called. */
+void net_http_begin(struct net_http_request *r, int status,
+                    const char *media_type);
+bool net_http_part(struct net_http_request *r, struct buf *part);
+void net_http_end(struct net_http_request *r);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * relay/net/https - one HTTPS GET, as strict as MTA-STS wants it.
+ *
+ * HTTP/1.1 over TLS 1.2 or later to addresses the caller has looked up.  Only
+ * 200 is success, redirects are not followed, no cache, no compression; the
+ * server's certificate must be valid for `host` (RFC 8461 section 3.3).
+ */
+#ifndef RELAY_NET_HTTPS_H
+#define RELAY_NET_HTTPS_H
+
+#include "relay/base/addr.h"
+#include "relay/base/buf.h"
+#include "relay/net/tls.h"
+
+#include <uv.h>
+
+enum {
+    NET_HTTPS_BODY_MAX = 64 * 1024, /* RFC 8461 section 3.3 */
+    NET_HTTPS_HEAD_MAX = 16 * 1024,
+    NET_HTTPS_LIMIT_MS = 60 * 1000, /* in all; RFC 8461 section 3.3 */
+};
+
+struct net_https_request {
+    struct net_tls *tls;
+    const char *host; /* SNI, Host and reference name; a valid domain */
+    const char *path; /* "/.well-known/mta-sts.txt" */
+    const char *media_type; /* required, parameters ignored: "text/plain" */
+    const struct addr *addresses; /* with port; tried in order */
+    size_t address_count;
+    uint64_t limit_ms; /* in all */
+};
+
+struct net_https;
+
+/* err NULL: `body` is whole and borrowed.  Else err says why; ERR_TLS for
+ * certificate trouble, then `facts` (may be NULL) tells more. */
+typedef void net_https_fn(void *ctx, struct slice body, const struct err *err,
+                          const struct net_tls_facts *facts);
+
+/* Copies the request.  The rules of relay/net/dial.h hold. */
+void net_https_start(struct net_https **slot, uv_loop_t *loop,
+                     const struct net_https_request *request,
+                     net_https_fn *done, void *ctx);
+void net_https_cancel(struct net_https **slot);
+
+#endif

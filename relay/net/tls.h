@@ -1,0 +1,89 @@
+/*
+ * relay/net/tls - TLS settings and what a handshake has proven (OpenSSL).
+ *
+ * Contexts belong to one loop's thread; nothing is shared between threads.
+ * TLS 1.2 is the least, unless a setup says otherwise.  Session tickets and
+ * resumption are not used towards MX hosts whose proof differs: see
+ * `session_key`.
+ */
+#ifndef RELAY_NET_TLS_H
+#define RELAY_NET_TLS_H
+
+#include "relay/base/err.h"
+#include "relay/base/own.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    NET_TLS_NAMES_MAX = 4,
+    NET_TLS_CHAIN_MAX = 100 * 1024, /* octets of a peer's certificates */
+    NET_TLS_DEPTH_MAX = 10,
+};
+
+struct net_tls; /* a context: certificates, trust anchors, session cache */
+
+/* For the client role.  Trust: the system's store, and the PEM file `ca`
+ * besides it unless NULL or "". */
+struct net_tls *net_tls_client(const char *ca, struct err *err) must_use;
+
+/* For the server role: chain and key in PEM.  Checks that they fit. */
+struct net_tls *net_tls_server(const char *certificate, const char *key,
+                               struct err *err) must_use;
+void net_tls_free(struct net_tls **t);
+
+/* How hard the peer's certificate is looked at. */
+enum net_tls_check {
+    NET_TLS_CHECK_NONE,    /* whatever it is; it is still recorded */
+    NET_TLS_CHECK_OBSERVE, /* as PKIX, but a failure only shows in the facts */
+    NET_TLS_CHECK_PKIX,    /* chain, dates, and a DNS-ID out of `names`; never
+                              the CN; a wildcard is the whole left-most label
+                              (RFC 6125 section 6.4) */
+    NET_TLS_CHECK_DANE,    /* by `tlsa` (RFC 7672); the place for it */
+};
+
+struct net_tls_tlsa {
+    uint8_t usage, selector, matching;
+    const uint8_t *data;
+    size_t len;
+};
+
+/* Of one handshake; copied by net_conn_start_tls. */
+struct net_tls_setup {
+    struct net_tls *tls;
+    bool is_server;
+    const char *sni;        /* client: the server name sent; NULL: none */
+    enum net_tls_check check;
+    const char *names[NET_TLS_NAMES_MAX]; /* any one of them must match */
+    const char *dane_base;                /* TLSA base domain */
+    const struct net_tls_tlsa *tlsa;
+    size_t tlsa_count;
+    const char *session_key; /* sessions are resumed only under an equal key:
+                                it names host and proof; NULL: never */
+    const char *alpn;        /* "http/1.1"; NULL: none */
+};
+
+enum net_tls_verdict {
+    NET_TLS_UNCHECKED,
+    NET_TLS_VERIFIED,
+    NET_TLS_EXPIRED,     /* or not yet valid */
+    NET_TLS_WRONG_NAME,
+    NET_TLS_NOT_TRUSTED, /* unknown issuer, self-signed, bad signature */
+    NET_TLS_BROKEN,      /* no handshake came about at all */
+};
+
+struct net_tls_facts {
+    char version[16]; /* "TLSv1.3" */
+    char cipher[64];
+    enum net_tls_verdict verdict; /* of PKIX or DANE, whichever was asked */
+    char why[160];       /* of a verdict that isn't VERIFIED, for people */
+    char matched[256];   /* the reference name that matched */
+    char subject[256];   /* of the leaf: first DNS-ID, printable */
+    char issuer[256];
+    int64_t not_after;   /* of the leaf, Unix seconds; 0 unknown */
+    bool resumed;
+};
+
+const char *net_tls_verdict_name(enum net_tls_verdict v); /* "verified" */
+
+#endif
