@@ -1,0 +1,267 @@
+/*
+ * queue/store - messages and recipients in SQLite.
+ *
+ * Synchronous; used by the store thread alone.  Changes are made between
+ * queue_store_begin and queue_store_commit, many callers' in one transaction:
+ * nothing is promised before the commit has returned true.  When any change
+ * fails the whole transaction is rolled back by its runner.
+ *
+ * Work is claimed: a recipient that is claimed is given to nobody else until
+ * it is settled or released.  SQLite has one process, so the claims of this
+ * store live in memory and a restart has none; `owner` and `epoch` are what a
+ * store shared by several relays would fence with.
+ *
+ * Rows that are read are checked; a row that fails is left alone and reported
+ * by ERR_INPUT, never delivered.
+ */
+#ifndef QUEUE_STORE_H
+#define QUEUE_STORE_H
+
+#include "queue/message.h"
+#include "relay/base/err.h"
+#include "relay/base/own.h"
+
+struct queue_store;
+
+struct queue_claimant {
+    const char *owner; /* which relay: its host name */
+    int64_t epoch;     /* which start of it */
+};
+
+/* `directory` exists; the file is queue.db in it.  Finds the largest id in
+ * use and drops what an unclean end left half received. */
+struct queue_store *queue_store_open(const char *directory,
+                                     const struct queue_claimant *claimant,
+                                     struct err *err) must_use;
+/* To look only, while no relay runs. */
+struct queue_store *queue_store_open_read(const char *directory,
+                                          struct err *err) must_use;
+void queue_store_close(struct queue_store **s);
+uint64_t queue_store_last_id(const struct queue_store *s);
+
+bool queue_store_begin(struct queue_store *s, struct err *err) must_use;
+bool queue_store_commit(struct queue_store *s, struct err *err) must_use;
+/* Also undoes the claims that the transaction had made or ended. */
+void queue_store_rollback(struct queue_store *s);
+
+/* Housekeeping: checkpoint when the WAL is large (or `force`); a failure is
+ * an alarm, not a loss. */
+bool queue_store_checkpoint(struct queue_store *s, bool force,
+                            struct err *err) must_use;
+/* Writes, reads back and takes away one row: is the store able to commit? */
+bool queue_store_probe(struct queue_store *s, struct err *err) must_use;
+
+/* --- receiving --- */
+
+/* Piece `sequence` (from 0) of a large message that is still coming in; all
+ * but the last have QUEUE_CHUNK octets. */
+bool queue_store_spill(struct queue_store *s, uint64_t id, unsigned sequence,
+                       struct slice octets, struct err *err) must_use;
+/* The message did not become one after all. */
+bool queue_store_unspill(struct queue_store *s, uint64_t id,
+                         struct err *err) must_use;
+
+/* The whole message; with an empty body its pieces have been spilled.  With
+ * `claim` its recipients are claimed at once (but for held ones). */
+bool queue_store_enqueue(struct queue_store *s, const struct queue_message *m,
+                         bool claim, struct err *err) must_use;
+
+/* --- delivering --- */
+
+/* The next octets of a message's body: piece `sequence`, appended to `out`;
+ * false with ERR_MISSING behind the last. */
+bool queue_store_read(struct queue_store *s, uint64_t id, unsigned sequence,
+                      struct buf *out, struct err *err) must_use;
+
+/* Destinations behind `after` ("" at first) in order of name that have
+ * unclaimed, unheld work due at `now_ms`; up to `max` names, heap strings.
+ * *next_ms: the earliest later time at which one passed over has work, kept
+ * when it is not earlier.  `*end`: there are no more names. */
+bool queue_store_due(struct queue_store *s, const char *after, int64_t now_ms,
+                     size_t max, char **names, size_t *count, int64_t *next_ms,
+                     bool *end, struct err *err) must_use;
+
+/* Claims up to `max` recipients of a destination that are due, oldest next
+ * attempt first, as messages (recipients of one message together); bodies of
+ * at most QUEUE_CHUNK octets come along while `*body_budget` lasts.  Messages
+ * are the caller's; `*more`: there was more due work. */
+bool queue_store_claim(struct queue_store *s, const char *destination,
+                       int64_t now_ms, size_t max, size_t *body_budget,
+                       struct queue_message **out, size_t *count, bool *more,
+                       struct err *err) must_use;
+
+/* Gives claims of one message back unworked; their rows stay as they are. */
+void queue_store_release(struct queue_store *s, uint64_t id,
+                         const uint32_t *numbers, size_t count);
+
+enum queue_outcome {
+    QUEUE_DELIVERED,
+    QUEUE_FAILED,  /* bounced, or dropped where nobody may be told */
+    QUEUE_EXPIRED, /* the same, after too long */
+    QUEUE_DEFERRED,
+};
+
+const char *queue_outcome_name(enum queue_outcome o); /* "delivered" */
+
+/* One recipient's end, or its next attempt. */
+struct queue_result {
+    uint32_t number;
+    const char *address; /* for the history */
+    enum queue_outcome outcome;
+    int64_t next_ms;    /* DEFERRED */
+    bool warned;        /* DEFERRED: a delay warning is in `notices` */
+    const char *reason; /* for people: reply or cause, with codes */
+    size_t attempt;     /* index into `attempts`; SIZE_MAX: none was made */
+};
+
+/* One try to hand over: what trace shows.  Strings may be NULL. */
+struct queue_attempt {
+    int64_t at_ms;          /* wall clock */
+    int64_t took_ms;
+    const char *host, *address; /* "mx.example.com", "192.0.2.1:25" */
+    const char *policy;     /* "mta-sts enforce", "opportunistic", ... */
+    const char *proof;      /* what had to be proven: "pkix" */
+    const char *tls_version, *tls_cipher; /* NULL: in clear */
+    const char *verdict;    /* of the certificate: "verified" */
+    const char *reply;      /* full last reply, or why there was none */
+    const char *step;       /* where it ended: "connect", "RCPT", ... */
+};
+
+/* Everything that came of one job, in one change. */
+struct queue_settlement {
+    uint64_t id;
+    const struct queue_result *results;
+    size_t result_count;
+    const struct queue_attempt *attempts;
+    size_t attempt_count;
+    struct queue_message *const *notices; /* bounces and delay warnings, ready
+                                             to enqueue, unclaimed; their ids
+                                             are given */
+    size_t notice_count;
+};
+
+/* Removes finished recipients (and the body with the last one), moves deferred
+ * ones to their next attempt, writes history, enqueues notices, ends the
+ * claims.  Recipients that are gone (deleted meanwhile) are passed over. */
+bool queue_store_settle(struct queue_store *s,
+                        const struct queue_settlement *x,
+                        struct err *err) must_use;
+
+/* All unclaimed recipients whose next attempt lies behind `latest_ms` (a clock
+ * that jumped) become due; held ones stay. */
+bool queue_store_unjam(struct queue_store *s, int64_t now_ms,
+                       int64_t latest_ms, struct err *err) must_use;
+
+/* Gives every unclaimed recipient the destination that `route` says, when
+ * `fingerprint` is not the one of the last time (the routes have changed). */
+typedef const char *queue_route_fn(void *ctx, const char *from,
+                                   const char *rcpt_address,
+                                   const char *rcpt_domain);
+bool queue_store_reroute(struct queue_store *s, const char *fingerprint,
+                         queue_route_fn *route, void *ctx,
+                         struct err *err) must_use;
+
+/* Drops history older than `before_ms` or beyond `rows_max` rows; a bounded
+ * amount at a time, *more when there is more to drop. */
+bool queue_store_purge(struct queue_store *s, int64_t before_ms,
+                       uint64_t rows_max, bool *more, struct err *err) must_use;
+
+/* --- looking and managing --- */
+
+enum queue_state {
+    QUEUE_STATE_ANY,
+    QUEUE_STATE_QUEUED, /* never tried yet */
+    QUEUE_STATE_DEFERRED,
+    QUEUE_STATE_HELD,
+    QUEUE_STATE_ACTIVE, /* claimed: being delivered, or about to be */
+};
+
+struct queue_filter {
+    uint64_t id;             /* 0: any */
+    const char *domain;      /* of the recipient; NULL any */
+    const char *from, *to;   /* addresses, or "@domain"; NULL any */
+    enum queue_state state;
+    int64_t older_than_ms;   /* arrived before; 0 any */
+};
+
+/* One recipient in a listing; strings are good during the call. */
+struct queue_row {
+    uint64_t id;
+    int64_t arrived_ms;
+    uint64_t size;
+    const char *from, *to, *destination, *last, *message_id, *origin;
+    uint32_t number, attempts;
+    int64_t next_ms;
+    enum queue_state state;
+};
+
+typedef void queue_row_fn(void *ctx, const struct queue_row *row);
+
+/* Rows behind (cursor_id, cursor_number), ordered by both, up to `max`;
+ * cursor_id 0 begins.  `*end`: there are no more. */
+bool queue_store_list(struct queue_store *s, const struct queue_filter *f,
+                      uint64_t cursor_id, uint32_t cursor_number, size_t max,
+                      queue_row_fn *row, void *ctx, bool *end,
+                      struct err *err) must_use;
+
+enum queue_change {
+    QUEUE_CHANGE_HOLD,
+    QUEUE_CHANGE_RELEASE, /* no longer held, due at once */
+    QUEUE_CHANGE_RETRY,   /* due at once */
+    QUEUE_CHANGE_DELETE,
+};
+
+/* *count: recipients that match.  With `dry` nothing is changed.  A claimed
+ * recipient can't be held back any more: hold and delete take effect when its
+ * attempt fails; they count it all the same. */
+bool queue_store_change(struct queue_store *s, enum queue_change change,
+                        const struct queue_filter *f, int64_t now_ms, bool dry,
+                        uint64_t *count, struct err *err) must_use;
+
+struct queue_counts {
+    uint64_t messages, recipients, octets;
+    uint64_t by_state[QUEUE_STATE_ACTIVE + 1]; /* recipients */
+    int64_t oldest_ms;                         /* arrived; 0: empty */
+};
+bool queue_store_count(struct queue_store *s, struct queue_counts *out,
+                       struct err *err) must_use;
+
+/* What is known of one message for trace: how it came, and each attempt. */
+struct queue_history_message {
+    uint64_t id;
+    int64_t arrived_ms;
+    uint64_t size;
+    const char *from, *origin, *message_id, *envid;
+};
+typedef void queue_history_message_fn(void *ctx,
+                                      const struct queue_history_message *m);
+typedef void queue_history_fn(void *ctx, const struct queue_attempt *a,
+                              const struct queue_result *r);
+/* `r->attempt` is unused; `a` is NULL for a result without an attempt.
+ * ERR_MISSING: no such message. */
+bool queue_store_history(struct queue_store *s, uint64_t id,
+                         queue_history_message_fn *message,
+                         queue_history_fn *row, void *ctx,
+                         struct err *err) must_use;
+
+/* --- a small shelf for others: the policy cache --- */
+
+/* Values under (shelf, key); `due_ms` orders queue_store_shelf_list.  policy
+ * entries are written and read as text by relay/daemon. */
+bool queue_store_shelf_put(struct queue_store *s, const char *shelf,
+                           const char *key, struct slice value,
+                           int64_t due_ms, struct err *err) must_use;
+/* ERR_MISSING when there is none. */
+bool queue_store_shelf_get(struct queue_store *s, const char *shelf,
+                           const char *key, struct buf *value,
+                           struct err *err) must_use;
+bool queue_store_shelf_drop(struct queue_store *s, const char *shelf,
+                            const char *key, struct err *err) must_use;
+typedef void queue_shelf_fn(void *ctx, const char *key, struct slice value);
+/* Up to `max` with due_ms at most `due_ms` and a key behind `after`. */
+bool queue_store_shelf_list(struct queue_store *s, const char *shelf,
+                            const char *after, int64_t due_ms, size_t max,
+                            queue_shelf_fn *row, void *ctx,
+                            struct err *err) must_use;
+
+#endif
