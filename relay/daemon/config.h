@@ -1,0 +1,213 @@
+/*
+ * relay/daemon/config - what the operator wants, as one value.
+ *
+ * Read once from the file and the environment, checked as a whole, and never
+ * changed again: a reload makes a new one.  Every string is set ("" where
+ * nothing was said), every default is filled in, every name is in the form
+ * that the rest of the daemon compares with.  The environment wins over the
+ * file, the file over the default.
+ *
+ * Nothing is guessed: an unknown key, a wrong type or a value out of range is
+ * an error, and all errors of a configuration are collected before any is
+ * reported.
+ */
+#ifndef RELAY_DAEMON_CONFIG_H
+#define RELAY_DAEMON_CONFIG_H
+
+#include "policy/plan.h"
+#include "queue/schedule.h"
+#include "relay/base/addr.h"
+#include "relay/base/log.h"
+#include "relay/base/span.h"
+
+#include <stdio.h>
+
+#define CONFIG_FILE_DEFAULT "/etc/sealpost/sealpost.conf"
+
+enum {
+    CONFIG_FILE_MAX = 1024 * 1024, /* octets of a configuration file */
+    CONFIG_ERRORS_MAX = 100,       /* kept; one more says that there are more */
+    CONFIG_ERROR_MAX = 500,        /* octets of one error */
+    CONFIG_LIST_MAX = 10000,       /* values of one list */
+    CONFIG_BLOCKS_MAX = 10000,     /* listener, domain and route blocks */
+};
+
+/* A list of strings. */
+struct config_texts {
+    const char **text;
+    size_t count;
+};
+
+struct config_networks {
+    struct addr_net *net;
+    size_t count;
+};
+
+enum config_mode {
+    CONFIG_MODE_LIVE,
+    CONFIG_MODE_REDIRECT, /* all mail goes to redirect_to */
+    CONFIG_MODE_SINK,     /* accept, deliver nothing */
+};
+
+enum config_tls {
+    CONFIG_TLS_NONE,
+    CONFIG_TLS_STARTTLS, /* offered */
+    CONFIG_TLS_REQUIRED, /* STARTTLS before MAIL */
+    CONFIG_TLS_IMPLICIT,
+};
+
+struct config_listener {
+    const char *name;
+    const char *address; /* as net_listen_open takes it */
+    enum config_tls tls;
+    struct config_networks networks; /* may connect; none: anybody.  Who may
+                                        relay is said by access.networks */
+};
+
+/* How mail for one domain and those below no rule of their own is sent. */
+struct config_domain {
+    const char *name; /* A-label form */
+    bool sts, dane;
+    enum policy_level level;
+    const char *reason; /* of an exemption, else maybe "" */
+    int64_t until_ms;   /* wall clock; an exemption ends here.  0: no end */
+    bool is_exemption;  /* weaker than the policy block in some way */
+};
+
+/* One host of a route. */
+struct config_via {
+    const char *host; /* a name, or an IP address without brackets */
+    unsigned port;
+    bool implicit_tls; /* port 465 */
+    bool is_mx;        /* host is a domain: use its MX hosts */
+    bool is_address;   /* host is an IP address */
+};
+
+struct config_route {
+    const char *name;
+    struct config_texts from, to; /* "local@domain", "@domain" or "*"; from
+                                     may be empty: any sender */
+    struct config_via *via;       /* tried in order; at least one */
+    size_t via_count;
+    enum policy_level level;
+    unsigned connections; /* at once, to all its hosts */
+    struct span_rate rate;
+};
+
+/* Where each value came from; config_print reads it. */
+struct config_origins;
+
+struct config {
+    const char *hostname; /* A-label form; HELO and Received */
+    const char *state_directory;
+    enum config_mode mode;
+    const char *redirect_to; /* an address; "" unless mode is redirect */
+    unsigned workers;        /* never 0: the number of cores was put in */
+    const char *user;        /* "" stay who we are */
+    struct {
+        int64_t keep_ms;
+        uint64_t rows_max;
+    } history;
+    struct log_setup log;
+
+    struct config_listener *listener; /* at least one */
+    size_t listener_count;
+
+    struct {
+        const char *certificate, *key; /* PEM files; both or neither */
+        const char *min_version;       /* "1.2" or "1.3" */
+    } tls;
+
+    struct {
+        struct config_networks networks; /* may relay without AUTH */
+        struct config_texts sender_domains, recipient_domains; /* none: any;
+                                                             A-label form */
+        uint64_t size_max;     /* octets of a message */
+        unsigned rcpt_max;     /* recipients of a message */
+        struct span_rate rate; /* messages of one client; count 0: no limit */
+    } access;
+
+    struct {
+        struct addr *server; /* with port; none: /etc/resolv.conf */
+        size_t server_count;
+        bool dnssec; /* false: off.  This version makes no use of it */
+        int64_t timeout_ms;
+    } resolver;
+
+    /* Of every direct delivery that no domain block speaks of.  `dane` is
+     * accepted but this version enforces MTA-STS and local rules only. */
+    struct {
+        bool sts, dane;
+        enum policy_level level; /* never POLICY_LEVEL_NONE */
+        bool enforce;            /* false: evaluate, count, deliver anyway */
+        const char *https_ca;    /* PEM file besides the system's; "" none */
+        unsigned https_port;
+        const char *mx_ca;
+    } policy;
+
+    struct config_domain *domain;
+    size_t domain_count;
+    struct config_route *route; /* first match wins */
+    size_t route_count;
+
+    struct queue_schedule retry;
+
+    struct {
+        unsigned connections_per_domain, connections;
+        unsigned messages_per_connection;
+        struct span_rate rate; /* messages of one destination */
+        struct addr *bind;     /* source addresses; port 0 */
+        size_t bind_count;
+        unsigned port; /* of MX hosts */
+        bool ipv6;
+        bool allow_private; /* MX and policy hosts may resolve to addresses
+                               that are not on the public Internet; only for
+                               private networks and test beds, as any domain
+                               can point its MX at them */
+    } delivery;
+
+    bool add_missing_headers; /* Date and Message-ID */
+
+    struct {
+        const char *address; /* "" no HTTP over TCP */
+        const char *token;   /* a secret; "" none, then address is loopback */
+    } http;
+
+    struct {
+        const char *socket; /* path */
+    } control;
+
+    struct config_origins *origins;
+};
+
+/* All that is wrong, each as "FILE:LINE: KEY: what is wrong"; zeroed storage
+ * is an empty list. */
+struct config_errors {
+    char **text;
+    size_t count;
+    char **warning; /* does not stop the start */
+    size_t warning_count;
+};
+
+/* Reads `file` (NULL: CONFIG_FILE_DEFAULT if it exists) and the environment.
+ * False: errs->count > 0 and *out is untouched.  Not for a loop's thread: it
+ * reads files and may ask for this machine's full name. */
+bool config_load(const char *file, struct config **out,
+                 struct config_errors *errs) must_use;
+void config_free(struct config **c);
+void config_errors_done(struct config_errors *errs);
+
+/* The effective values with where each came from, secrets masked. */
+void config_print(const struct config *c, bool json, FILE *out);
+
+/* The rule for a recipient's domain (A-label form): its domain block, unless
+ * that is an exemption that has ended, else the policy block. */
+struct config_domain config_rule_for(const struct config *c, const char *domain,
+                                     int64_t now_ms);
+
+/* The first route that takes mail from this reverse-path ("" is <>) to this
+ * recipient; NULL: by MX.  Domains in A-label form. */
+const struct config_route *config_route_for(const struct config *c,
+                                            const char *from, const char *to);
+
+#endif
