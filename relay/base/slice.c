@@ -5,7 +5,8 @@
 bool
 slice_is(struct slice s, const char *text)
 {
-    return s.len == strlen(text) && memcmp(s.p, text, s.len) == 0;
+    return s.len == strlen(text) &&
+           (s.len == 0 || memcmp(s.p, text, s.len) == 0);
 }
 
 bool
@@ -19,7 +20,7 @@ slice_starts_nocase(struct slice s, const char *text)
 {
     size_t len = strlen(text);
 
-    return s.len >= len && strncasecmp(s.p, text, len) == 0;
+    return s.len >= len && (len == 0 || strncasecmp(s.p, text, len) == 0);
 }
 
 static bool
@@ -45,8 +46,8 @@ slice_cut(struct slice *rest, char mark)
     struct slice head = *rest;
 
     if (!at) {
-        rest->p += rest->len;
-        rest->len = 0;
+        if (rest->len > 0)
+            *rest = (struct slice){rest->p + rest->len, 0};
         return head;
     }
     head.len = (size_t)(at - rest->p);
