@@ -18,7 +18,9 @@ struct net_inbox {
 
 void net_inbox_open(struct net_inbox *in, uv_loop_t *loop,
                     net_inbox_fn *arrived, void *ctx);
-/* Nobody may put any more.  The memory must outlive the loop's next turn. */
+/* Nobody may put any more: threads that did have been joined or have finished
+ * their last mailbox_put; letters that still wait have been taken.  The memory
+ * must outlive the loop's next turn. */
 void net_inbox_close(struct net_inbox *in);
 
 #endif
