@@ -16,7 +16,8 @@ struct smtp_capability {
 };
 
 /* `text`: the lines of a 250 reply, '\n' between.  Unknown keywords, and known
- * ones with malformed parameters, are passed over. */
+ * ones with malformed parameters, are passed over; STARTTLS and SMTPUTF8 count
+ * whatever stands behind them. */
 void smtp_capability_parse(struct slice text, struct smtp_capability *out);
 
 #endif

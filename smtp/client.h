@@ -5,7 +5,8 @@
  *     says:  next() event, output() octets to send, wait_s() time limit
  *
  * After every call that tells, the driver takes all events, then sends the
- * output, then rearms its one timer.
+ * output, then rearms its one timer.  What is told to a session that is over,
+ * or about to be, is passed over: the driver need not look first.
  *
  *     greeting -> EHLO -> [START_TLS -> EHLO] -> READY <-------------------+
  *                   | 5yz, no TLS needed: HELO     |                       |
@@ -17,7 +18,8 @@
  *                             RSET |                      | VERDICT        |
  *                                  +----------------------+----------------+
  *
- * From anywhere: 421, a broken reply, or octets nobody asked for end in OVER.
+ * From anywhere: 421, a broken reply, or octets nobody asked for end in OVER;
+ * recipients without a word of their own are then the driver's to decide.
  * OVER behind body_end and before VERDICT means that the message may or may
  * not have been taken.
  *
@@ -50,7 +52,8 @@ enum smtp_client_end {
     SMTP_CLIENT_END_QUIT,        /* we asked for it */
     SMTP_CLIENT_END_REFUSED,     /* the greeting or EHLO was 4yz or 5yz, or
                                     421 at any point: `reply` has it */
-    SMTP_CLIENT_END_NO_STARTTLS, /* required and not offered, or refused */
+    SMTP_CLIENT_END_NO_STARTTLS, /* required and not offered, or refused, or
+                                    EHLO is unknown to the server */
     SMTP_CLIENT_END_PROTOCOL,    /* the peer broke the protocol */
 };
 
@@ -61,26 +64,33 @@ enum smtp_client_event_kind {
     SMTP_CLIENT_BODY,      /* send the message by body, then body_end */
     SMTP_CLIENT_VERDICT,   /* the last word on the whole message, for all
                               recipients without a refusal of their own: the
-                              reply to MAIL, DATA, or the end of the body */
+                              reply to MAIL, DATA, a BDAT or the end of the
+                              body.  It comes before body_end when a BDAT is
+                              refused: send no more of the body.  There is
+                              none when every recipient was refused */
     SMTP_CLIENT_OVER,      /* close the connection */
 };
 
 struct smtp_client_event {
     enum smtp_client_event_kind kind;
-    size_t rcpt;                    /* RCPT */
-    const struct smtp_reply *reply; /* RCPT, VERDICT; OVER when a reply was
-                                       the cause; valid until the next feed */
+    size_t rcpt;                    /* RCPT: place in the list of the mail */
+    const struct smtp_reply *reply; /* RCPT, VERDICT; OVER when a 4yz or 5yz
+                                       was the cause; valid until the next
+                                       feed or mail */
     const char *command;            /* what `reply` answers: "RCPT", ... */
+    bool is_ours;                   /* VERDICT: the server was not asked */
     enum smtp_client_end end;       /* OVER */
     const struct err *err;          /* OVER, text for people; NULL after QUIT */
 };
 
-/* One transaction; borrowed until VERDICT or OVER. */
+/* One transaction; what it points at is borrowed until VERDICT, READY or OVER.
+ */
 struct smtp_client_mail {
     const struct mail_envelope *envelope;
     const size_t *rcpt; /* indices into envelope->rcpt */
-    size_t rcpt_count;  /* at most SMTP_CLIENT_RCPT_MAX */
-    uint64_t size;      /* octets of the message, canonical CRLF form */
+    size_t rcpt_count;  /* 1 to SMTP_CLIENT_RCPT_MAX */
+    uint64_t size;      /* octets of the message, canonical CRLF form; 0 when
+                           nobody knows */
     bool has_8bit;      /* an octet above 127 anywhere in it */
 };
 
@@ -98,9 +108,11 @@ void smtp_client_tls_up(struct smtp_client *c);
 /*
  * Starts a transaction; only when READY.  What the server can't carry is
  * settled here without a word to it, by a VERDICT whose reply is ours and
- * READY behind it: 552 5.3.4 larger than its SIZE, 550 5.6.7 needs SMTPUTF8.
- * A message with 8-bit octets goes to a server without 8BITMIME as it is.
- * ENVID, RET, NOTIFY and ORCPT go only to a server that offers DSN.
+ * READY behind it: 552 5.3.4 larger than its SIZE, 550 5.6.7 needs SMTPUTF8,
+ * 550 5.7.30 needs REQUIRETLS (a driver that knows better hosts looks at the
+ * capability first).  A message with 8-bit octets goes to a server without
+ * 8BITMIME as it is.  ENVID, RET, NOTIFY and ORCPT go only to a server that
+ * offers DSN.
  */
 void smtp_client_mail(struct smtp_client *c, const struct smtp_client_mail *m);
 
@@ -114,8 +126,10 @@ bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *ev);
 struct buf *smtp_client_output(struct smtp_client *c);
 
 /* Seconds to wait for the reply owed next (RFC 5321 section 4.5.3.2), 180 for
- * a block of the body, 0 when the peer owes nothing. */
+ * a block of the body, 60 for the TLS handshake, 0 when the peer owes nothing.
+ * The wait starts anew when the turn changes, not with every octet. */
 unsigned smtp_client_wait_s(const struct smtp_client *c);
+unsigned smtp_client_wait_turn(const struct smtp_client *c);
 
 /* What the session is waiting for, for logs: "greeting", "EHLO", "RCPT". */
 const char *smtp_client_step(const struct smtp_client *c);
