@@ -44,6 +44,7 @@ struct queue_message {
     char *origin;        /* for people: "203.0.113.5 (mail.example.com)" */
     char *message_id;    /* of the header; or NULL */
     struct buf body;     /* all of it; empty when it is in the store only */
+    size_t jobs;         /* the scheduler's: jobs that still need it */
 };
 
 struct queue_message *queue_message_new(void);
