@@ -9,14 +9,11 @@
 #define RELAY_NET_HTTP_SERVER_H
 
 #include "relay/base/buf.h"
+#include "relay/net/http_parse.h" /* the limits of a request */
 
 #include <uv.h>
 
 enum {
-    NET_HTTP_HEAD_MAX = 16 * 1024,
-    NET_HTTP_HEADERS_MAX = 100,
-    NET_HTTP_TARGET_MAX = 4096,
-    NET_HTTP_BODY_MAX = 64 * 1024,
     NET_HTTP_LIMIT_MS = 10 * 1000, /* to send a whole request */
     NET_HTTP_SESSIONS_MAX = 64,    /* per server */
 };
@@ -35,7 +32,7 @@ void net_http_server_add(struct net_http_server *s, int fd);
 void net_http_server_free(struct net_http_server **s);
 
 const char *net_http_method(const struct net_http_request *r); /* "GET" */
-const char *net_http_path(const struct net_http_request *r); /* "/v1/queue" */
+const char *net_http_path(const struct net_http_request *r);   /* "/v1/queue" */
 /* A query parameter, percent-decoded; NULL when absent. */
 const char *net_http_query(struct net_http_request *r, const char *name);
 const char *net_http_header(const struct net_http_request *r,

@@ -1,0 +1,63 @@
+/* A request is read the same way however it is cut, and a whole one keeps
+ * every limit. */
+#include "relay/net/http_parse.h"
+
+#include "relay/base/own.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#define MUST(what)                                                             \
+    do {                                                                       \
+        if (!(what))                                                           \
+            abort();                                                           \
+    } while (0)
+
+static enum net_http_step
+feed(struct net_http_parse *p, struct slice text, size_t step, size_t *total)
+{
+    enum net_http_step said = NET_HTTP_MORE;
+    size_t used;
+
+    *total = 0;
+    while ((said == NET_HTTP_MORE || said == NET_HTTP_CONTINUE) &&
+           *total < text.len) {
+        said = net_http_parse_feed(
+            p, slice_first(slice_from(text, *total), step), &used);
+        *total += used;
+        MUST(used > 0 || said != NET_HTTP_MORE);
+    }
+    return said == NET_HTTP_CONTINUE ? NET_HTTP_MORE : said;
+}
+
+static void
+check_whole(const struct net_http_parse *p)
+{
+    MUST(net_http_parse_path(p)[0] == '/');
+    MUST(strlen(net_http_parse_path(p)) <= NET_HTTP_TARGET_MAX);
+    MUST(net_http_parse_body(p).len <= NET_HTTP_BODY_MAX);
+    MUST(net_http_parse_is_old(p) || net_http_parse_header(p, "host"));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    scoped(net_http_parse_free) struct net_http_parse *a = net_http_parse_new();
+    scoped(net_http_parse_free) struct net_http_parse *b = net_http_parse_new();
+    struct slice text = {(const char *)data, size};
+    size_t used_a, used_b;
+    enum net_http_step said = feed(a, text, SIZE_MAX, &used_a);
+
+    MUST(feed(b, text, 1, &used_b) == said);
+    if (said == NET_HTTP_WHOLE) {
+        MUST(used_a == used_b);
+        check_whole(a);
+    }
+    if (said == NET_HTTP_REFUSED) {
+        MUST(net_http_parse_status(a) == net_http_parse_status(b));
+        MUST(net_http_parse_status(a) >= 400);
+    }
+    return 0;
+}
