@@ -34,7 +34,8 @@ enum dns_type {
 };
 
 enum dns_outcome {
-    DNS_FOUND,    /* at least one record of the type */
+    DNS_FOUND,    /* at least one record of the type; `count` is 0 only
+                     when every MX host was dropped */
     DNS_NODATA,   /* the name exists, without such records */
     DNS_NXDOMAIN, /* the name does not exist */
     DNS_FAILED,   /* SERVFAIL, REFUSED, bogus, malformed, timeout: unknown */
@@ -65,12 +66,13 @@ struct dns_record {
 struct dns_answer {
     enum dns_type type;
     enum dns_outcome outcome;
-    bool authentic;   /* AD, from a resolver we may believe */
-    uint32_t ttl_s;   /* how long it may be kept: least of all records and
-                         CNAMEs; of the SOA when negative (RFC 2308) */
+    bool authentic; /* AD, from a resolver we may believe */
+    uint32_t ttl_s; /* how long it may be kept: least of all records and
+                       CNAMEs; of the SOA when negative (RFC 2308) */
     char name[DNS_NAME_MAX + 1];      /* asked for; lower case */
-    char canonical[DNS_NAME_MAX + 1]; /* behind the CNAMEs; = name without */
-    char why[120];    /* FAILED: for people, "SERVFAIL", "timeout" */
+    char canonical[DNS_NAME_MAX + 1]; /* behind the CNAMEs; = name without.
+                                         Type CNAME: where it leads */
+    char why[120];              /* FAILED: for people, "SERVFAIL", "timeout" */
     struct dns_record *records; /* owned */
     size_t count;
 };
