@@ -33,13 +33,17 @@ enum db_access {
 };
 
 /* Errors say what to do.  ERR_INPUT: not our database, or of a newer version;
- * it is left untouched.  ERR_SYSTEM: locked, corrupt, not to be opened. */
+ * it is left untouched.  ERR_SYSTEM: locked, corrupt, not to be opened.
+ * ERR_MISSING: DB_READ, and there is none. */
 struct db *db_open(const char *path, enum db_access access,
                    const struct db_schema *schema, struct err *err) must_use;
 void db_close(struct db **db);
 
-/* Transactions.  A failed commit has rolled back. ERR_SPACE: the disk is full.
- */
+/* Was there a WAL with anything in it when the database was opened? */
+bool db_had_wal(const struct db *db);
+
+/* Transactions.  A failed commit has rolled back.  ERR_SPACE: the disk is
+ * full.  Beginning fails when the file was moved away since it was opened. */
 bool db_begin(struct db *db, struct err *err) must_use;
 bool db_commit(struct db *db, struct err *err) must_use;
 void db_rollback(struct db *db);
@@ -80,7 +84,7 @@ const char *db_text(struct db_statement *st, int column);
 struct slice db_blob(struct db_statement *st, int column);
 bool db_is_null(struct db_statement *st, int column);
 
-int64_t db_changes(const struct db *db);      /* rows of the last statement */
+int64_t db_changes(const struct db *db); /* rows of the last statement */
 bool db_exec(struct db *db, const char *sql, struct err *err) must_use;
 
 #endif
