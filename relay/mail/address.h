@@ -22,9 +22,9 @@ enum {
  * dot: a U-label stays one.  Text "" is the null reverse-path. */
 struct mail_address {
     char text[MAIL_ADDRESS_MAX + 1];
-    unsigned short at;  /* offset of the '@' that splits; 0 when text is "" */
-    bool is_ascii;      /* false: needs SMTPUTF8 */
-    bool is_literal;    /* the domain is an address literal, "[192.0.2.1]" */
+    unsigned short at; /* offset of the '@' that splits; 0 when text is "" */
+    bool is_ascii;     /* false: needs SMTPUTF8 */
+    bool is_literal;   /* the domain is an address literal, "[192.0.2.1]" */
     struct mail_domain domain; /* A-label form; "" for literals and "" */
 };
 

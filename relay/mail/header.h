@@ -18,17 +18,17 @@ enum {
 };
 
 struct mail_header_scan {
-    unsigned received;     /* number of Received fields (RFC 5321 section 6.3) */
+    unsigned received; /* number of Received fields (RFC 5321 section 6.3) */
     bool has_date, has_message_id, has_from;
-    bool tls_required_no;  /* TLS-Required: No, every instance (RFC 8689) */
-    bool has_8bit;         /* an octet above 127 in the header section */
+    bool tls_required_no; /* TLS-Required: No, every instance (RFC 8689) */
+    bool has_8bit;        /* an octet above 127 in the header section */
     char message_id[MAIL_HEADER_ID_MAX + 1]; /* printable, "" when none */
-    bool ended;            /* saw the blank line, or the budget is used up */
+    bool ended; /* saw the blank line, or the budget is used up */
     /* private */
     size_t seen;
     size_t line_len;
     char line[512];
-    unsigned char field;   /* which field the current (folded) line is in */
+    unsigned char field; /* which field the current (folded) line is in */
     bool tls_required_other;
 };
 
@@ -40,13 +40,13 @@ void mail_header_scan_end(struct mail_header_scan *s);
 
 /* The facts that go into a trace field (RFC 5321 section 4.4). */
 struct mail_received {
-    const char *helo;        /* what the client called itself */
-    const char *client_ip;   /* "192.0.2.1", "2001:db8::1"; NULL: local */
-    const char *by;          /* our host name */
-    const char *with;        /* "ESMTPS" and so on (RFC 3848) */
+    const char *helo;      /* what the client called itself */
+    const char *client_ip; /* "192.0.2.1", "2001:db8::1"; NULL: local */
+    const char *by;        /* our host name */
+    const char *with;      /* "ESMTPS" and so on (RFC 3848) */
     const char *tls_version, *tls_cipher; /* NULL without TLS */
-    const char *id;          /* queue id */
-    const char *rcpt;        /* NULL unless there is exactly one recipient */
+    const char *id;                       /* queue id */
+    const char *rcpt; /* NULL unless there is exactly one recipient */
     int64_t unix_ms;
 };
 

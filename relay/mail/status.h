@@ -30,8 +30,7 @@ void mail_status_set(struct mail_status *s, int code, const char *enhanced,
 /* From a peer's reply: text is its lines joined by '\n', codes removed.  An
  * enhanced code at the front is split off when it is well formed and its
  * class agrees with the code's first digit, else it stays text (RFC 2034). */
-void mail_status_from_reply(struct mail_status *s, int code,
-                            struct slice text);
+void mail_status_from_reply(struct mail_status *s, int code, struct slice text);
 
 bool mail_status_is_success(const struct mail_status *s);   /* 2yz */
 bool mail_status_is_transient(const struct mail_status *s); /* 4yz */
