@@ -1,11 +1,11 @@
 #include "queue/scheduler.h"
 
+#include "relay/base/map.h"
 #include "relay/base/mem.h"
 #include "relay/base/own.h"
 
 #include <assert.h>
 #include <stdlib.h>
-#include <uthash.h>
 
 enum home {
     HOME_NONE,    /* just made, or about to go */

@@ -1,6 +1,7 @@
 #include "relay/net/dns.h"
 
 #include "relay/base/buf.h"
+#include "relay/base/map.h"
 #include "relay/base/mem.h"
 #include "relay/net/dns_cache.h"
 #include "relay/net/timer.h"
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/queue.h>
-#include <uthash.h>
 
 /*
  * Three things live apart from each other, because each ends when it likes:

@@ -1,10 +1,10 @@
 #include "relay/net/dns_cache.h"
 
+#include "relay/base/map.h"
 #include "relay/base/mem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <uthash.h>
 
 struct kept {
     char key[NET_DNS_KEY_SIZE];
