@@ -43,7 +43,7 @@ struct policy_inputs {
     enum policy_level level; /* local rule of this domain, or of the route */
     bool implicit_tls;       /* routes to port 465 */
     unsigned port;
-    bool is_route;           /* hosts of a route: level is what counts */
+    bool is_route; /* hosts of a route: level is what counts */
 };
 
 enum policy_verdict {
@@ -59,7 +59,7 @@ struct policy_host {
     enum policy_proof proof;
     enum policy_source source;
     bool implicit_tls;
-    bool observe;   /* STS testing: check as PKIX, record, deliver all the same */
+    bool observe; /* STS testing: check as PKIX, record, deliver all the same */
 };
 
 /* A host that may not be used, and why: for trace and reports. */

@@ -1,0 +1,513 @@
+#include "policy/plan.h"
+
+#include "relay/base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+enum {
+    MX_STATES = POLICY_MX_UNKNOWN + 1,
+    STS_STATES = POLICY_STS_STATE_UNKNOWN + 1,
+    MODES = POLICY_STS_ENFORCE + 1,
+    LEVELS = POLICY_LEVEL_VERIFIED + 1,
+    HOST_STATES = POLICY_HOST_UNKNOWN + 1,
+    HOST_KINDS = 2 * HOST_STATES,
+    HOSTS = 2,
+    /* no host, one of each kind, two of each kind */
+    HOST_SETS = 1 + HOST_KINDS + HOST_KINDS * HOST_KINDS,
+};
+
+/* One combination of everything that a plan depends on. */
+struct combination {
+    enum policy_mx_state mx;
+    enum policy_sts_state sts_state;
+    enum policy_sts_mode mode;
+    enum policy_level level;
+    bool is_route, implicit_tls;
+    size_t host_count;
+    struct {
+        bool is_listed;
+        enum policy_host_state state;
+    } hosts[HOSTS];
+};
+
+static const char *const names[2][HOSTS] = {
+    {"mx0.other.example", "mx1.other.example"},
+    {"mx0.example.com", "mx1.example.com"},
+};
+
+/* The facts point into static storage: nothing to release. */
+static struct policy_facts
+facts_of(const struct combination *c)
+{
+    static char pattern[] = "*.example.com";
+    static char *patterns[] = {pattern};
+    static struct policy_host_facts hosts[HOSTS];
+    struct policy_facts f = {
+        .domain = {"example.com"},
+        .mx = c->mx,
+        .mx_why = "SERVFAIL of the MX",
+        .hosts = hosts,
+        .host_count = c->host_count,
+        .sts_state = c->sts_state,
+        .sts_why = "SERVFAIL of the TXT",
+        .sts = {.mode = c->mode, .mx = patterns, .mx_count = 1},
+    };
+
+    for (size_t i = 0; i < c->host_count; i++) {
+        hosts[i] = (struct policy_host_facts){
+            .state = c->hosts[i].state,
+            .why = "why of the host",
+        };
+        snprintf(hosts[i].name, sizeof(hosts[i].name), "%s",
+                 names[c->hosts[i].is_listed][i]);
+        if (hosts[i].state != POLICY_HOST_FOUND)
+            continue;
+        hosts[i].address_count = 1;
+        hosts[i].addresses[0] =
+            addr_from_v4((struct in_addr){htonl(0xc0000201)}, 0);
+    }
+    return f;
+}
+
+static struct policy_plan
+plan_of(const struct combination *c)
+{
+    struct policy_facts f = facts_of(c);
+    struct policy_inputs in = {
+        .facts = &f,
+        .level = c->level,
+        .implicit_tls = c->implicit_tls,
+        .port = 2525,
+        .is_route = c->is_route,
+    };
+    struct policy_plan out;
+
+    policy_plan_make(&in, &out);
+    return out;
+}
+
+static size_t
+take_digit(size_t *number, size_t base)
+{
+    size_t digit = *number % base;
+
+    *number /= base;
+    return digit;
+}
+
+static void
+set_hosts(struct combination *c, size_t set)
+{
+    if (set == 0)
+        return;
+    c->host_count = set <= HOST_KINDS ? 1 : 2;
+    set -= set <= HOST_KINDS ? 1 : 1 + HOST_KINDS;
+    for (size_t i = 0; i < c->host_count; i++) {
+        c->hosts[i].is_listed = take_digit(&set, 2) == 1;
+        c->hosts[i].state =
+            (enum policy_host_state)take_digit(&set, HOST_STATES);
+    }
+}
+
+/* Combination number `number`; false behind the last. */
+static bool
+combine(size_t number, struct combination *c)
+{
+    *c = (struct combination){
+        .mx = (enum policy_mx_state)take_digit(&number, MX_STATES),
+        .sts_state = (enum policy_sts_state)take_digit(&number, STS_STATES),
+        .mode = (enum policy_sts_mode)take_digit(&number, MODES),
+        .level = (enum policy_level)take_digit(&number, LEVELS),
+        .is_route = take_digit(&number, 2) == 1,
+        .implicit_tls = take_digit(&number, 2) == 1,
+    };
+    set_hosts(c, take_digit(&number, HOST_SETS));
+    return number == 0;
+}
+
+static void
+fail_at(const struct combination *c, const char *what)
+{
+    fail_msg("%s: mx %d sts %d %s level %s route %d implicit %d hosts %zu: "
+             "%d %d, %d %d",
+             what, c->mx, c->sts_state, policy_sts_mode_name(c->mode),
+             policy_level_name(c->level), c->is_route, c->implicit_tls,
+             c->host_count, c->hosts[0].is_listed, c->hosts[0].state,
+             c->hosts[1].is_listed, c->hosts[1].state);
+}
+
+/* ---- The reference: the rules again, as a reader would tell them. ---- */
+
+struct expected {
+    enum policy_verdict verdict;
+    int code;
+    const char *enhanced;
+    enum policy_source source;
+};
+
+static bool
+is_in_force(const struct combination *c, enum policy_sts_mode mode)
+{
+    return c->mode == mode && (c->sts_state == POLICY_STS_STATE_CACHED ||
+                               c->sts_state == POLICY_STS_STATE_FRESH);
+}
+
+static bool
+is_usable(const struct combination *c, size_t i)
+{
+    return c->hosts[i].state == POLICY_HOST_FOUND &&
+           (c->hosts[i].is_listed || !is_in_force(c, POLICY_STS_ENFORCE));
+}
+
+static enum policy_proof
+expected_proof(const struct combination *c)
+{
+    static const enum policy_proof of_level[] = {
+        POLICY_PROOF_NONE, POLICY_PROOF_NONE, POLICY_PROOF_ENCRYPT,
+        POLICY_PROOF_PKIX};
+
+    if (is_in_force(c, POLICY_STS_ENFORCE))
+        return POLICY_PROOF_PKIX;
+    if (c->implicit_tls && c->level < POLICY_LEVEL_VERIFIED)
+        return POLICY_PROOF_ENCRYPT;
+    if (c->is_route && c->level == POLICY_LEVEL_NONE)
+        return POLICY_PROOF_CLEAR;
+    return of_level[c->level];
+}
+
+static enum policy_source
+expected_source(const struct combination *c)
+{
+    if (is_in_force(c, POLICY_STS_ENFORCE))
+        return POLICY_SOURCE_STS;
+    return c->is_route || c->implicit_tls ||
+                   c->level > POLICY_LEVEL_OPPORTUNISTIC
+               ? POLICY_SOURCE_LOCAL
+               : POLICY_SOURCE_DEFAULT;
+}
+
+/* How many hosts are there of this state that the policy does (not) bar? */
+static size_t
+count(const struct combination *c, bool barred, enum policy_host_state state)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->host_count; i++) {
+        bool is_barred =
+            is_in_force(c, POLICY_STS_ENFORCE) && !c->hosts[i].is_listed;
+
+        n += is_barred == barred && (barred || c->hosts[i].state == state);
+    }
+    return n;
+}
+
+static struct expected
+expected_end(const struct combination *c)
+{
+    static const struct expected unlearnt = {POLICY_DEFER, 451, "4.4.3",
+                                             POLICY_SOURCE_DEFAULT};
+    static const struct expected by_sts = {POLICY_DEFER, 451, "4.7.5",
+                                           POLICY_SOURCE_STS};
+    static const struct expected wrong_route = {POLICY_DEFER, 451, "4.4.4",
+                                                POLICY_SOURCE_LOCAL};
+    static const struct expected null_mx = {POLICY_REFUSE, 556, "5.1.10",
+                                            POLICY_SOURCE_DEFAULT};
+    static const struct expected no_domain = {POLICY_REFUSE, 550, "5.1.2",
+                                              POLICY_SOURCE_DEFAULT};
+    static const struct expected no_address = {POLICY_REFUSE, 550, "5.4.4",
+                                               POLICY_SOURCE_DEFAULT};
+
+    if (c->mx == POLICY_MX_NULL)
+        return c->is_route ? wrong_route : null_mx;
+    if (c->mx == POLICY_MX_NO_DOMAIN)
+        return c->is_route ? wrong_route : no_domain;
+    if (c->mx == POLICY_MX_UNKNOWN)
+        return unlearnt;
+    if (c->sts_state == POLICY_STS_STATE_UNKNOWN)
+        return by_sts;
+    if (count(c, false, POLICY_HOST_FOUND) > 0)
+        return (struct expected){.verdict = POLICY_GO};
+    if (count(c, false, POLICY_HOST_UNKNOWN) > 0)
+        return unlearnt;
+    if (count(c, true, POLICY_HOST_NONE) > 0)
+        return by_sts;
+    return c->is_route ? wrong_route : no_address;
+}
+
+static void
+check_hosts(const struct combination *c, const struct policy_plan *p)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->host_count; i++) {
+        const struct policy_host *h = &p->hosts[n];
+        bool observed = is_in_force(c, POLICY_STS_TESTING) &&
+                        expected_proof(c) != POLICY_PROOF_CLEAR;
+
+        if (!is_usable(c, i))
+            continue;
+        if (n++ == p->host_count)
+            fail_at(c, "a host is missing");
+        if (strcmp(h->name, names[c->hosts[i].is_listed][i]) != 0 ||
+            h->proof != expected_proof(c) || h->source != expected_source(c) ||
+            h->observe != observed || h->implicit_tls != c->implicit_tls ||
+            h->address_count != 1 || addr_port(&h->addresses[0]) != 2525)
+            fail_at(c, "a host is wrong");
+    }
+    if (n != p->host_count)
+        fail_at(c, "a host too many");
+}
+
+/* Every host that is not tried is named with its reason, and so is every one
+ * that a policy in testing would have barred. */
+static void
+check_rejected(const struct combination *c, const struct policy_plan *p)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->host_count; i++) {
+        bool is_noted =
+            is_in_force(c, POLICY_STS_TESTING) && !c->hosts[i].is_listed;
+
+        if (is_usable(c, i) && !is_noted)
+            continue;
+        if (n == p->rejected_count)
+            fail_at(c, "a reason is missing");
+        bool says_testing = strncmp(p->rejected[n].why, "testing: ", 9) == 0;
+
+        if (strcmp(p->rejected[n].name, names[c->hosts[i].is_listed][i]) != 0 ||
+            !p->rejected[n].why[0] || says_testing != is_usable(c, i))
+            fail_at(c, "a reason is wrong");
+        n++;
+    }
+    if (n != p->rejected_count)
+        fail_at(c, "a reason too many");
+}
+
+static void
+every_combination_is_as_the_reference_says(void **state)
+{
+    struct combination c;
+    size_t total = 0;
+
+    (void)state;
+    for (; combine(total, &c); total++) {
+        struct policy_plan p = plan_of(&c);
+        struct expected want = expected_end(&c);
+        char enhanced[16];
+
+        if (p.verdict != want.verdict || p.status.code != want.code)
+            fail_at(&c, "verdict");
+        if (want.verdict == POLICY_GO) {
+            check_hosts(&c, &p);
+            check_rejected(&c, &p);
+        } else if (strcmp(mail_status_enhanced(&p.status, enhanced),
+                          want.enhanced) != 0 ||
+                   p.source != want.source || p.host_count != 0 ||
+                   !strstr(p.status.text, "example.com")) {
+            fail_at(&c, p.status.text);
+        }
+        policy_plan_done(&p);
+    }
+    assert_int_equal(total,
+                     MX_STATES * STS_STATES * MODES * LEVELS * 4 * HOST_SETS);
+}
+
+static const struct policy_host *
+find(const struct policy_plan *p, const char *name)
+{
+    for (size_t i = 0; i < p->host_count; i++) {
+        if (strcmp(p->hosts[i].name, name) == 0)
+            return &p->hosts[i];
+    }
+    return NULL;
+}
+
+/* `more` has a requirement that `less` lacks. */
+static void
+check_stronger(const struct combination *less, const struct combination *more)
+{
+    struct policy_plan a = plan_of(less), b = plan_of(more);
+
+    if (b.verdict == POLICY_GO && a.verdict != POLICY_GO)
+        fail_at(more, "a requirement made mail go");
+    for (size_t i = 0; i < b.host_count; i++) {
+        const struct policy_host *h = find(&a, b.hosts[i].name);
+
+        if (!h || b.hosts[i].proof < h->proof)
+            fail_at(more, "a requirement made the channel weaker");
+    }
+    policy_plan_done(&a);
+    policy_plan_done(&b);
+}
+
+static void
+a_requirement_never_allows_a_weaker_channel(void **state)
+{
+    struct combination c;
+
+    (void)state;
+    for (size_t i = 0; combine(i, &c); i++) {
+        struct combination more = c;
+
+        if (c.level < POLICY_LEVEL_VERIFIED) {
+            more.level = c.level + 1;
+            check_stronger(&c, &more);
+        }
+        more = c;
+        if (c.mode < POLICY_STS_ENFORCE) {
+            more.mode = c.mode + 1;
+            check_stronger(&c, &more);
+        }
+        more = c;
+        more.implicit_tls = true;
+        check_stronger(&c, &more);
+        more = c;
+        if (c.sts_state == POLICY_STS_STATE_ABSENT) {
+            more.sts_state = POLICY_STS_STATE_FRESH;
+            check_stronger(&c, &more);
+            more.sts_state = POLICY_STS_STATE_CACHED;
+            check_stronger(&c, &more);
+        }
+    }
+}
+
+/* ---- What people read ---- */
+
+static void
+check_text(const struct combination *c, const char *want)
+{
+    struct policy_plan p = plan_of(c);
+
+    assert_string_equal(p.status.text, want);
+    policy_plan_done(&p);
+}
+
+static void
+refusals_say_what_was_expected_and_seen(void **state)
+{
+    struct combination c = {.mx = POLICY_MX_NULL};
+
+    (void)state;
+    check_text(&c, "example.com accepts no mail (null MX, RFC 7505)");
+    c.mx = POLICY_MX_NO_DOMAIN;
+    check_text(&c, "the domain example.com does not exist");
+    c.mx = POLICY_MX_UNKNOWN;
+    check_text(&c, "the MX records of example.com could not be looked up: "
+                   "SERVFAIL of the MX");
+    c.mx = POLICY_MX_FOUND;
+    check_text(&c, "the MX records of example.com name no usable host");
+    c.sts_state = POLICY_STS_STATE_UNKNOWN;
+    check_text(&c, "whether example.com has an MTA-STS policy could not be "
+                   "learnt, and none is cached: SERVFAIL of the TXT");
+
+    c.sts_state = POLICY_STS_STATE_FRESH;
+    c.mode = POLICY_STS_ENFORCE;
+    c.host_count = 2;
+    check_text(&c, "the MTA-STS policy of example.com (enforce) allows mail "
+                   "to *.example.com only; its hosts are mx0.other.example, "
+                   "mx1.other.example: none of them matches");
+    c.hosts[0].is_listed = true;
+    c.hosts[0].state = POLICY_HOST_NONE;
+    check_text(&c, "the MTA-STS policy of example.com (enforce) allows mail "
+                   "to *.example.com only; its hosts are mx0.example.com, "
+                   "mx1.other.example: those that match have no address");
+    c.hosts[0].state = POLICY_HOST_UNKNOWN;
+    check_text(&c, "the addresses of the hosts of example.com could not be "
+                   "looked up: why of the host");
+
+    c.mode = POLICY_STS_NONE;
+    c.host_count = 1;
+    c.hosts[0].state = POLICY_HOST_NONE;
+    check_text(&c, "no host of example.com has a usable address "
+                   "(mx0.example.com): why of the host");
+    c.mx = POLICY_MX_IMPLICIT;
+    check_text(&c, "example.com has no MX records and no usable address: why "
+                   "of the host");
+}
+
+static void
+a_long_list_is_cut_in_the_text(void **state)
+{
+    char *patterns[12];
+    struct policy_host_facts host = {.name = "a.example"};
+    struct policy_facts f = {
+        .domain = {"example.com"},
+        .hosts = &host,
+        .host_count = 1,
+        .sts_state = POLICY_STS_STATE_CACHED,
+        .sts = {.mode = POLICY_STS_ENFORCE, .mx = patterns, .mx_count = 12},
+    };
+    struct policy_inputs in = {.facts = &f,
+                               .level = POLICY_LEVEL_OPPORTUNISTIC};
+    struct policy_plan p;
+
+    (void)state;
+    for (size_t i = 0; i < 12; i++)
+        patterns[i] = mem_printf("mx%zu.example.com", i);
+    policy_plan_make(&in, &p);
+    assert_non_null(strstr(p.status.text, "mx7.example.com and 4 more only"));
+    assert_null(strstr(p.status.text, "mx8.example.com"));
+    policy_plan_done(&p);
+    for (size_t i = 0; i < 12; i++)
+        own_free(&patterns[i]);
+}
+
+/* The first of equals decides nothing: hosts stay in the order of the facts,
+ * whatever is left out between them. */
+static void
+hosts_stay_in_their_order(void **state)
+{
+    struct policy_host_facts hosts[4] = {
+        {.name = "c.example", .state = POLICY_HOST_FOUND},
+        {.name = "a.example", .state = POLICY_HOST_NONE},
+        {.name = "d.example", .state = POLICY_HOST_FOUND},
+        {.name = "b.example", .state = POLICY_HOST_FOUND},
+    };
+    struct policy_facts f = {
+        .domain = {"example.com"}, .hosts = hosts, .host_count = 4};
+    struct policy_inputs in = {.facts = &f};
+    struct policy_plan p;
+
+    (void)state;
+    policy_plan_make(&in, &p);
+    assert_int_equal(p.host_count, 3);
+    assert_string_equal(p.hosts[0].name, "c.example");
+    assert_string_equal(p.hosts[1].name, "d.example");
+    assert_string_equal(p.hosts[2].name, "b.example");
+    assert_int_equal(p.rejected_count, 1);
+    policy_plan_done(&p);
+}
+
+static void
+names_are_those_of_logs(void **state)
+{
+    (void)state;
+    assert_string_equal(policy_level_name(POLICY_LEVEL_NONE), "none");
+    assert_string_equal(policy_level_name(POLICY_LEVEL_VERIFIED), "verified");
+    assert_string_equal(policy_proof_name(POLICY_PROOF_CLEAR), "clear");
+    assert_string_equal(policy_proof_name(POLICY_PROOF_PKIX), "pkix");
+    assert_string_equal(policy_source_name(POLICY_SOURCE_STS), "mta-sts");
+    assert_string_equal(policy_source_name(POLICY_SOURCE_LOCAL), "local");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_combination_is_as_the_reference_says),
+        cmocka_unit_test(a_requirement_never_allows_a_weaker_channel),
+        cmocka_unit_test(refusals_say_what_was_expected_and_seen),
+        cmocka_unit_test(a_long_list_is_cut_in_the_text),
+        cmocka_unit_test(hosts_stay_in_their_order),
+        cmocka_unit_test(names_are_those_of_logs),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
