@@ -42,7 +42,8 @@ bool policy_sts_record_parse(const struct slice *txt, size_t count,
                              char id[POLICY_STS_ID_MAX + 1],
                              struct err *err) must_use;
 
-/* The body of mta-sts.txt (RFC 8461 section 3.2); ERR_INPUT names the line. */
+/* The body of mta-sts.txt (RFC 8461 section 3.2); ERR_INPUT names the line.
+ * `out` needs policy_sts_done only after true. */
 bool policy_sts_parse(struct slice text, struct policy_sts *out,
                       struct err *err) must_use;
 void policy_sts_done(struct policy_sts *p);
@@ -56,15 +57,17 @@ const char *policy_sts_mode_name(enum policy_sts_mode mode);
 struct policy_sts_entry {
     struct mail_domain domain;
     char id[POLICY_STS_ID_MAX + 1];
-    char *text;          /* raw body, for reports; NULL: no policy is known */
-    int64_t fetched_ms;  /* when the body came; steady clock, ms since 1970 */
-    int64_t expires_ms;  /* fetched + max_age; extended while the id stands */
-    int64_t used_ms;     /* last time that mail asked for it */
-    int64_t checked_ms;  /* last time that the TXT record was seen */
+    char *text;         /* raw body, for reports; NULL: no policy is known */
+    int64_t fetched_ms; /* when the body came; steady clock, ms since 1970 */
+    int64_t expires_ms; /* fetched + max_age: only a fetch moves it */
+    int64_t used_ms;    /* last time that mail asked for it */
+    int64_t checked_ms; /* last time that the TXT record was seen */
     char failed_id[POLICY_STS_ID_MAX + 1]; /* the id whose fetch failed last */
-    int64_t backoff_ms;  /* no fetch of failed_id before this time */
-    char *failure;       /* why the last fetch failed, for people; or NULL */
+    int64_t backoff_ms; /* no fetch of failed_id before this time */
+    char *failure;      /* why the last fetch failed, for people; or NULL */
 };
+
+/* Overwrites `to`, whatever it holds. */
 void policy_sts_entry_copy(const struct policy_sts_entry *from,
                            struct policy_sts_entry *to);
 void policy_sts_entry_done(struct policy_sts_entry *e);
