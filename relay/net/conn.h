@@ -42,7 +42,10 @@ struct net_conn_events {
     /* The time limit has passed. */
     void (*late)(void *ctx);
     /* The peer has closed (err NULL) or the connection broke.  Input that came
-     * before it has been given first. */
+     * before it has been given first.  Once; what the owner has left of the
+     * input can still be asked for by net_conn_more, and behind a close output
+     * can still be sent: a peer may say all it has to say and hang up.  After
+     * a failed handshake `ended` does not come: `secured` was the end. */
     void (*ended)(void *ctx, const struct err *err);
 };
 
@@ -57,7 +60,8 @@ void net_conn_own(struct net_conn *c, const struct net_conn_events *events,
 /* Begins to read. */
 void net_conn_open(struct net_conn *c);
 
-/* Sends what `out` holds and leaves it empty. */
+/* Sends what `out` holds and leaves it empty; during a handshake, once that
+ * has succeeded. */
 void net_conn_send(struct net_conn *c, struct buf *out);
 bool net_conn_is_full(const struct net_conn *c);
 
@@ -66,7 +70,8 @@ void net_conn_more(struct net_conn *c);
 bool net_conn_has_kept(const struct net_conn *c);
 
 /* Handshake, in either role by the settings; what was sent before goes out in
- * clear first.  Kept input must be empty: the SMTP engines see to it. */
+ * clear first.  Kept input must be empty: the SMTP engines see to it; octets
+ * that are left nevertheless make the handshake fail. */
 void net_conn_start_tls(struct net_conn *c, const struct net_tls_setup *setup);
 
 /* What was agreed and proven; NULL before `secured`. */
@@ -79,8 +84,9 @@ void net_conn_limit(struct net_conn *c, uint64_t ms);
 const struct addr *net_conn_peer(const struct net_conn *c); /* family
                                                 AF_UNSPEC: Unix socket */
 
-/* Flushes what is queued for at most `linger_ms` in the background, then
- * closes (with close_notify).  *slot becomes NULL; no callback any more. */
+/* Flushes what is queued (with close_notify) and waits for the peer to close
+ * as well, for at most `linger_ms` in the background; 0: sends what the kernel
+ * takes now.  *slot becomes NULL; no callback any more. */
 void net_conn_close(struct net_conn **slot, uint64_t linger_ms);
 
 #endif

@@ -52,7 +52,7 @@ struct net_tls_tlsa {
 struct net_tls_setup {
     struct net_tls *tls;
     bool is_server;
-    const char *sni;        /* client: the server name sent; NULL: none */
+    const char *sni; /* client: the server name sent; NULL: none */
     enum net_tls_check check;
     const char *names[NET_TLS_NAMES_MAX]; /* any one of them must match */
     const char *dane_base;                /* TLSA base domain */
@@ -66,7 +66,7 @@ struct net_tls_setup {
 enum net_tls_verdict {
     NET_TLS_UNCHECKED,
     NET_TLS_VERIFIED,
-    NET_TLS_EXPIRED,     /* or not yet valid */
+    NET_TLS_EXPIRED, /* or not yet valid */
     NET_TLS_WRONG_NAME,
     NET_TLS_NOT_TRUSTED, /* unknown issuer, self-signed, bad signature */
     NET_TLS_BROKEN,      /* no handshake came about at all */
@@ -76,11 +76,11 @@ struct net_tls_facts {
     char version[16]; /* "TLSv1.3" */
     char cipher[64];
     enum net_tls_verdict verdict; /* of PKIX or DANE, whichever was asked */
-    char why[160];       /* of a verdict that isn't VERIFIED, for people */
-    char matched[256];   /* the reference name that matched */
-    char subject[256];   /* of the leaf: first DNS-ID, printable */
+    char why[160];     /* of a verdict that isn't VERIFIED, for people */
+    char matched[256]; /* the reference name that matched */
+    char subject[256]; /* of the leaf: first DNS-ID, printable */
     char issuer[256];
-    int64_t not_after;   /* of the leaf, Unix seconds; 0 unknown */
+    int64_t not_after; /* of the leaf, Unix seconds; 0 unknown */
     bool resumed;
 };
 

@@ -1,0 +1,141 @@
+#include "relay/net/tls.h"
+
+#include "relay/base/mem.h"
+#include "relay/net/tls_context.h"
+
+#include <openssl/err.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+
+enum { SESSION_CONTEXT_SIZE = 16 };
+
+void
+net_tls_need(const void *object)
+{
+    if (!object)
+        abort();
+}
+
+const char *
+net_tls_reason(const char *otherwise)
+{
+    unsigned long code = ERR_peek_error();
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+
+    ERR_clear_error();
+    return reason ? reason : otherwise;
+}
+
+static struct net_tls *
+new_context(const SSL_METHOD *method)
+{
+    struct net_tls *t = mem_new(struct net_tls);
+    /* No renegotiation: it lets a peer buy much work with little. */
+    uint64_t options = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION;
+
+    ERR_clear_error();
+    t->ssl = SSL_CTX_new(method);
+    net_tls_need(t->ssl);
+    SSL_CTX_set_app_data(t->ssl, t);
+    SSL_CTX_set_options(t->ssl, options);
+    /* RFC 8996: TLS 1.0 and 1.1 must not be used. */
+    SSL_CTX_set_min_proto_version(t->ssl, TLS1_2_VERSION);
+    SSL_CTX_set_max_cert_list(t->ssl, NET_TLS_CHAIN_MAX);
+    /* An idle connection gives its record buffers back. */
+    SSL_CTX_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
+    return t;
+}
+
+struct net_tls *
+net_tls_client(const char *ca, struct err *err)
+{
+    struct net_tls *t = new_context(TLS_client_method());
+
+    SSL_CTX_set_verify_depth(t->ssl, NET_TLS_DEPTH_MAX);
+    SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_CLIENT |
+                                               SSL_SESS_CACHE_NO_INTERNAL);
+    if (SSL_CTX_dane_enable(t->ssl) != 1)
+        abort();
+    if (SSL_CTX_set_default_verify_paths(t->ssl) != 1) {
+        err_set(err, ERR_SYSTEM, "trust anchors of the system: %s",
+                net_tls_reason("unknown"));
+        net_tls_free(&t);
+        return NULL;
+    }
+    if (ca && ca[0] && SSL_CTX_load_verify_file(t->ssl, ca) != 1) {
+        err_set(err, ERR_INPUT, "%s: %s", ca, net_tls_reason("unreadable"));
+        net_tls_free(&t);
+    }
+    return t;
+}
+
+/* A key behind a password would make OpenSSL ask the terminal. */
+static int
+no_password(char *buf, int size, int rwflag, void *ctx)
+{
+    (void)buf, (void)size, (void)rwflag, (void)ctx;
+    return -1;
+}
+
+static bool
+load_identity(SSL_CTX *ssl, const char *certificate, const char *key,
+              struct err *err)
+{
+    SSL_CTX_set_default_passwd_cb(ssl, no_password);
+    if (SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1)
+        return err_set(err, ERR_INPUT, "%s: %s", certificate,
+                       net_tls_reason("no certificate"));
+    if (SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_check_private_key(ssl) != 1)
+        return err_set(err, ERR_INPUT, "%s: %s", key,
+                       net_tls_reason("no private key"));
+    return true;
+}
+
+struct net_tls *
+net_tls_server(const char *certificate, const char *key, struct err *err)
+{
+    struct net_tls *t = new_context(TLS_server_method());
+    unsigned char context[SESSION_CONTEXT_SIZE];
+
+    /* Sessions live in tickets, which only this context can open; the server
+     * itself remembers none. */
+    SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_OFF);
+    if (RAND_bytes(context, sizeof(context)) != 1 ||
+        SSL_CTX_set_session_id_context(t->ssl, context, sizeof(context)) != 1)
+        abort();
+    SSL_CTX_set_num_tickets(t->ssl, 1);
+    /* Early data can be replayed (RFC 8446 section 8). */
+    SSL_CTX_set_max_early_data(t->ssl, 0);
+    SSL_CTX_set_dh_auto(t->ssl, 1);
+    if (!load_identity(t->ssl, certificate, key, err))
+        net_tls_free(&t);
+    return t;
+}
+
+void
+net_tls_free(struct net_tls **t)
+{
+    if (!*t)
+        return;
+    SSL_CTX_set_app_data((*t)->ssl, NULL);
+    SSL_CTX_free((*t)->ssl);
+    net_tls_cache_done(&(*t)->sessions);
+    free(*t);
+    *t = NULL;
+}
+
+const char *
+net_tls_verdict_name(enum net_tls_verdict v)
+{
+    static const char *const names[] = {
+        [NET_TLS_UNCHECKED] = "unchecked",
+        [NET_TLS_VERIFIED] = "verified",
+        [NET_TLS_EXPIRED] = "expired",
+        [NET_TLS_WRONG_NAME] = "wrong name",
+        [NET_TLS_NOT_TRUSTED] = "not trusted",
+        [NET_TLS_BROKEN] = "broken",
+    };
+
+    return names[v];
+}

@@ -1,0 +1,238 @@
+#include "relay/net/tls_proof.h"
+
+#include "relay/net/tls_context.h"
+
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    /* The name is a DNS-ID or nothing, and "f*.example.com" is no wildcard:
+     * RFC 6125 section 6.4.3 and 6.4.4, RFC 8461 section 4.1. */
+    HOST_FLAGS = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                 X509_CHECK_FLAG_NEVER_CHECK_SUBJECT,
+
+    /* Keys and signatures of at least 112 bits, also where the handshake
+     * itself takes what it gets. */
+    AUTH_LEVEL = 2,
+    OPPORTUNISTIC_LEVEL = 1,
+
+    USAGE_DANE_TA = 2, /* RFC 6698 section 2.1.1, RFC 7218 section 2.1 */
+    USAGE_DANE_EE = 3,
+};
+
+/* Replaces what a terminal or a log could stumble over. */
+static void
+copy_printable(char *to, size_t size, const char *from, size_t len)
+{
+    size_t n = len < size - 1 ? len : size - 1;
+
+    for (size_t i = 0; i < n; i++)
+        to[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
+    to[n] = '\0';
+}
+
+static void
+copy_name(char *to, size_t size, const X509_NAME *name)
+{
+    BIO *text = BIO_new(BIO_s_mem());
+    char *p;
+    long len;
+
+    net_tls_need(text);
+    (void)X509_NAME_print_ex(text, name, 0, XN_FLAG_RFC2253);
+    len = BIO_get_mem_data(text, &p);
+    copy_printable(to, size, p, len > 0 ? (size_t)len : 0);
+    BIO_free(text);
+}
+
+static void
+copy_subject(char *to, size_t size, X509 *leaf)
+{
+    GENERAL_NAMES *names =
+        X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
+
+    copy_name(to, size, X509_get_subject_name(leaf));
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+        if (name->type == GEN_DNS) {
+            const ASN1_IA5STRING *id = name->d.dNSName;
+
+            copy_printable(to, size, (const char *)ASN1_STRING_get0_data(id),
+                           (size_t)ASN1_STRING_length(id));
+            break;
+        }
+    }
+    GENERAL_NAMES_free(names);
+}
+
+static int64_t
+unix_time(const ASN1_TIME *t)
+{
+    struct tm tm = {0};
+
+    return ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+static enum net_tls_verdict
+verdict_of(int error)
+{
+    switch (error) {
+    case X509_V_OK:
+        return NET_TLS_VERIFIED;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return NET_TLS_EXPIRED;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+        return NET_TLS_WRONG_NAME;
+    default: /* an int, not an enum */
+        return NET_TLS_NOT_TRUSTED;
+    }
+}
+
+/* OpenSSL takes ".example.com" for "any host below"; a reference name is
+ * exactly one host. */
+static bool
+is_reference(const char *name)
+{
+    return name && name[0] != '\0' && name[0] != '.' && !strchr(name, '*');
+}
+
+static bool
+add_names(X509_VERIFY_PARAM *param, const struct net_tls_setup *setup)
+{
+    bool has_any = false;
+
+    for (size_t i = 0; i < NET_TLS_NAMES_MAX; i++)
+        if (is_reference(setup->names[i]) &&
+            X509_VERIFY_PARAM_add1_host(param, setup->names[i], 0) == 1)
+            has_any = true;
+    return has_any;
+}
+
+/* PKIX-TA and PKIX-EE are unusable for SMTP (RFC 7672 section 3.1.3), and
+ * OpenSSL must not get them: CVE-2026-28387. */
+static bool
+add_records(SSL *ssl, const struct net_tls_setup *setup)
+{
+    bool has_any = false;
+
+    for (size_t i = 0; i < setup->tlsa_count; i++) {
+        const struct net_tls_tlsa *t = &setup->tlsa[i];
+
+        if (t->usage != USAGE_DANE_TA && t->usage != USAGE_DANE_EE)
+            continue;
+        if (SSL_dane_tlsa_add(ssl, t->usage, t->selector, t->matching, t->data,
+                              t->len) > 0)
+            has_any = true;
+    }
+    return has_any;
+}
+
+static bool
+prepare_dane(SSL *ssl, const struct net_tls_setup *setup)
+{
+    if (!setup->dane_base || SSL_dane_enable(ssl, setup->dane_base) <= 0)
+        return false;
+    /* RFC 7672 section 3.1.1: neither name nor dates count for DANE-EE. */
+    SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+    (void)add_names(SSL_get0_param(ssl), setup);
+    return add_records(ssl, setup);
+}
+
+void
+net_tls_proof_prepare(struct net_tls_proof *p, SSL *ssl,
+                      const struct net_tls_setup *setup)
+{
+    X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+    int mode = SSL_VERIFY_NONE;
+
+    p->check = setup->check;
+    X509_VERIFY_PARAM_set_hostflags(param, HOST_FLAGS);
+    switch (setup->check) {
+    case NET_TLS_CHECK_NONE:
+        SSL_set_security_level(ssl, OPPORTUNISTIC_LEVEL);
+        break;
+    case NET_TLS_CHECK_OBSERVE:
+        SSL_set_security_level(ssl, OPPORTUNISTIC_LEVEL);
+        p->is_hopeless = !add_names(param, setup);
+        break;
+    case NET_TLS_CHECK_PKIX:
+        mode = SSL_VERIFY_PEER;
+        p->is_hopeless = !add_names(param, setup);
+        break;
+    case NET_TLS_CHECK_DANE:
+        mode = SSL_VERIFY_PEER;
+        p->is_hopeless = !prepare_dane(ssl, setup);
+        break;
+    }
+    SSL_set_verify(ssl, mode, NULL);
+}
+
+static void
+note_matched(struct net_tls_proof *p, X509_STORE_CTX *store)
+{
+    X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
+    X509 *leaf = X509_STORE_CTX_get0_cert(store);
+    const char *host;
+
+    for (int i = 0; (host = X509_VERIFY_PARAM_get0_host(param, i)); i++)
+        if (X509_check_host(leaf, host, 0, HOST_FLAGS, NULL) == 1) {
+            copy_printable(p->facts.matched, sizeof(p->facts.matched), host,
+                           strlen(host));
+            return;
+        }
+}
+
+static void
+refuse(struct net_tls_proof *p, enum net_tls_verdict verdict, const char *why)
+{
+    p->facts.verdict = verdict;
+    (void)snprintf(p->facts.why, sizeof(p->facts.why), "%s", why);
+}
+
+static void
+judge(struct net_tls_proof *p, X509_STORE_CTX *store)
+{
+    bool is_good = X509_verify_cert(store) == 1;
+    int error = X509_STORE_CTX_get_error(store);
+
+    if (is_good && error == X509_V_OK && !p->is_hopeless) {
+        p->facts.verdict = NET_TLS_VERIFIED;
+        note_matched(p, store);
+        return;
+    }
+    if (error == X509_V_OK)
+        error = is_good ? X509_V_ERR_HOSTNAME_MISMATCH : X509_V_ERR_UNSPECIFIED;
+    refuse(p, verdict_of(error), X509_verify_cert_error_string(error));
+    X509_STORE_CTX_set_error(store, error); /* the alert follows from it */
+}
+
+bool
+net_tls_proof_look(struct net_tls_proof *p, X509_STORE_CTX *store)
+{
+    X509 *leaf = X509_STORE_CTX_get0_cert(store);
+
+    p->has_looked = true;
+    p->facts = (struct net_tls_facts){.verdict = NET_TLS_UNCHECKED};
+    copy_subject(p->facts.subject, sizeof(p->facts.subject), leaf);
+    copy_name(p->facts.issuer, sizeof(p->facts.issuer),
+              X509_get_issuer_name(leaf));
+    p->facts.not_after = unix_time(X509_get0_notAfter(leaf));
+    if (p->check == NET_TLS_CHECK_NONE)
+        return true;
+    X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(store),
+                                     AUTH_LEVEL);
+    judge(p, store);
+    return p->check == NET_TLS_CHECK_OBSERVE || net_tls_proof_is_met(p);
+}
+
+bool
+net_tls_proof_is_met(const struct net_tls_proof *p)
+{
+    return p->check == NET_TLS_CHECK_NONE ||
+           p->check == NET_TLS_CHECK_OBSERVE ||
+           p->facts.verdict == NET_TLS_VERIFIED;
+}
