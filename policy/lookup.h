@@ -46,19 +46,19 @@ struct policy_ask {
 
 /* What to look up. */
 struct policy_question {
-    const char *domain;   /* policy domain: of the recipient, or of a route's
-                             host; A-label form */
-    bool is_literal;      /* "[192.0.2.1]": no MX, no policy */
+    const char *domain;     /* policy domain: of the recipient, or of a route's
+                               host; A-label form */
+    bool is_literal;        /* "[192.0.2.1]": no MX, no policy */
     const char *const *via; /* hosts of a smarthost route, in order, instead of
                                MX records; NULL: MX of the domain.  Address
                                literals without brackets are allowed */
     size_t via_count;
-    bool sts;             /* MTA-STS is wanted */
-    bool refresh;         /* fetch the policy even with an unchanged id */
-    bool allow_special;   /* addresses that addr_is_special is true for may be
-                             used (loopback test beds, private relays) */
-    bool ipv6;            /* IPv6 addresses may be used */
-    uint64_t shuffle;     /* random seed for MX of equal preference */
+    bool sts;           /* MTA-STS is wanted */
+    bool refresh;       /* fetch the policy even with an unchanged id */
+    bool allow_special; /* addresses that addr_is_special is true for may be
+                           used (loopback test beds, private relays) */
+    bool ipv6;          /* IPv6 addresses may be used */
+    uint64_t shuffle;   /* random seed for MX of equal preference */
 };
 
 enum policy_mx_state {
@@ -80,7 +80,7 @@ struct policy_host_facts {
     char name[DNS_NAME_MAX + 1];
     uint16_t preference;
     enum policy_host_state state;
-    char why[120]; /* when not FOUND */
+    char why[120];                               /* when not FOUND */
     struct addr addresses[POLICY_ADDRESSES_MAX]; /* port not set; families
                                                     take turns */
     size_t address_count;
@@ -106,10 +106,11 @@ struct policy_facts {
     struct policy_host_facts *hosts; /* in the order in which to try them */
     size_t host_count;
     enum policy_sts_state sts_state;
-    struct policy_sts sts;          /* CACHED, FRESH */
+    struct policy_sts sts;             /* CACHED, FRESH */
     struct policy_sts_entry sts_entry; /* the same, as kept */
-    char sts_why[240]; /* FAILED, UNKNOWN; or why a cached one was not renewed */
-    bool sts_tls_failed; /* the policy host's certificate was the trouble */
+    char
+        sts_why[240]; /* FAILED, UNKNOWN; or why a cached one was not renewed */
+    bool sts_tls_failed;   /* the policy host's certificate was the trouble */
     int64_t good_until_ms; /* least TTL of all answers, steady clock */
 };
 
