@@ -296,6 +296,20 @@ digest(struct net_conn *c, struct slice in)
         buf_add(&c->wire, in);
 }
 
+/* Without close_notify nobody can tell whether the peer said all it had to
+ * say, or somebody on the way cut it off (RFC 8446 section 6.1). */
+static void
+note_end(struct net_conn *c)
+{
+    struct err err;
+
+    c->has_ended = true;
+    if (!c->tls || c->is_shaking || net_tls_stream_is_ended(c->tls))
+        return;
+    err_set(&err, ERR_TLS, "the peer hung up without close_notify");
+    note_failure(c, &err);
+}
+
 /* One read a turn, so that nobody starves the others on the loop. */
 static void
 receive(struct net_conn *c)
@@ -314,7 +328,7 @@ receive(struct net_conn *c)
     } else if (n > 0) {
         give(c, (struct slice){wire, (size_t)n});
     } else if (n == 0) {
-        c->has_ended = true;
+        note_end(c);
     } else if (errno != EAGAIN && errno != EINTR) {
         note_errno(c, "read");
         c->has_ended = true;

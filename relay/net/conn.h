@@ -41,11 +41,12 @@ struct net_conn_events {
     void (*drained)(void *ctx);
     /* The time limit has passed. */
     void (*late)(void *ctx);
-    /* The peer has closed (err NULL) or the connection broke.  Input that came
-     * before it has been given first.  Once; what the owner has left of the
-     * input can still be asked for by net_conn_more, and behind a close output
-     * can still be sent: a peer may say all it has to say and hang up.  After
-     * a failed handshake `ended` does not come: `secured` was the end. */
+    /* The peer has closed (err NULL; under TLS only with close_notify) or the
+     * connection broke.  Input that came before it has been given first.
+     * Once; what the owner has left of the input can still be asked for by
+     * net_conn_more, and behind a close output can still be sent: a peer may
+     * say all it has to say and hang up.  After a failed handshake `ended`
+     * does not come: `secured` was the end. */
     void (*ended)(void *ctx, const struct err *err);
 };
 
