@@ -75,6 +75,21 @@ follows_so_many_pointers(void **state)
     assert_false(follows(250));
 }
 
+/* A label that is pointed to ends before the pointer. */
+static void
+reads_no_pointer_as_a_label(void **state)
+{
+    static const char message[] = "............\3ab\xC0\x0C\1c";
+    struct dns_wire w = wire(message, sizeof(message));
+    struct dns_wire_name name;
+
+    (void)state;
+    w.at = 15;
+    dns_wire_name(&w, &name);
+    assert_true(w.is_broken);
+    assert_string_equal(name.text, "");
+}
+
 /* 63 + 1 three times, then one label that fills up or runs over. */
 static bool
 takes_name_with_last_label(size_t last, char c)
@@ -197,6 +212,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_numbers_and_stops_at_the_end),
         cmocka_unit_test(follows_so_many_pointers),
+        cmocka_unit_test(reads_no_pointer_as_a_label),
         cmocka_unit_test(holds_names_to_255_octets),
         cmocka_unit_test(spells_no_odd_name),
         cmocka_unit_test(keeps_data_within_its_record),
