@@ -79,7 +79,7 @@ follows_so_many_pointers(void **state)
 static void
 reads_no_pointer_as_a_label(void **state)
 {
-    static const char message[] = "............\3ab\xC0\x0C\1c";
+    static const char message[] = "............\3ab\xC0\x0Ctwelve.more.";
     struct dns_wire w = wire(message, sizeof(message));
     struct dns_wire_name name;
 
