@@ -296,20 +296,6 @@ digest(struct net_conn *c, struct slice in)
         buf_add(&c->wire, in);
 }
 
-/* Without close_notify nobody can tell whether the peer said all it had to
- * say, or somebody on the way cut it off (RFC 8446 section 6.1). */
-static void
-note_end(struct net_conn *c)
-{
-    struct err err;
-
-    c->has_ended = true;
-    if (!c->tls || c->is_shaking || net_tls_stream_is_ended(c->tls))
-        return;
-    err_set(&err, ERR_TLS, "the peer hung up without close_notify");
-    note_failure(c, &err);
-}
-
 /* One read a turn, so that nobody starves the others on the loop. */
 static void
 receive(struct net_conn *c)
@@ -328,7 +314,7 @@ receive(struct net_conn *c)
     } else if (n > 0) {
         give(c, (struct slice){wire, (size_t)n});
     } else if (n == 0) {
-        note_end(c);
+        c->has_ended = true;
     } else if (errno != EAGAIN && errno != EINTR) {
         note_errno(c, "read");
         c->has_ended = true;
@@ -661,6 +647,12 @@ const struct net_tls_facts *
 net_conn_tls(const struct net_conn *c)
 {
     return c->tls && !c->is_shaking ? net_tls_stream_facts(c->tls) : NULL;
+}
+
+bool
+net_conn_is_truncated(const struct net_conn *c)
+{
+    return c->tls && c->has_ended && !net_tls_stream_is_ended(c->tls);
 }
 
 const struct addr *

@@ -41,12 +41,11 @@ struct net_conn_events {
     void (*drained)(void *ctx);
     /* The time limit has passed. */
     void (*late)(void *ctx);
-    /* The peer has closed (err NULL; under TLS only with close_notify) or the
-     * connection broke.  Input that came before it has been given first.
-     * Once; what the owner has left of the input can still be asked for by
-     * net_conn_more, and behind a close output can still be sent: a peer may
-     * say all it has to say and hang up.  After a failed handshake `ended`
-     * does not come: `secured` was the end. */
+    /* The peer has closed (err NULL) or the connection broke.  Input that came
+     * before it has been given first.  Once; what the owner has left of the
+     * input can still be asked for by net_conn_more, and behind a close output
+     * can still be sent: a peer may say all it has to say and hang up.  After
+     * a failed handshake `ended` does not come: `secured` was the end. */
     void (*ended)(void *ctx, const struct err *err);
 };
 
@@ -77,6 +76,11 @@ void net_conn_start_tls(struct net_conn *c, const struct net_tls_setup *setup);
 
 /* What was agreed and proven; NULL before `secured`. */
 const struct net_tls_facts *net_conn_tls(const struct net_conn *c);
+
+/* Behind `ended`: did TLS end without close_notify, so that octets may be
+ * missing (RFC 8446 section 6.1)?  Only who reads until the end has to ask;
+ * lines and lengths tell by themselves whether they are whole. */
+bool net_conn_is_truncated(const struct net_conn *c);
 
 /* One limit: `late` runs when `ms` have passed; 0 is none.  Each call starts
  * it anew. */

@@ -168,6 +168,10 @@ ended(void *ctx, const struct err *err)
     if (err) {
         why = *err;
         fail(h, &why);
+    } else if (net_conn_is_truncated(h->conn)) {
+        /* A body without length would end wherever somebody cuts it off. */
+        err_set(&why, ERR_TLS, "the peer hung up without close_notify");
+        fail(h, &why);
     } else if (net_http_reply_end(h->reply, &why)) {
         finish(h, NULL);
     } else {
