@@ -45,11 +45,12 @@ enum {
 /* What this listener offers; copied by smtp_server_new, strings included. */
 struct smtp_server_config {
     const char *hostname;
-    uint64_t size_max;   /* octets of a message */
-    size_t rcpt_max;     /* recipients of a message */
-    bool offer_starttls; /* a certificate is configured */
-    bool require_tls;    /* 530 5.7.0 to MAIL in clear */
-    bool is_tls;         /* implicit TLS: the session starts inside it */
+    uint64_t size_max;     /* octets of a message */
+    size_t rcpt_max;       /* recipients of a message */
+    bool offer_starttls;   /* a certificate is configured */
+    bool require_tls;      /* 530 5.7.0 to MAIL in clear */
+    bool is_tls;           /* implicit TLS: the session starts inside it */
+    bool offer_requiretls; /* inside TLS (RFC 8689) */
 };
 
 enum smtp_server_event_kind {
@@ -71,10 +72,10 @@ struct smtp_server_event {
     enum smtp_server_event_kind kind;
     const struct mail_address *address; /* MAIL, RCPT; "" is <>; valid until
                                            the answer */
-    uint64_t size;      /* MAIL: declared SIZE, 0 when it was not */
-    struct slice body;  /* BODY: valid until the next feed */
-    const char *why;    /* OVER: a word for the log, "quit", "timeout", ... ;
-                           DROP too */
+    uint64_t size;     /* MAIL: declared SIZE, 0 when it was not */
+    struct slice body; /* BODY: valid until the next feed */
+    const char *why;   /* OVER: a word for the log, "quit", "timeout", ... ;
+                          DROP too */
 };
 
 struct smtp_server;
@@ -96,7 +97,8 @@ void smtp_server_tls_up(struct smtp_server *s);
 
 /* The answer to the last event that asked.  The reply sent is the status, its
  * text included (RFC 2034 enhanced codes are added). */
-void smtp_server_answer(struct smtp_server *s, const struct mail_status *status);
+void smtp_server_answer(struct smtp_server *s,
+                        const struct mail_status *status);
 
 /* The driver wants to end: 421 4.3.2 at the next command border (at once when
  * none is under way), with `why` for the log.  A body under way or an answer
