@@ -8,14 +8,19 @@
 #ifndef RELAY_NET_HTTP_SERVER_H
 #define RELAY_NET_HTTP_SERVER_H
 
+#include "relay/base/addr.h"
 #include "relay/base/buf.h"
 #include "relay/net/http_parse.h" /* the limits of a request */
 
 #include <uv.h>
 
 enum {
-    NET_HTTP_LIMIT_MS = 10 * 1000, /* to send a whole request */
-    NET_HTTP_SESSIONS_MAX = 64,    /* per server */
+    NET_HTTP_LIMIT_MS = 10 * 1000, /* to send a whole request; to take a
+                                      response */
+    NET_HTTP_SESSIONS_MAX = 64,    /* per server; one more gets a 503 */
+    /* Parts of a response that wait for a client who does not read; with more
+     * of them the client counts as gone. */
+    NET_HTTP_PENDING_MAX = 4 * 1024 * 1024,
 };
 
 struct net_http_server;
@@ -31,13 +36,24 @@ void net_http_server_add(struct net_http_server *s, int fd);
  * which then only frees them. */
 void net_http_server_free(struct net_http_server **s);
 
-const char *net_http_method(const struct net_http_request *r); /* "GET" */
-const char *net_http_path(const struct net_http_request *r);   /* "/v1/queue" */
+/* "GET"; so too for HEAD, whose response loses its body by itself. */
+const char *net_http_method(const struct net_http_request *r);
+/* "/v1/queue", as it came: begins with a slash, nothing decoded. */
+const char *net_http_path(const struct net_http_request *r);
 /* A query parameter, percent-decoded; NULL when absent. */
 const char *net_http_query(struct net_http_request *r, const char *name);
 const char *net_http_header(const struct net_http_request *r,
                             const char *name); /* or NULL */
 struct slice net_http_body(const struct net_http_request *r);
+/* Family AF_UNSPEC: a Unix socket. */
+const struct addr *net_http_peer(const struct net_http_request *r);
+
+/* Adds a field to the response's head; before it is begun.  Neither text may
+ * hold a line end.  Content-Type, Content-Length, Transfer-Encoding,
+ * Connection and Date are not for the caller; a Content-Security-Policy takes
+ * the place of the usual one, which allows nothing. */
+void net_http_add_header(struct net_http_request *r, const char *name,
+                         const char *value);
 
 /* Answers, now or later (from the loop's thread), once; the request is gone
  * afterwards.  `body` is emptied. */
