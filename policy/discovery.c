@@ -221,8 +221,9 @@ policy_discovery_settle(struct policy_discovery *d, int64_t now_ms,
 {
     bool has_policy = d->is_fresh || has_valid(d, now_ms);
 
-    if (wants_fetch(d, now_ms) && !d->is_fresh && d->entry.failure)
-        explain(d, d->entry.failure);
+    if (wants_fetch(d, now_ms) && !d->is_fresh)
+        explain(d, d->entry.failure ? d->entry.failure
+                                    : "the policy could not be fetched");
     limit(d, now_ms, facts);
     if (d->is_fresh) {
         facts->sts_state = POLICY_STS_STATE_FRESH;

@@ -106,12 +106,15 @@ struct policy_facts {
     struct policy_host_facts *hosts; /* in the order in which to try them */
     size_t host_count;
     enum policy_sts_state sts_state;
-    struct policy_sts sts;             /* CACHED, FRESH */
-    struct policy_sts_entry sts_entry; /* the same, as kept */
-    char
-        sts_why[240]; /* FAILED, UNKNOWN; or why a cached one was not renewed */
+    struct policy_sts sts; /* CACHED, FRESH */
+    /* The same, as it should be kept; in other states what is remembered of
+     * failures. */
+    struct policy_sts_entry sts_entry;
+    /* FAILED, UNKNOWN; or why a cached one was not renewed. */
+    char sts_why[240];
     bool sts_tls_failed;   /* the policy host's certificate was the trouble */
-    int64_t good_until_ms; /* least TTL of all answers, steady clock */
+    int64_t good_until_ms; /* least TTL of all answers, and no longer than the
+                              policy; steady clock */
 };
 
 struct policy_lookup;

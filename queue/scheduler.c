@@ -368,18 +368,26 @@ unblock_due(struct queue_scheduler *s, int64_t now_ms)
     }
 }
 
-static void
-reached(struct destination *d)
+void
+queue_scheduler_reached(struct queue_scheduler *s, const char *destination)
 {
+    struct destination *d = get(s, destination);
+
     d->is_open = true;
     d->strikes = d->failures = 0;
     own_free(&d->why);
+    if (d->home == HOME_BLOCKED)
+        unblock(s, d);
+    else
+        consider(s, d);
 }
 
-static void
-unreached(struct queue_scheduler *s, struct destination *d, const char *why,
-          int64_t now_ms)
+void
+queue_scheduler_unreached(struct queue_scheduler *s, const char *destination,
+                          const char *why, int64_t now_ms)
 {
+    struct destination *d = get(s, destination);
+
     if (d->home == HOME_BLOCKED)
         return;
     free(d->why);
@@ -464,32 +472,17 @@ new_order(struct queue_scheduler *s, struct destination *d)
 }
 
 void
-queue_scheduler_job_done(struct queue_scheduler *s, struct queue_order *order,
-                         struct queue_job *job, enum queue_contact contact,
-                         const char *why, int64_t now_ms)
+queue_scheduler_put_back(struct queue_scheduler *s, const char *destination,
+                         struct queue_job *job)
 {
-    struct destination *d = get(s, order->destination);
+    struct destination *d = get(s, destination);
 
-    switch (contact) {
-    case QUEUE_REACHED:
-        reached(d);
-        break;
-    case QUEUE_UNREACHED:
-        unreached(s, d, why, now_ms);
-        break;
-    case QUEUE_NOT_TRIED:
-        if (d->home == HOME_BLOCKED) {
-            d->more = true;
-            give_back(s, job);
-            break;
-        }
-        TAILQ_INSERT_HEAD(&d->run, job, link);
-        d->waiting++;
+    TAILQ_INSERT_HEAD(&d->run, job, link);
+    d->waiting++;
+    if (d->home == HOME_BLOCKED)
+        empty_run(s, d);
+    else
         consider(s, d);
-        return;
-    }
-    drop_job(s, job);
-    consider(s, d);
 }
 
 static void
@@ -516,6 +509,12 @@ queue_scheduler_order_done(struct queue_scheduler *s,
     free(order->destination);
     free(order);
     consider(s, d);
+}
+
+void
+queue_scheduler_job_done(struct queue_scheduler *s, struct queue_job *job)
+{
+    drop_job(s, job);
     if (s->is_starved && s->jobs < QUEUE_JOBS_MAX / 4 * 3) {
         s->is_starved = false;
         consider_all(s);

@@ -6,7 +6,7 @@
  * back to the store and claimed again when there is room.
  *
  *     told:  add (accepted or claimed), found (due destinations),
- *            job_done, order_done, may_run, unblock        (by the driver)
+ *            reached, unreached, job_done, order_done, may_run (by the driver)
  *     says:  next() -> ORDER, CLAIM, SCAN, RELEASE; wait_ms()
  *
  *   unknown --first job reached the peer--> open <--> as many orders as the
@@ -57,7 +57,6 @@ struct queue_order {
     bool is_probe;
     struct queue_job *jobs[QUEUE_ORDER_JOBS_MAX];
     size_t count;
-    size_t done; /* the worker's: how many it has finished */
 };
 
 enum queue_action_kind {
@@ -76,14 +75,6 @@ struct queue_do {
     uint64_t id;               /* RELEASE */
     uint32_t *numbers;         /* RELEASE: the driver's, free() */
     size_t count;
-};
-
-/* What became of a job, as far as the destination is concerned. */
-enum queue_contact {
-    QUEUE_REACHED,     /* a peer took or refused the message itself */
-    QUEUE_UNREACHED,   /* no peer got as far as MAIL: policy, DNS, connect,
-                          TLS, greeting */
-    QUEUE_NOT_TRIED,   /* the order ended before its turn: try it again */
 };
 
 struct queue_limits {
@@ -122,15 +113,23 @@ void queue_scheduler_found_all(struct queue_scheduler *s, int64_t next_ms,
 /* Work was put off until next_ms: remembered for the next SCAN. */
 void queue_scheduler_later(struct queue_scheduler *s, int64_t next_ms);
 
-/* One job of an order is finished; its results are the driver's business and
- * already copied.  The job is gone afterwards, and its message with the last
- * one - unless NOT_TRIED, which puts it back.  `why`: for blocked
- * destinations, for people. */
-void queue_scheduler_job_done(struct queue_scheduler *s,
-                              struct queue_order *order, struct queue_job *job,
-                              enum queue_contact contact, const char *why,
-                              int64_t now_ms);
-/* All jobs of the order are done; frees it. */
+/* A worker has tried a destination.  `why`: for people, when it was not
+ * reached. */
+void queue_scheduler_reached(struct queue_scheduler *s,
+                             const char *destination);
+void queue_scheduler_unreached(struct queue_scheduler *s,
+                               const char *destination, const char *why,
+                               int64_t now_ms);
+
+/* A job of an order is finished and its results are in the store: it is gone
+ * afterwards, and its message with the last one.  This may be long after the
+ * order's end. */
+void queue_scheduler_job_done(struct queue_scheduler *s, struct queue_job *job);
+/* It was not tried, and waits again. */
+void queue_scheduler_put_back(struct queue_scheduler *s,
+                              const char *destination, struct queue_job *job);
+
+/* The worker is through with the order; frees it. */
 void queue_scheduler_order_done(struct queue_scheduler *s,
                                 struct queue_order **order);
 

@@ -29,7 +29,8 @@ struct queue_claimant {
 };
 
 /* `directory` exists; the file is queue.db in it.  Finds the largest id in
- * use and drops what an unclean end left half received. */
+ * use and drops what an unclean end left half received.  After such an end
+ * the file is checked, unless it is so large that this would take long. */
 struct queue_store *queue_store_open(const char *directory,
                                      const struct queue_claimant *claimant,
                                      struct err *err) must_use;
@@ -48,7 +49,8 @@ void queue_store_rollback(struct queue_store *s);
  * an alarm, not a loss. */
 bool queue_store_checkpoint(struct queue_store *s, bool force,
                             struct err *err) must_use;
-/* Writes, reads back and takes away one row: is the store able to commit? */
+/* Writes, reads back and takes away one row: is the store able to commit?  In
+ * the transaction that is open, whose commit then tells, or in its own. */
 bool queue_store_probe(struct queue_store *s, struct err *err) must_use;
 
 /* --- receiving --- */
@@ -62,14 +64,16 @@ bool queue_store_unspill(struct queue_store *s, uint64_t id,
                          struct err *err) must_use;
 
 /* The whole message; with an empty body its pieces have been spilled.  With
- * `claim` its recipients are claimed at once (but for held ones). */
+ * `claim` its recipients are claimed at once (but for held ones).  ERR_INPUT
+ * or ERR_LIMIT: it was refused, and has changed nothing. */
 bool queue_store_enqueue(struct queue_store *s, const struct queue_message *m,
                          bool claim, struct err *err) must_use;
 
 /* --- delivering --- */
 
 /* The next octets of a message's body: piece `sequence`, appended to `out`;
- * false with ERR_MISSING behind the last. */
+ * false with ERR_MISSING behind the last, with ERR_INPUT when the piece is
+ * damaged or lost. */
 bool queue_store_read(struct queue_store *s, uint64_t id, unsigned sequence,
                       struct buf *out, struct err *err) must_use;
 
@@ -84,7 +88,9 @@ bool queue_store_due(struct queue_store *s, const char *after, int64_t now_ms,
 /* Claims up to `max` recipients of a destination that are due, oldest next
  * attempt first, as messages (recipients of one message together); bodies of
  * at most QUEUE_CHUNK octets come along while `*body_budget` lasts.  Messages
- * are the caller's; `*more`: there was more due work. */
+ * are the caller's; `*more`: there was more due work.  ERR_INPUT: a row was
+ * damaged, and nothing is claimed; it is passed over from now on, so that the
+ * next call gets on. */
 bool queue_store_claim(struct queue_store *s, const char *destination,
                        int64_t now_ms, size_t max, size_t *body_budget,
                        struct queue_message **out, size_t *count, bool *more,
@@ -116,15 +122,15 @@ struct queue_result {
 
 /* One try to hand over: what trace shows.  Strings may be NULL. */
 struct queue_attempt {
-    int64_t at_ms;          /* wall clock */
+    int64_t at_ms; /* wall clock */
     int64_t took_ms;
     const char *host, *address; /* "mx.example.com", "192.0.2.1:25" */
-    const char *policy;     /* "mta-sts enforce", "opportunistic", ... */
-    const char *proof;      /* what had to be proven: "pkix" */
+    const char *policy;         /* "mta-sts enforce", "opportunistic", ... */
+    const char *proof;          /* what had to be proven: "pkix" */
     const char *tls_version, *tls_cipher; /* NULL: in clear */
-    const char *verdict;    /* of the certificate: "verified" */
-    const char *reply;      /* full last reply, or why there was none */
-    const char *step;       /* where it ended: "connect", "RCPT", ... */
+    const char *verdict;                  /* of the certificate: "verified" */
+    const char *reply; /* full last reply, or why there was none */
+    const char *step;  /* where it ended: "connect", "RCPT", ... */
 };
 
 /* Everything that came of one job, in one change. */
@@ -142,15 +148,15 @@ struct queue_settlement {
 
 /* Removes finished recipients (and the body with the last one), moves deferred
  * ones to their next attempt, writes history, enqueues notices, ends the
- * claims.  Recipients that are gone (deleted meanwhile) are passed over. */
-bool queue_store_settle(struct queue_store *s,
-                        const struct queue_settlement *x,
+ * claims.  Recipients that are gone (deleted meanwhile) are passed over.
+ * Attempts that no result refers to are history as well. */
+bool queue_store_settle(struct queue_store *s, const struct queue_settlement *x,
                         struct err *err) must_use;
 
 /* All unclaimed recipients whose next attempt lies behind `latest_ms` (a clock
  * that jumped) become due; held ones stay. */
-bool queue_store_unjam(struct queue_store *s, int64_t now_ms,
-                       int64_t latest_ms, struct err *err) must_use;
+bool queue_store_unjam(struct queue_store *s, int64_t now_ms, int64_t latest_ms,
+                       struct err *err) must_use;
 
 /* Gives every unclaimed recipient the destination that `route` says, when
  * `fingerprint` is not the one of the last time (the routes have changed). */
@@ -161,8 +167,9 @@ bool queue_store_reroute(struct queue_store *s, const char *fingerprint,
                          queue_route_fn *route, void *ctx,
                          struct err *err) must_use;
 
-/* Drops history older than `before_ms` or beyond `rows_max` rows; a bounded
- * amount at a time, *more when there is more to drop. */
+/* Drops history of finished messages: what ended before `before_ms`, and the
+ * oldest beyond `rows_max` results; a bounded amount at a time, *more when
+ * there is more to look at. */
 bool queue_store_purge(struct queue_store *s, int64_t before_ms,
                        uint64_t rows_max, bool *more, struct err *err) must_use;
 
@@ -177,14 +184,15 @@ enum queue_state {
 };
 
 struct queue_filter {
-    uint64_t id;             /* 0: any */
-    const char *domain;      /* of the recipient; NULL any */
-    const char *from, *to;   /* addresses, or "@domain"; NULL any */
+    uint64_t id;           /* 0: any */
+    const char *domain;    /* of the recipient; NULL any */
+    const char *from, *to; /* addresses, or "@domain"; NULL any */
     enum queue_state state;
-    int64_t older_than_ms;   /* arrived before; 0 any */
+    int64_t older_than_ms; /* arrived before; 0 any */
 };
 
-/* One recipient in a listing; strings are good during the call. */
+/* One recipient in a listing; strings are good during the call.  What is held
+ * has no next attempt: next_ms is 0. */
 struct queue_row {
     uint64_t id;
     int64_t arrived_ms;
@@ -211,9 +219,10 @@ enum queue_change {
     QUEUE_CHANGE_DELETE,
 };
 
-/* *count: recipients that match.  With `dry` nothing is changed.  A claimed
- * recipient can't be held back any more: hold and delete take effect when its
- * attempt fails; they count it all the same. */
+/* *count: recipients that match, of which RELEASE concerns the held ones only
+ * and RETRY the others.  With `dry` nothing is changed.  A claimed recipient
+ * can't be held back any more: hold and delete take effect when its attempt
+ * fails; they count it all the same. */
 bool queue_store_change(struct queue_store *s, enum queue_change change,
                         const struct queue_filter *f, int64_t now_ms, bool dry,
                         uint64_t *count, struct err *err) must_use;
@@ -237,8 +246,9 @@ typedef void queue_history_message_fn(void *ctx,
                                       const struct queue_history_message *m);
 typedef void queue_history_fn(void *ctx, const struct queue_attempt *a,
                               const struct queue_result *r);
-/* `r->attempt` is unused; `a` is NULL for a result without an attempt.
- * ERR_MISSING: no such message. */
+/* `r->attempt` is unused; `a` is NULL for a result without an attempt.  An
+ * attempt without a result (a host that was passed over for the next) comes
+ * with an `r` whose address is "".  ERR_MISSING: no such message. */
 bool queue_store_history(struct queue_store *s, uint64_t id,
                          queue_history_message_fn *message,
                          queue_history_fn *row, void *ctx,
@@ -249,8 +259,8 @@ bool queue_store_history(struct queue_store *s, uint64_t id,
 /* Values under (shelf, key); `due_ms` orders queue_store_shelf_list.  policy
  * entries are written and read as text by relay/daemon. */
 bool queue_store_shelf_put(struct queue_store *s, const char *shelf,
-                           const char *key, struct slice value,
-                           int64_t due_ms, struct err *err) must_use;
+                           const char *key, struct slice value, int64_t due_ms,
+                           struct err *err) must_use;
 /* ERR_MISSING when there is none. */
 bool queue_store_shelf_get(struct queue_store *s, const char *shelf,
                            const char *key, struct buf *value,
@@ -258,7 +268,8 @@ bool queue_store_shelf_get(struct queue_store *s, const char *shelf,
 bool queue_store_shelf_drop(struct queue_store *s, const char *shelf,
                             const char *key, struct err *err) must_use;
 typedef void queue_shelf_fn(void *ctx, const char *key, struct slice value);
-/* Up to `max` with due_ms at most `due_ms` and a key behind `after`. */
+/* Up to `max` with due_ms at most `due_ms` and a key behind `after`, in the
+ * order of their keys. */
 bool queue_store_shelf_list(struct queue_store *s, const char *shelf,
                             const char *after, int64_t due_ms, size_t max,
                             queue_shelf_fn *row, void *ctx,

@@ -24,6 +24,10 @@
 
 #define CONFIG_FILE_DEFAULT "/etc/sealpost/sealpost.conf"
 
+/* Where a relay that may write there has its control socket; a client run by
+ * somebody else looks here when control.socket is not there. */
+#define CONFIG_CONTROL_DEFAULT "/run/sealpost/control.sock"
+
 enum {
     CONFIG_FILE_MAX = 1024 * 1024, /* octets of a configuration file */
     CONFIG_ERRORS_MAX = 100,       /* kept; one more says that there are more */
@@ -191,7 +195,8 @@ struct config_errors {
 
 /* Reads `file` (NULL: CONFIG_FILE_DEFAULT if it exists) and the environment.
  * False: errs->count > 0 and *out is untouched.  Not for a loop's thread: it
- * reads files and may ask for this machine's full name. */
+ * reads files and may ask for this machine's full name; nor for two threads
+ * at once. */
 bool config_load(const char *file, struct config **out,
                  struct config_errors *errs) must_use;
 void config_free(struct config **c);

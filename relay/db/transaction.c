@@ -110,18 +110,34 @@ fill(struct db *db, uint64_t octets, struct err *err)
     return true;
 }
 
+/* Half is enough, so that a queue that grows does not fill its reserve up
+ * again and again. */
+static bool
+has_reserve(struct db *db, uint64_t octets, bool *has, struct err *err)
+{
+    struct stat wal;
+    int64_t pages;
+
+    *has = false;
+    if (!db_query_int(db, "PRAGMA freelist_count", &pages, err))
+        return false;
+    if (stat(db->wal.path, &wal) != 0)
+        return err_errno(err, "%s", db->wal.path);
+    *has = (uint64_t)pages * db->page_size >= octets / 2 &&
+           (uint64_t)wal.st_size >= octets;
+    return true;
+}
+
 /* In two transactions, because pages that one transaction takes and gives
  * back need never be written; the same writes make the WAL as long, and it is
  * not cut while the database is open. */
 bool
 db_reserve(struct db *db, uint64_t octets, struct err *err)
 {
-    int64_t pages;
+    bool has;
 
-    if (!db_query_int(db, "PRAGMA freelist_count", &pages, err))
-        return false;
-    if ((uint64_t)pages * db->page_size >= octets)
-        return true;
+    if (!has_reserve(db, octets, &has, err) || has)
+        return has;
     /* Once in the WAL, once in the file. */
     if (!has_room(db, 2 * octets, err) || !db_begin(db, err))
         return false;

@@ -649,6 +649,12 @@ net_conn_tls(const struct net_conn *c)
     return c->tls && !c->is_shaking ? net_tls_stream_facts(c->tls) : NULL;
 }
 
+bool
+net_conn_is_truncated(const struct net_conn *c)
+{
+    return c->tls && c->has_ended && !net_tls_stream_is_ended(c->tls);
+}
+
 const struct addr *
 net_conn_peer(const struct net_conn *c)
 {

@@ -77,6 +77,11 @@ void net_conn_start_tls(struct net_conn *c, const struct net_tls_setup *setup);
 /* What was agreed and proven; NULL before `secured`. */
 const struct net_tls_facts *net_conn_tls(const struct net_conn *c);
 
+/* Behind `ended`: did TLS end without close_notify, so that octets may be
+ * missing (RFC 8446 section 6.1)?  Only who reads until the end has to ask;
+ * lines and lengths tell by themselves whether they are whole. */
+bool net_conn_is_truncated(const struct net_conn *c);
+
 /* One limit: `late` runs when `ms` have passed; 0 is none.  Each call starts
  * it anew. */
 void net_conn_limit(struct net_conn *c, uint64_t ms);

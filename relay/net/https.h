@@ -10,13 +10,13 @@
 
 #include "relay/base/addr.h"
 #include "relay/base/buf.h"
+#include "relay/net/http_reply.h" /* the limits of a response */
 #include "relay/net/tls.h"
 
 #include <uv.h>
 
 enum {
-    NET_HTTPS_BODY_MAX = 64 * 1024, /* RFC 8461 section 3.3 */
-    NET_HTTPS_HEAD_MAX = 16 * 1024,
+    NET_HTTPS_BODY_MAX = NET_HTTP_REPLY_BODY_MAX,
     NET_HTTPS_LIMIT_MS = 60 * 1000, /* in all; RFC 8461 section 3.3 */
 };
 

@@ -233,6 +233,13 @@ net_listen_open(uv_loop_t *loop, const char *where, unsigned mode,
 }
 
 void
+net_listen_own(struct net_listen *l, net_listen_fn *accepted, void *ctx)
+{
+    l->accepted = accepted;
+    l->ctx = ctx;
+}
+
+void
 net_listen_pause(struct net_listen *l, bool paused)
 {
     if (l->is_paused == paused)

@@ -30,7 +30,7 @@ find_oldest(struct net_tls_cache *cache)
     struct net_tls_session *oldest = &cache->places[0];
 
     for (size_t i = 1; i < NET_TLS_SESSIONS_MAX; i++)
-        if (cache->places[i].kept_at < oldest->kept_at)
+        if (cache->places[i].proven_s < oldest->proven_s)
             oldest = &cache->places[i];
     return oldest;
 }
@@ -38,7 +38,7 @@ find_oldest(struct net_tls_cache *cache)
 void
 net_tls_cache_put(struct net_tls_cache *cache, const char *key,
                   SSL_SESSION *session, const struct net_tls_facts *facts,
-                  int64_t now_s)
+                  int64_t proven_s)
 {
     struct net_tls_session *place;
 
@@ -52,7 +52,7 @@ net_tls_cache_put(struct net_tls_cache *cache, const char *key,
     place->session = session;
     place->facts = mem_new(struct net_tls_facts);
     *place->facts = *facts;
-    place->kept_at = now_s;
+    place->proven_s = proven_s;
 }
 
 const struct net_tls_session *
@@ -62,8 +62,8 @@ net_tls_cache_find(const struct net_tls_cache *cache, const char *key,
     const struct net_tls_session *place = find_key(cache, key);
 
     /* A clock that was set back makes a session too old, never young again. */
-    if (!place || now_s < place->kept_at ||
-        now_s - place->kept_at > NET_TLS_SESSION_AGE_S)
+    if (!place || now_s < place->proven_s ||
+        now_s - place->proven_s > NET_TLS_SESSION_AGE_S)
         return NULL;
     if (place->facts->not_after && place->facts->not_after <= now_s)
         return NULL;

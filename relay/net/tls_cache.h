@@ -21,7 +21,8 @@ struct net_tls_session {
     char *key; /* NULL: a free place */
     SSL_SESSION *session;
     struct net_tls_facts *facts;
-    int64_t kept_at; /* Unix seconds */
+    int64_t
+        proven_s; /* Unix seconds, of the handshake that was no resumption */
 };
 
 struct net_tls_cache {
@@ -31,7 +32,7 @@ struct net_tls_cache {
 /* Takes the session over; replaces what the key has had, else the oldest. */
 void net_tls_cache_put(struct net_tls_cache *cache, const char *key,
                        SSL_SESSION *session, const struct net_tls_facts *facts,
-                       int64_t now_s);
+                       int64_t proven_s);
 
 /* NULL without a session that is still young and whose certificate is still
  * valid.  Borrowed until the next change. */

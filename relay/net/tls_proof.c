@@ -204,8 +204,11 @@ judge(struct net_tls_proof *p, X509_STORE_CTX *store)
         note_matched(p, store);
         return;
     }
+    if (error == X509_V_OK && !is_good)
+        error = X509_V_ERR_UNSPECIFIED;
     if (error == X509_V_OK)
-        error = is_good ? X509_V_ERR_HOSTNAME_MISMATCH : X509_V_ERR_UNSPECIFIED;
+        error = p->check == NET_TLS_CHECK_DANE ? X509_V_ERR_DANE_NO_MATCH
+                                               : X509_V_ERR_HOSTNAME_MISMATCH;
     refuse(p, verdict_of(error), X509_verify_cert_error_string(error));
     X509_STORE_CTX_set_error(store, error); /* the alert follows from it */
 }

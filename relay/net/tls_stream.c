@@ -17,8 +17,9 @@ struct net_tls_stream {
     struct buf *out;
     size_t barren; /* octets taken since the last that brought data */
     bool is_server, is_up, is_settled, is_ended, is_flooded;
-    char *key;  /* of the session, or NULL */
-    char *alpn; /* or NULL */
+    char *key;        /* of the session, or NULL */
+    int64_t proven_s; /* when the session that is offered was */
+    char *alpn;       /* or NULL */
     struct net_tls_proof proof;
 };
 
@@ -101,13 +102,13 @@ session_came(SSL *ssl, SSL_SESSION *session)
     struct net_tls *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     enum net_tls_verdict verdict = s->proof.facts.verdict;
 
-    /* A failed check is made again, for it may succeed next time; and a
-     * resumed session brings no proof that would make it young again. */
-    if (!t || !s->key || SSL_session_reused(ssl) ||
+    /* A failed check is made again, for it may succeed next time. */
+    if (!t || !s->key ||
         (verdict != NET_TLS_VERIFIED && verdict != NET_TLS_UNCHECKED))
         return 0;
     net_tls_cache_put(&t->sessions, s->key, session, &s->proof.facts,
-                      net_clock_wall() / 1000);
+                      SSL_session_reused(ssl) ? s->proven_s
+                                              : net_clock_wall() / 1000);
     return 1;
 }
 
@@ -169,8 +170,10 @@ offer_session(struct net_tls_stream *s, const struct net_tls *t)
             ? net_tls_cache_find(&t->sessions, s->key, net_clock_wall() / 1000)
             : NULL;
 
-    if (known && SSL_set_session(s->ssl, known->session) == 1)
+    if (known && SSL_set_session(s->ssl, known->session) == 1) {
         s->proof.facts = *known->facts;
+        s->proven_s = known->proven_s;
+    }
 }
 
 static void

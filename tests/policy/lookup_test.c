@@ -372,6 +372,11 @@ static const struct {
      "AAAA a.example = 2001:db8::1, 2001:db8::2, 2001:db8::3, 2001:db8::4\n",
      "mx found\nsts absent\n10 a.example: 2001:db8::1 192.0.2.1 2001:db8::2 "
      "192.0.2.2 2001:db8::3\n"},
+    {"MX example.com = 10 a.example\n"
+     "A a.example = 192.0.2.1, 192.0.2.2, 192.0.2.3, 192.0.2.4, 192.0.2.5, "
+     "192.0.2.6, 192.0.2.7\n",
+     "mx found\nsts absent\n10 a.example: 192.0.2.1 192.0.2.2 192.0.2.3 "
+     "192.0.2.4 192.0.2.5\n"},
     {"MX example.com = 10 a.example\nA a.example ~\nAAAA a.example ~\n",
      "mx found\nsts absent\n10 a.example: none (the name does not exist)\n"},
     {"MX example.com = 10 a.example\nA a.example ! timeout\n",
@@ -609,6 +614,21 @@ a_literal_may_not_lead_inside(void **state)
     check_facts(&w, &q,
                 "mx via ad\nsts off\n0 ::ffff:127.0.0.1: none (127.0.0.1 is "
                 "not a public address)\n");
+}
+
+static void
+an_ipv6_literal_needs_ipv6(void **state)
+{
+    scoped(world_done) struct world w = {.dns = ""};
+    struct policy_question q = lab_question();
+
+    (void)state;
+    q.domain = "[IPv6:2001:db8::1]";
+    q.is_literal = true;
+    q.ipv6 = false;
+    check_facts(&w, &q,
+                "mx via ad\nsts off\n0 2001:db8::1: none (IPv6 is switched "
+                "off)\n");
 }
 
 /* ---- MTA-STS ---- */
@@ -1122,6 +1142,7 @@ main(void)
         cmocka_unit_test(a_route_may_have_a_policy_of_its_own),
         cmocka_unit_test(a_literal_needs_no_dns_and_has_no_policy),
         cmocka_unit_test(a_literal_may_not_lead_inside),
+        cmocka_unit_test(an_ipv6_literal_needs_ipv6),
         cmocka_unit_test(decides_as_rfc_8461_says_in_whatever_order),
         cmocka_unit_test(a_fresh_policy_is_kept_whole),
         cmocka_unit_test(a_failed_fetch_is_kept_beside_the_policy),

@@ -514,7 +514,9 @@ says_how_long_and_for_what_it_waits(void **state)
     hear(c, "220 go\r\n");
     assert_int_equal(smtp_client_wait_s(c), 60);
     assert_string_equal(smtp_client_step(c), "TLS handshake");
+    assert_true(smtp_client_capability(c)->pipelining);
     smtp_client_tls_up(c);
+    assert_false(smtp_client_capability(c)->pipelining);
     hear(c, "250-mx\r\n250 PIPELINING\r\n");
     assert_int_equal(smtp_client_wait_s(c), 0);
     assert_string_equal(smtp_client_step(c), "idle");

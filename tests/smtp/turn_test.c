@@ -395,6 +395,14 @@ a_goodbye_may_come_unasked(void **state)
                                 "! ready\n"
                                 "! over refused goodbye 421: goodbye: 421 one "
                                 "is enough\n");
+    DIALOG(.mail = &to_one, .mails = 2, .pieces = {"x\r\n"},
+           .is_by_segment = true,
+           .script = BEHIND_DOT "S: 250 taken\n"
+                                "S: 421 bye\n"
+                                "! verdict end of data 250\n"
+                                "! ready\n"
+                                "! over refused goodbye 421: goodbye: 421 "
+                                "bye\n");
     /* what only begins like one is none */
     DIALOG(.stays = true, .script = HELLO
                           "S: 250 HELP\n! ready\n--\nS: 421-a\nS: 250 b\n"

@@ -78,6 +78,21 @@ reads_addresses(void **state)
 }
 
 static void
+takes_no_record_of_another_class(void **state)
+{
+    struct buf b = {0};
+    struct dns_answer a;
+
+    (void)state;
+    put_question(&b, OK, "x.example", DNS_A);
+    put_record(&b, ANSWER, "*c00c", DNS_A, 1, "c0000201");
+    b.p[b.len - 11] = 3; /* CH */
+    a = answer_to(&b, "x.example", DNS_A);
+    assert_int_equal(a.outcome, DNS_NODATA);
+    dns_answer_done(&a);
+}
+
+static void
 follows_cnames_in_any_order(void **state)
 {
     struct buf b = {0};
@@ -582,6 +597,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_addresses),
+        cmocka_unit_test(takes_no_record_of_another_class),
         cmocka_unit_test(follows_cnames_in_any_order),
         cmocka_unit_test(follows_so_many_cnames_and_no_loop),
         cmocka_unit_test(keeps_mx_hosts_that_are_hosts),

@@ -1,0 +1,317 @@
+#include "queue/store_inside.h"
+
+#include "relay/base/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+    WAL_MAX = 16 * 1024 * 1024, /* from here on it is written back */
+    /* Free pages kept for recording deliveries on a full disk. */
+    RESERVE = 4 * 1024 * 1024,
+    CHECK_MAX = 256 * 1024 * 1024, /* a larger file is not checked at start:
+                                      it would take too long */
+};
+
+/* meta: there while a relay has the store open, so that a start finds out
+ * that the last one did not end well. */
+static const char OPEN_MARK[] = "open";
+
+bool
+queue_store_meta_put(struct queue_store *s, const char *key, const char *value,
+                     struct err *err)
+{
+    struct db_statement *st =
+        queue_store_use(s, QUEUE_ST_META_PUT,
+                        "INSERT INTO meta (key, value) VALUES (?, ?)"
+                        " ON CONFLICT DO UPDATE SET value = excluded.value");
+
+    db_bind_text(st, 1, key);
+    db_bind_text(st, 2, value);
+    return db_run(st, err);
+}
+
+bool
+queue_store_meta_get(struct queue_store *s, const char *key, char **value,
+                     struct err *err)
+{
+    struct db_statement *st = queue_store_use(
+        s, QUEUE_ST_META_GET, "SELECT value FROM meta WHERE key = ?");
+    bool row;
+
+    db_bind_text(st, 1, key);
+    if (!db_step(st, &row, err))
+        return false;
+    *value = row ? mem_text(db_text(st, 0)) : NULL;
+    db_reset(st);
+    return true;
+}
+
+static bool
+meta_drop(struct queue_store *s, const char *key, struct err *err)
+{
+    struct db_statement *st = queue_store_use(s, QUEUE_ST_META_DROP,
+                                              "DELETE FROM meta WHERE key = ?");
+
+    db_bind_text(st, 1, key);
+    return db_run(st, err);
+}
+
+bool
+queue_store_begin(struct queue_store *s, struct err *err)
+{
+    assert(!s->in_transaction);
+    if (s->had_trouble) {
+        struct err ignored;
+
+        /* A WAL that starts anew may be all the room that there is. */
+        (void)!db_checkpoint(s->db, &ignored);
+        s->had_trouble = false;
+    }
+    if (!db_begin(s->db, err))
+        return false;
+    s->in_transaction = true;
+    s->tally_before = s->tally;
+    queue_claims_begin(s->claims);
+    return true;
+}
+
+static void
+undo(struct queue_store *s)
+{
+    queue_claims_rollback(s->claims);
+    s->tally = s->tally_before;
+    s->in_transaction = false;
+    s->had_trouble = true;
+}
+
+bool
+queue_store_commit(struct queue_store *s, struct err *err)
+{
+    assert(s->in_transaction);
+    if (!db_commit(s->db, err)) {
+        undo(s);
+        return false;
+    }
+    queue_claims_commit(s->claims);
+    s->in_transaction = false;
+    return true;
+}
+
+void
+queue_store_rollback(struct queue_store *s)
+{
+    if (!s->in_transaction)
+        return;
+    db_rollback(s->db);
+    undo(s);
+}
+
+bool
+queue_store_checkpoint(struct queue_store *s, bool force, struct err *err)
+{
+    if (db_wal_octets(s->db) < WAL_MAX && !force)
+        return true;
+    return db_checkpoint(s->db, err) && db_reserve(s->db, RESERVE, err);
+}
+
+static bool
+probe(struct queue_store *s, struct err *err)
+{
+    scoped(own_free) char *value = NULL;
+
+    if (!queue_store_meta_put(s, "probe", "1", err) ||
+        !queue_store_meta_get(s, "probe", &value, err))
+        return false;
+    if (!value || strcmp(value, "1") != 0)
+        return err_set(err, ERR_SYSTEM, "what was written is not there");
+    return meta_drop(s, "probe", err);
+}
+
+bool
+queue_store_probe(struct queue_store *s, struct err *err)
+{
+    if (s->in_transaction)
+        return probe(s, err);
+    if (!queue_store_begin(s, err))
+        return false;
+    if (probe(s, err))
+        return queue_store_commit(s, err);
+    queue_store_rollback(s);
+    return false;
+}
+
+uint64_t
+queue_store_last_id(const struct queue_store *s)
+{
+    return s->last_id;
+}
+
+static bool
+query(struct queue_store *s, const char *sql, int64_t *out, size_t columns,
+      struct err *err)
+{
+    struct db_statement *slot = NULL;
+    struct db_statement *st = db_prepare(s->db, &slot, sql);
+    bool row;
+
+    if (!db_step(st, &row, err))
+        return false;
+    for (size_t i = 0; i < columns; i++)
+        out[i] = row ? db_int(st, (int)i) : 0;
+    db_reset(st);
+    return true;
+}
+
+/* One pass over what is pending; history is not looked at row by row. */
+static bool
+take_stock(struct queue_store *s, struct err *err)
+{
+    int64_t rows[3], messages[2], attempts, last[2];
+
+    if (!query(s,
+               "SELECT coalesce(sum(held <> 1 AND attempts <= 0), 0),"
+               " coalesce(sum(held <> 1 AND attempts > 0), 0),"
+               " coalesce(sum(held = 1), 0) FROM recipient",
+               rows, 3, err) ||
+        !query(s,
+               "SELECT count(*), coalesce(sum(m.size), 0)"
+               " FROM (SELECT DISTINCT message AS id FROM recipient) AS r"
+               " CROSS JOIN message AS m ON m.id = r.id",
+               messages, 2, err) ||
+        !query(s, "SELECT count(*) FROM attempt", &attempts, 1, err) ||
+        !query(s,
+               "SELECT coalesce((SELECT max(id) FROM message), 0),"
+               " coalesce((SELECT max(id) FROM body), 0)",
+               last, 2, err))
+        return false;
+    s->tally = (struct queue_tally){
+        .messages = (uint64_t)messages[0],
+        .octets = (uint64_t)messages[1],
+        .rows = {[QUEUE_STATE_QUEUED] = (uint64_t)rows[0],
+                 [QUEUE_STATE_DEFERRED] = (uint64_t)rows[1],
+                 [QUEUE_STATE_HELD] = (uint64_t)rows[2]},
+        .attempts = (uint64_t)attempts,
+    };
+    s->last_id = (uint64_t)last[1] >> QUEUE_SHIFT;
+    if ((uint64_t)last[0] > s->last_id)
+        s->last_id = (uint64_t)last[0];
+    return true;
+}
+
+/* What the last owner left: nothing to do, or a file to be suspicious of. */
+static bool
+check_end(struct queue_store *s, const char *path, struct err *err)
+{
+    scoped(own_free) char *mark = NULL;
+    int64_t octets;
+
+    if (!queue_store_meta_get(s, OPEN_MARK, &mark, err))
+        return false;
+    if (!mark)
+        return true;
+    if (!db_had_wal(s->db))
+        return err_set(err, ERR_SYSTEM,
+                       "%s-wal is missing, and mail with it: put it back, or"
+                       " accept the loss by DELETE FROM meta WHERE key ="
+                       " 'open'",
+                       path);
+    if (!query(s,
+               "SELECT page_count * page_size"
+               " FROM pragma_page_count, pragma_page_size",
+               &octets, 1, err))
+        return false;
+    return octets > CHECK_MAX || db_check(s->db, err);
+}
+
+/* The mark must be in the file itself, not in the WAL that may get lost. */
+static bool
+mark_open(struct queue_store *s, const struct queue_claimant *claimant,
+          struct err *err)
+{
+    scoped(own_free) char *value =
+        mem_printf("%s %lld", claimant->owner, (long long)claimant->epoch);
+
+    if (!queue_store_begin(s, err))
+        return false;
+    if (!queue_store_meta_put(s, OPEN_MARK, value, err) ||
+        !queue_store_drop_spilled(s, err)) {
+        queue_store_rollback(s);
+        return false;
+    }
+    return queue_store_commit(s, err) && db_checkpoint(s->db, err);
+}
+
+static bool
+reserve(struct queue_store *s, struct err *err)
+{
+    /* Without room the start goes on: what is queued can still be sent. */
+    return db_reserve(s->db, RESERVE, err) || err->kind == ERR_SPACE;
+}
+
+static struct queue_store *
+open_as(const char *directory, enum db_access access, struct err *err)
+{
+    scoped(queue_store_close) struct queue_store *s =
+        mem_new(struct queue_store);
+    scoped(own_free) char *path = mem_printf("%s/queue.db", directory);
+
+    s->claims = queue_claims_new();
+    s->db = db_open(path, access, &queue_store_schema, err);
+    if (!s->db)
+        return NULL;
+    if (access == DB_OWN && !check_end(s, path, err))
+        return NULL;
+    return take(&s);
+}
+
+struct queue_store *
+queue_store_open(const char *directory, const struct queue_claimant *claimant,
+                 struct err *err)
+{
+    scoped(queue_store_close) struct queue_store *s =
+        open_as(directory, DB_OWN, err);
+
+    if (!s || !mark_open(s, claimant, err) || !reserve(s, err) ||
+        !take_stock(s, err) || !db_exec(s->db, "PRAGMA shrink_memory", err))
+        return NULL;
+    s->is_owner = true;
+    return take(&s);
+}
+
+struct queue_store *
+queue_store_open_read(const char *directory, struct err *err)
+{
+    scoped(queue_store_close) struct queue_store *s =
+        open_as(directory, DB_READ, err);
+
+    if (!s || !take_stock(s, err))
+        return NULL;
+    return take(&s);
+}
+
+/* When the mark cannot be taken away the next start checks the file. */
+static void
+mark_closed(struct queue_store *s)
+{
+    struct err ignored;
+
+    queue_store_rollback(s);
+    if (queue_store_begin(s, &ignored) && meta_drop(s, OPEN_MARK, &ignored))
+        (void)!queue_store_commit(s, &ignored);
+}
+
+void
+queue_store_close(struct queue_store **place)
+{
+    struct queue_store *s = *place;
+
+    *place = NULL;
+    if (!s)
+        return;
+    if (s->is_owner)
+        mark_closed(s);
+    queue_claims_free(&s->claims);
+    db_close(&s->db);
+    free(s);
+}

@@ -1,0 +1,202 @@
+#include "queue/store_inside.h"
+
+static bool
+tell_message(struct queue_store *s, uint64_t id,
+             queue_history_message_fn *message, void *ctx, struct err *err)
+{
+    struct db_statement *st =
+        queue_store_use(s, QUEUE_ST_HISTORY_MESSAGE,
+                        "SELECT arrived_ms, size, sender, origin, message_id,"
+                        " envid FROM message WHERE id = ?");
+    struct queue_history_message m = {.id = id};
+    bool row;
+
+    db_bind_int(st, 1, (int64_t)(id & INT64_MAX));
+    if (!db_step(st, &row, err))
+        return false;
+    if (!row) {
+        db_reset(st);
+        return err_set(err, ERR_MISSING, "no such message");
+    }
+    m.arrived_ms = db_int(st, 0);
+    m.size = (uint64_t)db_int(st, 1);
+    m.from = db_text(st, 2);
+    m.from = m.from ? m.from : "";
+    m.origin = db_text(st, 3);
+    m.message_id = db_text(st, 4);
+    m.envid = db_text(st, 5);
+    message(ctx, &m);
+    db_reset(st);
+    return true;
+}
+
+/* A row that was damaged may hold any number. */
+static enum queue_outcome
+outcome_of(int64_t number)
+{
+    return number >= QUEUE_DELIVERED && number <= QUEUE_DEFERRED
+               ? (enum queue_outcome)number
+               : QUEUE_DEFERRED;
+}
+
+static void
+tell_row(struct db_statement *st, queue_history_fn *row, void *ctx)
+{
+    struct queue_result r = {
+        .number = db_is_null(st, 0) ? UINT32_MAX : (uint32_t)db_int(st, 0),
+        .address = db_text(st, 1),
+        .outcome = outcome_of(db_int(st, 2)),
+        .next_ms = db_int(st, 3),
+        .warned = db_int(st, 4) != 0,
+        .reason = db_text(st, 5),
+        .attempt = SIZE_MAX,
+    };
+    struct queue_attempt a = {
+        .at_ms = db_int(st, 6),
+        .took_ms = db_int(st, 7),
+        .host = db_text(st, 8),
+        .address = db_text(st, 9),
+        .policy = db_text(st, 10),
+        .proof = db_text(st, 11),
+        .tls_version = db_text(st, 12),
+        .tls_cipher = db_text(st, 13),
+        .verdict = db_text(st, 14),
+        .reply = db_text(st, 15),
+        .step = db_text(st, 16),
+    };
+
+    if (!r.address)
+        r.address = "";
+    row(ctx, db_is_null(st, 6) ? NULL : &a, &r);
+}
+
+bool
+queue_store_history(struct queue_store *s, uint64_t id,
+                    queue_history_message_fn *message, queue_history_fn *row,
+                    void *ctx, struct err *err)
+{
+    struct db_statement *st;
+    bool more;
+
+    if (!tell_message(s, id, message, ctx, err))
+        return false;
+    st = queue_store_use(
+        s, QUEUE_ST_ATTEMPT_LIST,
+        "SELECT number, rcpt, outcome, next_ms, warned, reason, at_ms,"
+        " took_ms, host, address, policy, proof, tls_version, tls_cipher,"
+        " verdict, reply, step FROM attempt WHERE message = ?"
+        " ORDER BY sequence");
+    db_bind_int(st, 1, (int64_t)id);
+    for (;;) {
+        if (!db_step(st, &more, err))
+            return false;
+        if (!more)
+            break;
+        tell_row(st, row, ctx);
+    }
+    db_reset(st);
+    return true;
+}
+
+/* --- purging --- */
+
+struct old {
+    uint64_t id;
+    int64_t arrived_ms;
+};
+
+/* Up to QUEUE_PAGE messages behind those that were looked at. */
+static bool
+find_page(struct queue_store *s, struct old *page, size_t *count,
+          struct err *err)
+{
+    struct db_statement *st =
+        queue_store_use(s, QUEUE_ST_MESSAGE_PAGE,
+                        "SELECT id, arrived_ms FROM message WHERE id > ?"
+                        " ORDER BY id LIMIT ?");
+    bool row;
+
+    *count = 0;
+    db_bind_int(st, 1, (int64_t)s->purged_to);
+    db_bind_int(st, 2, QUEUE_PAGE);
+    while (*count < QUEUE_PAGE) {
+        if (!db_step(st, &row, err))
+            return false;
+        if (!row)
+            break;
+        page[(*count)++] = (struct old){(uint64_t)db_int(st, 0), db_int(st, 1)};
+    }
+    db_reset(st);
+    return true;
+}
+
+/* The time of its last attempt, or of its arrival; *pending: it still has
+ * recipients. */
+static bool
+find_end(struct queue_store *s, const struct old *m, int64_t *ended_ms,
+         bool *pending, struct err *err)
+{
+    struct db_statement *st = queue_store_use(
+        s, QUEUE_ST_MESSAGE_END,
+        "SELECT EXISTS (SELECT 1 FROM recipient WHERE message = ?1),"
+        " (SELECT at_ms FROM attempt WHERE message = ?1"
+        "  ORDER BY sequence DESC LIMIT 1)");
+    bool row;
+
+    db_bind_int(st, 1, (int64_t)m->id);
+    if (!db_step(st, &row, err))
+        return false;
+    *pending = row && db_int(st, 0) != 0;
+    *ended_ms = row && !db_is_null(st, 1) ? db_int(st, 1) : m->arrived_ms;
+    db_reset(st);
+    return true;
+}
+
+static bool
+forget(struct queue_store *s, uint64_t id, struct err *err)
+{
+    struct db_statement *st = queue_store_use(
+        s, QUEUE_ST_ATTEMPT_DROP, "DELETE FROM attempt WHERE message = ?");
+    uint64_t rows;
+
+    db_bind_int(st, 1, (int64_t)id);
+    if (!db_run(st, err))
+        return false;
+    rows = (uint64_t)db_changes(s->db);
+    s->tally.attempts -= rows < s->tally.attempts ? rows : s->tally.attempts;
+    st = queue_store_use(s, QUEUE_ST_MESSAGE_DROP,
+                         "DELETE FROM message WHERE id = ?");
+    db_bind_int(st, 1, (int64_t)id);
+    return db_run(st, err);
+}
+
+bool
+queue_store_purge(struct queue_store *s, int64_t before_ms, uint64_t rows_max,
+                  bool *more, struct err *err)
+{
+    struct old page[QUEUE_PAGE];
+    size_t count;
+
+    *more = false;
+    if (!find_page(s, page, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        bool pending, too_many = s->tally.attempts > rows_max;
+        int64_t ended_ms;
+
+        if (page[i].arrived_ms >= before_ms && !too_many) {
+            count = 0; /* identifiers grow with time: the rest is younger */
+            break;
+        }
+        if (!find_end(s, &page[i], &ended_ms, &pending, err))
+            return false;
+        if (!pending && (too_many || ended_ms < before_ms) &&
+            !forget(s, page[i].id, err))
+            return false;
+        s->purged_to = page[i].id;
+    }
+    *more = count == QUEUE_PAGE;
+    if (!*more)
+        s->purged_to = 0;
+    return true;
+}

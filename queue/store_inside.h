@@ -1,0 +1,140 @@
+/*
+ * queue/store_inside - what the files of the store share; nobody else's.
+ *
+ * Every statement has its slot here and its text where it is used.
+ */
+#ifndef QUEUE_STORE_INSIDE_H
+#define QUEUE_STORE_INSIDE_H
+
+#include "queue/claims.h"
+#include "queue/store.h"
+#include "relay/db/db.h"
+
+enum {
+    QUEUE_SHIFT = 14, /* a body's row is id << 14 | sequence */
+    QUEUE_NUMBERS_MAX = 1 << QUEUE_SHIFT,
+    QUEUE_PAGE = 500, /* rows at a time where rows are changed under way */
+};
+
+/* The next attempt of what is held: due scans never come so far. */
+#define QUEUE_NEVER_MS INT64_MAX
+
+/* recipient.held */
+enum queue_hold {
+    QUEUE_FREE,
+    QUEUE_HELD,
+    QUEUE_DOOMED, /* deleted while an attempt was under way; still due, so
+                     that it is met and removed after a crash as well */
+};
+
+enum queue_statement {
+    QUEUE_ST_META_PUT,
+    QUEUE_ST_META_GET,
+    QUEUE_ST_META_DROP,
+    QUEUE_ST_SPILLED,
+    QUEUE_ST_SPILL_PUT,
+    QUEUE_ST_SPILL_GET,
+    QUEUE_ST_SPILL_DROP,
+    QUEUE_ST_SPILL_SIZE,
+    QUEUE_ST_BODY_PUT,
+    QUEUE_ST_BODY_GET,
+    QUEUE_ST_BODY_DROP,
+    QUEUE_ST_BODY_DROP_ALL,
+    QUEUE_ST_MESSAGE_PUT,
+    QUEUE_ST_MESSAGE_GET,
+    QUEUE_ST_MESSAGE_SIZE,
+    QUEUE_ST_MESSAGE_DROP,
+    QUEUE_ST_MESSAGE_PAGE,
+    QUEUE_ST_RCPT_PUT,
+    QUEUE_ST_RCPT_GET,
+    QUEUE_ST_RCPT_STATE,
+    QUEUE_ST_RCPT_ADDRESS,
+    QUEUE_ST_RCPT_ANY,
+    QUEUE_ST_RCPT_FIRST,
+    QUEUE_ST_RCPT_DROP,
+    QUEUE_ST_RCPT_DEFER,
+    QUEUE_ST_RCPT_SET_HELD,
+    QUEUE_ST_RCPT_ROUTE,
+    QUEUE_ST_RCPT_UNJAM,
+    QUEUE_ST_DUE_NAMES,
+    QUEUE_ST_DUE_ROWS,
+    QUEUE_ST_NEXT_NAME,
+    QUEUE_ST_SCAN,
+    QUEUE_ST_SCAN_MESSAGE,
+    QUEUE_ST_ATTEMPT_LAST,
+    QUEUE_ST_ATTEMPT_PUT,
+    QUEUE_ST_ATTEMPT_LIST,
+    QUEUE_ST_ATTEMPT_DROP,
+    QUEUE_ST_HISTORY_MESSAGE,
+    QUEUE_ST_MESSAGE_END,
+    QUEUE_ST_ROUTES,
+    QUEUE_ST_SHELF_PUT,
+    QUEUE_ST_SHELF_GET,
+    QUEUE_ST_SHELF_DROP,
+    QUEUE_ST_SHELF_ALL,
+    QUEUE_ST_SHELF_DUE,
+    QUEUE_ST_COUNT, /* how many there are */
+};
+
+/* What is in the tables, kept up so that nobody needs to count. */
+struct queue_tally {
+    uint64_t messages, octets;             /* with recipients pending */
+    uint64_t rows[QUEUE_STATE_ACTIVE + 1]; /* recipients, by the row's state */
+    uint64_t attempts;
+};
+
+struct queue_store {
+    struct db *db;
+    bool is_owner;
+    bool in_transaction;
+    bool had_trouble; /* a transaction was rolled back */
+    struct queue_claims *claims;
+    struct queue_tally tally, tally_before; /* before: as of begin */
+    uint64_t last_id;
+    uint64_t purged_to; /* messages up to here were looked at for purging */
+    struct db_statement *st[QUEUE_ST_COUNT];
+};
+
+static inline struct db_statement *
+queue_store_use(struct queue_store *s, enum queue_statement which,
+                const char *sql)
+{
+    return db_prepare(s->db, &s->st[which], sql);
+}
+
+/* The row's own state, whether claimed or not. */
+static inline enum queue_state
+queue_store_state(int64_t attempts, int64_t held)
+{
+    if (held == QUEUE_HELD)
+        return QUEUE_STATE_HELD;
+    return attempts > 0 ? QUEUE_STATE_DEFERRED : QUEUE_STATE_QUEUED;
+}
+
+/* --- store.c --- */
+bool queue_store_meta_put(struct queue_store *s, const char *key,
+                          const char *value, struct err *err) must_use;
+/* *value is the caller's; NULL when there is none. */
+bool queue_store_meta_get(struct queue_store *s, const char *key, char **value,
+                          struct err *err) must_use;
+
+/* --- store_schema.c --- */
+extern const struct db_schema queue_store_schema;
+
+/* --- store_enqueue.c --- */
+bool queue_store_drop_spilled(struct queue_store *s, struct err *err) must_use;
+bool queue_store_drop_body(struct queue_store *s, uint64_t id, uint64_t size,
+                           struct err *err) must_use;
+uint64_t queue_store_message_sum(const struct queue_message *m, unsigned flags);
+uint64_t queue_store_rcpt_sum(uint64_t id, uint32_t number,
+                              const struct mail_rcpt *r,
+                              const char *destination);
+unsigned queue_store_flags(const struct queue_message *m);
+void queue_store_set_flags(struct queue_message *m, unsigned flags);
+
+/* --- store_settle.c --- */
+/* An operator's end for a recipient that nobody works on. */
+bool queue_store_delete(struct queue_store *s, uint64_t id, uint32_t number,
+                        struct err *err) must_use;
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * relay/daemon/candidate - the addresses that a plan allows, in the order in
+ * which to try them, and the key under which a connection may be shared.
+ */
+#ifndef RELAY_DAEMON_CANDIDATE_H
+#define RELAY_DAEMON_CANDIDATE_H
+
+#include "policy/plan.h"
+#include "relay/daemon/config.h"
+#include "relay/net/tls.h"
+
+struct candidate {
+    const struct policy_host *host; /* of the plan */
+    struct addr address;            /* with port */
+    bool implicit_tls;
+};
+
+/* Up to POLICY_ADDRESSES_MAX of them; leaves out addresses that are our own
+ * listeners' and hosts that bear our own name, with less preferred ones
+ * (RFC 5321 section 5.1).  *loops: something was left out. */
+size_t candidate_list(const struct policy_plan *plan, const struct config *c,
+                      const struct config_route *route,
+                      struct candidate out[POLICY_ADDRESSES_MAX], bool *loops);
+
+/* "192.0.2.1:25 pkix mx.example.com": equal only for what proves the same. A
+ * heap string. */
+char *candidate_key(const struct candidate *c, bool in_clear);
+
+/* "mta-sts enforce", "opportunistic", "local verified": where the proof comes
+ * from. */
+const char *candidate_policy(const struct candidate *c);
+
+/* The settings of the handshake; borrows from the candidate and key. */
+struct net_tls_setup candidate_tls(const struct candidate *c,
+                                   struct net_tls *tls, const char *key);
+
+#endif

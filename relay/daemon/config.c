@@ -1,0 +1,320 @@
+#include "relay/daemon/config.h"
+
+#include "relay/base/mem.h"
+#include "relay/daemon/config_check.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { BLOCK_NAME_MAX = 64 };
+
+/* --- from settings to values ------------------------------------------- */
+
+struct build {
+    struct config *c;
+    struct config_errors *errs;
+};
+
+/* Gives a key that nothing was said about its default: that of the table, or
+ * of a domain what the policy block says. */
+static void
+set_default(const struct build *b, struct config_block *block,
+            const struct config_key *key)
+{
+    scoped(own_free) char *name =
+        config_name(key->section, block->title, key->name);
+    struct config_setting *s;
+
+    if (!key->preset) {
+        const struct config_block *policy =
+            config_raw_find(&b->c->origins->raw, "policy", "");
+        const char *value = config_block_find(policy, key->name)->value[0];
+
+        s = config_block_set(block, key, "as in policy", name);
+        config_setting_add(s, slice_of(value));
+        return;
+    }
+    s = config_block_set(block, key, "default", name);
+    if (config_key_is_list(key))
+        config_setting_add_list(s, slice_of(key->preset));
+    else
+        config_setting_add(s, slice_of(key->preset));
+}
+
+static int
+by_table(const void *a, const void *b)
+{
+    const struct config_setting *x = a, *y = b;
+
+    return x->key < y->key ? -1 : x->key > y->key;
+}
+
+/* Parses every key of a block into the struct at `base`. */
+static void
+build_block(const struct build *b, struct config_block *block, void *base)
+{
+    for (size_t i = 0; i < config_key_count; i++) {
+        const struct config_key *key = &config_keys[i];
+        const struct config_setting *s;
+        struct err err;
+
+        if (key->section != block->section &&
+            strcmp(key->section, block->section) != 0)
+            continue;
+        if (!config_block_find(block, key->name))
+            set_default(b, block, key);
+        s = config_block_find(block, key->name);
+        if (!config_value_parse(s, base, b->c->origins, &err))
+            config_error(b->errs, s->origin, s->name, "%s", err.text);
+    }
+    if (block->count > 0)
+        qsort(block->row, block->count, sizeof(*block->row), by_table);
+}
+
+static void
+build_plain(const struct build *b)
+{
+    struct config_raw *raw = &b->c->origins->raw;
+
+    for (size_t i = 0; i < config_section_count; i++) {
+        const char *section = config_sections[i];
+        struct config_block *block;
+
+        if (config_section_has_title(section) || strcmp(section, "oauth") == 0)
+            continue;
+        block = config_raw_find(raw, section, "");
+        if (!block)
+            block = config_raw_add(raw, section, "", "default");
+        build_block(b, block, b->c);
+    }
+}
+
+/* Names of listeners and routes stand in logs and in the queue. */
+static void
+check_name(const struct build *b, const struct config_block *block)
+{
+    scoped(own_free) char *name = config_name(block->section, block->title, "");
+    size_t len = strlen(block->title);
+
+    if (len == 0 || len > BLOCK_NAME_MAX ||
+        strspn(block->title, "abcdefghijklmnopqrstuvwxyz"
+                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != len)
+        config_error(b->errs, block->origin, name,
+                     "a name has from 1 to %d letters, digits, - _ or .",
+                     BLOCK_NAME_MAX);
+}
+
+/* How many blocks of a section there are, and room for a struct for each. */
+static void *
+room_for(const struct build *b, const char *section, size_t size, size_t *count)
+{
+    const struct config_raw *raw = &b->c->origins->raw;
+
+    *count = 0;
+    for (size_t i = 0; i < raw->count; i++)
+        *count += strcmp(raw->block[i].section, section) == 0;
+    return config_keep(b->c->origins, mem_zeroed(*count + 1, size));
+}
+
+static void
+build_titled(const struct build *b)
+{
+    struct config *c = b->c;
+    struct config_raw *raw = &c->origins->raw;
+    size_t listener = 0, domain = 0, route = 0;
+
+    c->listener =
+        room_for(b, "listener", sizeof(*c->listener), &c->listener_count);
+    c->domain = room_for(b, "domain", sizeof(*c->domain), &c->domain_count);
+    c->route = room_for(b, "route", sizeof(*c->route), &c->route_count);
+    for (size_t i = 0; i < raw->count; i++) {
+        struct config_block *block = &raw->block[i];
+
+        if (strcmp(block->section, "listener") == 0) {
+            check_name(b, block);
+            c->listener[listener].name = block->title;
+            build_block(b, block, &c->listener[listener++]);
+        } else if (strcmp(block->section, "domain") == 0) {
+            c->domain[domain].name = block->title;
+            build_block(b, block, &c->domain[domain++]);
+        } else if (strcmp(block->section, "route") == 0) {
+            check_name(b, block);
+            c->route[route].name = block->title;
+            build_block(b, block, &c->route[route++]);
+        }
+    }
+}
+
+/* Blocks of features that are not there yet: an empty one is an error too. */
+static void
+refuse_blocks(const struct build *b)
+{
+    const struct config_raw *raw = &b->c->origins->raw;
+
+    for (size_t i = 0; i < raw->count; i++) {
+        const struct config_block *block = &raw->block[i];
+        scoped(own_free) char *name =
+            config_name(block->section, block->title, "");
+
+        if (strcmp(block->section, "dkim") == 0 ||
+            (strcmp(block->section, "oauth") == 0 && block->count > 0))
+            config_error(b->errs, block->origin, name,
+                         "not available in this version");
+    }
+}
+
+static void
+add_default_listener(struct config_raw *raw)
+{
+    const struct config_key *key = config_key_find("listener", "address");
+    struct config_block *block;
+
+    for (size_t i = 0; i < raw->count; i++)
+        if (strcmp(raw->block[i].section, "listener") == 0)
+            return;
+    block = config_raw_add(raw, "listener", "app", "default");
+    config_setting_add(
+        config_block_set(block, key, "default", "listener.app.address"),
+        slice_of("127.0.0.1:2525"));
+}
+
+static bool
+build(struct config *c, struct config_errors *errs)
+{
+    struct build b = {c, errs};
+    size_t before = errs->count;
+
+    add_default_listener(&c->origins->raw);
+    build_plain(&b);
+    build_titled(&b);
+    refuse_blocks(&b);
+    /* Values fit each other only once each of them is one. */
+    if (errs->count == before)
+        config_check(c, errs);
+    return errs->count == 0;
+}
+
+/* --- the whole --------------------------------------------------------- */
+
+bool
+config_load(const char *file, struct config **out, struct config_errors *errs)
+{
+    scoped(config_free) struct config *c = mem_new(struct config);
+    struct config_raw *raw;
+
+    c->origins = mem_new(struct config_origins);
+    raw = &c->origins->raw;
+    if (!file && access(CONFIG_FILE_DEFAULT, F_OK) == 0)
+        file = CONFIG_FILE_DEFAULT;
+    if (file && !config_file_read(file, raw, errs))
+        return false;
+    config_env_read(environ, raw, errs);
+    if (!build(c, errs) || errs->count > 0)
+        return false;
+    *out = take(&c);
+    return true;
+}
+
+void
+config_free(struct config **c)
+{
+    struct config_origins *o = *c ? (*c)->origins : NULL;
+
+    if (o) {
+        if ((*c)->http.token)
+            explicit_bzero((char *)(uintptr_t)(*c)->http.token,
+                           strlen((*c)->http.token));
+        for (size_t i = 0; i < o->owned_count; i++)
+            free(o->owned[i]);
+        free(o->owned);
+        config_raw_done(&o->raw);
+        free(o);
+    }
+    free(*c);
+    *c = NULL;
+}
+
+void
+config_errors_done(struct config_errors *errs)
+{
+    for (size_t i = 0; i < errs->count; i++)
+        free(errs->text[i]);
+    for (size_t i = 0; i < errs->warning_count; i++)
+        free(errs->warning[i]);
+    free(errs->text);
+    free(errs->warning);
+    *errs = (struct config_errors){0};
+}
+
+/* --- questions --------------------------------------------------------- */
+
+static const struct config_domain *
+find_domain(const struct config *c, const char *name)
+{
+    size_t from = 0, to = c->domain_count;
+
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        int order = strcmp(name, c->domain[middle].name);
+
+        if (order == 0)
+            return &c->domain[middle];
+        if (order < 0)
+            to = middle;
+        else
+            from = middle + 1;
+    }
+    return NULL;
+}
+
+struct config_domain
+config_rule_for(const struct config *c, const char *domain, int64_t now_ms)
+{
+    const struct config_domain *d = find_domain(c, domain);
+    struct config_domain rule = {.name = "",
+                                 .sts = c->policy.sts,
+                                 .dane = c->policy.dane,
+                                 .level = c->policy.level,
+                                 .reason = ""};
+
+    if (!d)
+        return rule;
+    if (!d->is_exemption || now_ms < d->until_ms)
+        return *d;
+    /* What the block strengthens stays. */
+    rule.name = d->name;
+    rule.sts = rule.sts || d->sts;
+    rule.dane = rule.dane || d->dane;
+    rule.level = d->level > rule.level ? d->level : rule.level;
+    return rule;
+}
+
+static bool
+matches(const struct config_texts *patterns, const char *address)
+{
+    const char *at = strrchr(address, '@');
+
+    for (size_t i = 0; i < patterns->count; i++) {
+        const char *p = patterns->text[i];
+
+        if (strcmp(p, "*") == 0 ||
+            (strcmp(p, "<>") == 0 && address[0] == '\0') ||
+            (p[0] == '@' && at && slice_is_nocase(slice_of(at), p)) ||
+            slice_is_nocase(slice_of(address), p))
+            return true;
+    }
+    return false;
+}
+
+const struct config_route *
+config_route_for(const struct config *c, const char *from, const char *to)
+{
+    for (size_t i = 0; i < c->route_count; i++) {
+        const struct config_route *r = &c->route[i];
+
+        if ((r->from.count == 0 || matches(&r->from, from)) &&
+            matches(&r->to, to))
+            return r;
+    }
+    return NULL;
+}

@@ -1,0 +1,378 @@
+#include "relay/daemon/config_check.h"
+
+#include "relay/base/mem.h"
+#include "relay/mail/address.h"
+
+#include <assert.h>
+#include <pwd.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <time.h>
+
+enum {
+    TOKEN_MIN = 16,
+    TOKEN_MAX = 4096,
+    WORKERS_MAX = 256,
+    V4_BITS_MIN = 8, /* a wider network than this is the Internet */
+    V6_BITS_MIN = 7, /* fc00::/7 is a private network */
+};
+
+struct check {
+    struct config *c;
+    struct config_errors *errs;
+};
+
+static struct config_setting *
+setting_of(const struct check *k, const char *section, const char *title,
+           const char *key)
+{
+    const struct config_block *b =
+        config_raw_find(&k->c->origins->raw, section, title);
+    struct config_setting *s = b ? config_block_find(b, key) : NULL;
+
+    assert(s);
+    return s;
+}
+
+/* An error of a key, with what was wrong in `why`.  A key that was left out is
+ * to be looked for in its block. */
+static void
+blame(const struct check *k, const char *section, const char *title,
+      const char *key, const char *why)
+{
+    const struct config_setting *s = setting_of(k, section, title, key);
+    const struct config_block *b =
+        config_raw_find(&k->c->origins->raw, section, title);
+    bool is_left_out = strcmp(s->origin, "default") == 0;
+
+    config_error(k->errs, is_left_out ? b->origin : s->origin, s->name, "%s",
+                 why);
+}
+
+/* Puts the default of this machine into a setting; the text it owns now. */
+static const char *
+settle(const struct check *k, const char *section, const char *key, char *value)
+{
+    struct config_setting *s = setting_of(k, section, "", key);
+
+    free(s->value[0]);
+    s->value[0] = value;
+    return value;
+}
+
+static void
+check_hostname(const struct check *k)
+{
+    struct config *c = k->c;
+    struct mail_domain domain;
+    struct err err;
+
+    if (c->hostname[0] == '\0') {
+        c->hostname = settle(k, "", "hostname", config_default_hostname());
+        return;
+    }
+    if (mail_domain_parse(slice_of(c->hostname), &domain, &err) ||
+        mail_domain_parse_host(slice_of(c->hostname), &domain, &err))
+        c->hostname = config_keep(c->origins, mem_text(domain.text));
+    else
+        blame(k, "", "", "hostname", err.text);
+}
+
+static void
+check_state(const struct check *k)
+{
+    struct config *c = k->c;
+
+    if (c->state_directory[0] == '\0') {
+        char *found = config_default_state();
+
+        if (found)
+            c->state_directory = settle(k, "", "state_directory", found);
+        else
+            blame(k, "", "", "state_directory",
+                  "/var/lib/sealpost can't be used and HOME is not set");
+    } else if (c->state_directory[0] != '/') {
+        blame(k, "", "", "state_directory", "is not an absolute path");
+    }
+}
+
+static void
+check_top(const struct check *k)
+{
+    struct config *c = k->c;
+    struct mail_address address;
+    struct err err;
+    cpu_set_t cores;
+
+    check_hostname(k);
+    check_state(k);
+    if (c->redirect_to[0] != '\0' &&
+        !mail_address_parse(slice_of(c->redirect_to), true, &address, &err))
+        blame(k, "", "", "redirect_to", err.text);
+    if (c->redirect_to[0] == '\0' && c->mode == CONFIG_MODE_REDIRECT)
+        blame(k, "", "", "mode", "redirect needs redirect_to");
+    if (c->user[0] != '\0' && !getpwnam(c->user))
+        blame(k, "", "", "user", "there is no such user");
+    if (c->workers == 0) {
+        CPU_ZERO(&cores);
+        (void)sched_getaffinity(0, sizeof(cores), &cores);
+        c->workers = (unsigned)CPU_COUNT(&cores);
+        c->workers = c->workers < 1             ? 1
+                     : c->workers > WORKERS_MAX ? WORKERS_MAX
+                                                : c->workers;
+        (void)settle(k, "", "workers", mem_printf("%u", c->workers));
+    }
+}
+
+/* True when `where` is an address to listen on; *peer has family AF_UNSPEC for
+ * a Unix socket. */
+static bool
+parse_where(const char *where, struct addr *peer, struct err *err)
+{
+    struct slice text = slice_of(where);
+
+    *peer = (struct addr){.any = {.sa_family = AF_UNSPEC}};
+    if (!slice_starts_nocase(text, "unix:"))
+        return addr_parse_port(text, 0, peer, err);
+    text = slice_from(text, 5);
+    if (text.len == 0 || text.p[0] != '/')
+        return err_set(err, ERR_INPUT, "is not an absolute path");
+    if (text.len >= sizeof(((struct sockaddr_un *)0)->sun_path))
+        return err_set(err, ERR_LIMIT, "the path is too long for a socket");
+    return true;
+}
+
+static void
+check_tls(const struct check *k)
+{
+    const struct config *c = k->c;
+    const char *version = c->tls.min_version;
+    bool has_certificate = c->tls.certificate[0] != '\0';
+    bool has_key = c->tls.key[0] != '\0';
+
+    if (strcmp(version, "1.2") != 0 && strcmp(version, "1.3") != 0)
+        blame(k, "tls", "", "min_version", "is neither 1.2 nor 1.3");
+    if (has_certificate && !has_key)
+        blame(k, "tls", "", "certificate", "needs tls.key as well");
+    if (has_key && !has_certificate)
+        blame(k, "tls", "", "key", "needs tls.certificate as well");
+}
+
+static void
+check_listener(const struct check *k, size_t i)
+{
+    const struct config *c = k->c;
+    const struct config_listener *l = &c->listener[i];
+    struct addr where;
+    struct err err;
+
+    if (l->address[0] == '\0')
+        blame(k, "listener", l->name, "address", "is missing");
+    else if (!parse_where(l->address, &where, &err))
+        blame(k, "listener", l->name, "address", err.text);
+    if (l->tls != CONFIG_TLS_NONE && c->tls.certificate[0] == '\0')
+        blame(k, "listener", l->name, "tls", "needs tls.certificate");
+    for (size_t j = 0; j < i && l->address[0] != '\0'; j++)
+        if (strcmp(c->listener[j].address, l->address) == 0)
+            blame(k, "listener", l->name, "address",
+                  "another listener has this address");
+}
+
+static void
+check_access(const struct check *k)
+{
+    const struct config_networks *n = &k->c->access.networks;
+
+    for (size_t i = 0; i < n->count; i++) {
+        bool is_v4 = n->net[i].base.any.sa_family == AF_INET;
+
+        if (n->net[i].bits < (is_v4 ? V4_BITS_MIN : V6_BITS_MIN)) {
+            const struct config_setting *s =
+                setting_of(k, "access", "", "networks");
+
+            config_error(k->errs, s->origin, s->name,
+                         "%s would let the whole Internet relay", s->value[i]);
+        }
+    }
+}
+
+static void
+check_domain(const struct check *k, const char *title, struct config_domain *d,
+             int64_t now_ms)
+{
+    struct config *c = k->c;
+    const struct config_block *b =
+        config_raw_find(&c->origins->raw, "domain", title);
+    scoped(own_free) char *name = config_name("domain", title, "");
+
+    d->is_exemption = (c->policy.sts && !d->sts) ||
+                      (c->policy.dane && !d->dane) ||
+                      d->level < c->policy.level;
+    if (d->is_exemption && (d->reason[0] == '\0' || d->until_ms == 0))
+        config_error(k->errs, b->origin, name,
+                     "is weaker than the policy block: an exemption names its "
+                     "reason and until when it holds");
+    else if (d->is_exemption && d->until_ms <= now_ms)
+        config_warning(k->errs, b->origin, name,
+                       "the exemption has ended: the policy block applies");
+    else if (!d->is_exemption && d->until_ms != 0)
+        blame(k, "domain", title, "until",
+              "is for exemptions only: this rule weakens nothing");
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+    const struct config_domain *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
+/* Until here the names are the titles. */
+static void
+check_domains(const struct check *k)
+{
+    struct config *c = k->c;
+    int64_t now_ms = (int64_t)time(NULL) * 1000;
+
+    for (size_t i = 0; i < c->domain_count; i++) {
+        struct config_domain *d = &c->domain[i];
+        const char *title = d->name;
+        struct mail_domain domain;
+        struct err err;
+
+        check_domain(k, title, d, now_ms);
+        if (mail_domain_parse(slice_of(title), &domain, &err)) {
+            d->name = config_keep(c->origins, mem_text(domain.text));
+        } else {
+            scoped(own_free) char *name = config_name("domain", title, "");
+            const struct config_block *b =
+                config_raw_find(&c->origins->raw, "domain", title);
+
+            config_error(k->errs, b->origin, name, "%s", err.text);
+        }
+    }
+    if (c->domain_count > 0)
+        qsort(c->domain, c->domain_count, sizeof(*c->domain), by_name);
+    for (size_t i = 1; i < c->domain_count; i++)
+        if (strcmp(c->domain[i - 1].name, c->domain[i].name) == 0)
+            config_error(k->errs, "domain", c->domain[i].name,
+                         "two blocks speak of this domain");
+}
+
+static void
+check_route(const struct check *k, const struct config_route *r)
+{
+    if (r->to.count == 0)
+        blame(k, "route", r->name, "to", "is missing: \"*\" is everybody");
+    if (r->via_count == 0)
+        blame(k, "route", r->name, "via", "is missing");
+    for (size_t i = 0; i < r->via_count; i++) {
+        if (r->via[i].is_address && r->level == POLICY_LEVEL_VERIFIED)
+            blame(k, "route", r->name, "via",
+                  "a certificate can't be verified against an IP address: "
+                  "give the host's name, or set tls = \"required\"");
+        if (r->via[i].implicit_tls && r->level == POLICY_LEVEL_NONE)
+            blame(k, "route", r->name, "tls",
+                  "\"none\" does not go with port 465");
+    }
+}
+
+static bool
+is_token(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.p[i] <= ' ' || text.p[i] > '~')
+            return false;
+    return text.len >= TOKEN_MIN;
+}
+
+/* Until here the token is the path of its file. */
+static void
+read_token(const struct check *k)
+{
+    struct config *c = k->c;
+    struct buf text = {0};
+    struct slice token;
+    struct err err;
+
+    if (c->http.token[0] == '\0')
+        return;
+    if (!config_read_text(c->http.token, TOKEN_MAX, &text, &err)) {
+        blame(k, "http", "", "token_file", err.text);
+        buf_free(&text);
+        return;
+    }
+    token = buf_slice(&text);
+    while (token.len > 0 &&
+           (token.p[token.len - 1] == '\n' || token.p[token.len - 1] == '\r'))
+        token.len--;
+    if (is_token(token))
+        c->http.token = config_keep(c->origins, mem_copy(token));
+    else
+        blame(k, "http", "", "token_file",
+              "a token has 16 or more printable characters and no spaces");
+    explicit_bzero(text.p, text.len);
+    buf_free(&text);
+}
+
+static void
+check_http(const struct check *k)
+{
+    const struct config *c = k->c;
+    struct addr where;
+    struct err err;
+
+    read_token(k);
+    if (c->http.address[0] == '\0')
+        return;
+    if (!parse_where(c->http.address, &where, &err))
+        blame(k, "http", "", "address", err.text);
+    else if (where.any.sa_family != AF_UNSPEC && !addr_is_loopback(&where) &&
+             c->http.token[0] == '\0')
+        blame(k, "http", "", "address",
+              "wider than loopback needs http.token_file");
+}
+
+static void
+check_control(const struct check *k)
+{
+    struct config *c = k->c;
+
+    if (c->control.socket[0] == '\0')
+        c->control.socket = settle(k, "control", "socket",
+                                   config_default_control(c->state_directory));
+    if (c->control.socket[0] != '/')
+        blame(k, "control", "", "socket", "is not an absolute path");
+    else if (strlen(c->control.socket) >=
+             sizeof(((struct sockaddr_un *)0)->sun_path))
+        blame(k, "control", "", "socket", "the path is too long for a socket");
+}
+
+static void
+check_retry(const struct check *k)
+{
+    const struct queue_schedule *s = &k->c->retry;
+
+    if (s->warn_ms >= s->expire_ms && s->warn_ms > 0)
+        blame(k, "retry", "", "warn", "is not before retry.expire");
+}
+
+void
+config_check(struct config *c, struct config_errors *errs)
+{
+    struct check k = {c, errs};
+
+    check_top(&k);
+    check_tls(&k);
+    for (size_t i = 0; i < c->listener_count; i++)
+        check_listener(&k, i);
+    check_access(&k);
+    check_domains(&k);
+    for (size_t i = 0; i < c->route_count; i++)
+        check_route(&k, &c->route[i]);
+    check_retry(&k);
+    check_http(&k);
+    check_control(&k);
+}

@@ -1,0 +1,477 @@
+#include "relay/daemon/intake.h"
+
+#include "relay/base/mem.h"
+#include "relay/daemon/dispatch.h"
+#include "relay/daemon/receive.h"
+#include "relay/daemon/router.h"
+#include "relay/mail/date.h"
+#include "relay/mail/header.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct intake {
+    struct worker *worker;
+    struct queue_message *message; /* envelope empty until intake_end */
+    struct mail_header_scan scan;
+    size_t trace_len; /* octets of our Received field, in front of body */
+    bool is_mended;   /* missing header fields were looked at */
+
+    unsigned spilled; /* pieces given to the store */
+    unsigned under_way;
+    bool ended, abandoned, spill_failed;
+    struct err err; /* why a spill failed */
+
+    void (*room)(void *ctx);
+    void (*done)(void *ctx, const struct mail_status *status);
+    void *room_ctx, *done_ctx;
+};
+
+struct spill_call {
+    struct store_call call;
+    struct intake *intake;
+    uint64_t id;
+    unsigned sequence;
+    struct buf octets;
+};
+
+struct enqueue_call {
+    struct store_call call;
+    struct intake *intake;
+    struct queue_message *message;
+};
+
+static void enqueue(struct intake *in);
+
+static void
+destroy(struct intake *in)
+{
+    queue_message_free(&in->message);
+    free(in);
+}
+
+/* --- giving pieces to the store --- */
+
+static bool
+work_unspill(struct store_call *call, struct queue_store *store,
+             struct err *err)
+{
+    struct spill_call *x = own_container(call, struct spill_call, call);
+
+    return queue_store_unspill(store, x->id, err);
+}
+
+static void
+free_spill(struct task *task)
+{
+    struct spill_call *x = own_container(task, struct spill_call, call.task);
+
+    buf_free(&x->octets);
+    free(x);
+}
+
+/* Whether or not this succeeds: what it leaves is dropped at the next start. */
+static void
+unspill(struct intake *in)
+{
+    struct spill_call *x = mem_new(struct spill_call);
+
+    x->call.work = work_unspill;
+    x->call.task.run = free_spill;
+    x->id = in->message->id;
+    store_thread_post(in->worker->relay->store, &x->call);
+}
+
+static void
+end_abandoned(struct intake *in)
+{
+    if (in->under_way > 0)
+        return;
+    if (in->spilled > 0)
+        unspill(in);
+    destroy(in);
+}
+
+static bool
+work_spill(struct store_call *call, struct queue_store *store, struct err *err)
+{
+    struct spill_call *x = own_container(call, struct spill_call, call);
+
+    return queue_store_spill(store, x->id, x->sequence, buf_slice(&x->octets),
+                             err);
+}
+
+static void
+spill_done(struct task *task)
+{
+    struct spill_call *x = own_container(task, struct spill_call, call.task);
+    struct intake *in = x->intake;
+    void (*room)(void *ctx) = in->room;
+
+    in->under_way--;
+    if (x->call.failed && !in->spill_failed) {
+        in->spill_failed = true;
+        in->err = x->call.err;
+    }
+    free_spill(task);
+    if (in->abandoned) {
+        end_abandoned(in);
+    } else if (in->ended) {
+        if (in->under_way == 0)
+            enqueue(in);
+    } else if (room && intake_has_space(in)) {
+        in->room = NULL;
+        room(in->room_ctx);
+    }
+}
+
+static void
+spill(struct intake *in, size_t len)
+{
+    struct buf *body = &in->message->body;
+    struct spill_call *x = mem_new(struct spill_call);
+
+    x->call.work = work_spill;
+    x->call.task.run = spill_done;
+    x->call.home = &in->worker->inbox;
+    x->intake = in;
+    x->id = in->message->id;
+    x->sequence = in->spilled++;
+    buf_add(&x->octets, slice_first(buf_slice(body), len));
+    buf_drop(body, len);
+    in->under_way++;
+    store_thread_post(in->worker->relay->store, &x->call);
+}
+
+/* --- octets coming in --- */
+
+static bool
+has_8bit(struct slice s)
+{
+    uint64_t word, all = 0;
+
+    for (; s.len >= sizeof(word); s = slice_from(s, sizeof(word))) {
+        memcpy(&word, s.p, sizeof(word));
+        all |= word;
+    }
+    for (size_t i = 0; i < s.len; i++)
+        all |= (unsigned char)s.p[i];
+    return (all & 0x8080808080808080U) != 0;
+}
+
+static void
+put_behind_trace(struct intake *in, struct buf *fields)
+{
+    struct buf *body = &in->message->body;
+
+    (void)buf_room(body, fields->len);
+    memmove(body->p + in->trace_len + fields->len, body->p + in->trace_len,
+            body->len - in->trace_len);
+    memcpy(body->p + in->trace_len, fields->p, fields->len);
+    body->len += fields->len;
+}
+
+/* A message must have a Date, and should have a Message-ID (RFC 5322 section
+ * 3.6; RFC 6409 section 8 lets a submission server add them).  A header
+ * section that is larger than one piece is left as it is. */
+static void
+mend_header(struct intake *in)
+{
+    const struct config *c = in->worker->config;
+    struct buf fields scoped(buf_free) = {0};
+    char date[MAIL_DATE_SIZE], id[ID_TEXT_SIZE];
+
+    if (in->is_mended || !in->scan.ended)
+        return;
+    in->is_mended = true;
+    if (!c->add_missing_headers || in->spilled > 0)
+        return;
+    if (!in->scan.has_date)
+        buf_printf(&fields, "Date: %s\r\n",
+                   mail_date_header(net_clock_wall(), date));
+    if (!in->scan.has_message_id)
+        buf_printf(&fields, "Message-ID: <%s@%s>\r\n",
+                   id_text(in->message->id, id), c->hostname);
+    if (fields.len > 0)
+        put_behind_trace(in, &fields);
+}
+
+void
+intake_body(struct intake *in, struct slice octets)
+{
+    struct queue_message *m = in->message;
+
+    if (!in->scan.ended)
+        mail_header_scan_feed(&in->scan, octets);
+    if (!m->has_8bit)
+        m->has_8bit = has_8bit(octets);
+    buf_add(&m->body, octets);
+    mend_header(in);
+    while (m->body.len > QUEUE_CHUNK) {
+        m->size += QUEUE_CHUNK;
+        spill(in, QUEUE_CHUNK);
+    }
+}
+
+bool
+intake_has_space(const struct intake *in)
+{
+    return in->under_way < RECEIVE_SPILLS_MAX;
+}
+
+void
+intake_wait(struct intake *in, void (*room)(void *ctx), void *ctx)
+{
+    in->room = room;
+    in->room_ctx = ctx;
+}
+
+/* --- the whole message --- */
+
+static void
+finish(struct intake *in, const struct mail_status *status)
+{
+    if (!in->abandoned)
+        in->done(in->done_ctx, status);
+    destroy(in);
+}
+
+/* Our own trouble is never the sender's fault: 4yz. */
+static void
+set_failure(struct mail_status *status, const struct err *err)
+{
+    if (err->kind == ERR_SPACE)
+        mail_status_set(status, 452, "4.3.1", "the disk is full");
+    else
+        mail_status_set(status, 451, "4.3.0",
+                        "the queue can't be written to now");
+}
+
+static void
+log_accepted(const struct relay *relay, const struct queue_message *m)
+{
+    struct log_line line;
+
+    log_begin(&line, relay->log, LOG_LEVEL_INFO, "message.accepted");
+    log_id(&line, "mid", m->id);
+    log_text(&line, "client", m->origin);
+    log_address(&line, "from", m->envelope.from);
+    log_address(&line, "to", m->envelope.rcpt[0].address);
+    log_int(&line, "rcpts", (int64_t)m->envelope.rcpt_count);
+    log_int(&line, "size", (int64_t)m->size);
+    log_text(&line, "msgid", m->message_id);
+    log_end(&line);
+}
+
+static void
+enqueue_done(struct task *task)
+{
+    struct enqueue_call *x = own_container(task, struct enqueue_call,
+                                           call.task);
+    struct intake *in = x->intake;
+    struct relay *relay = in->worker->relay;
+    struct queue_message *m = take(&x->message);
+    struct mail_status status = {0};
+    char id[ID_TEXT_SIZE];
+
+    if (x->call.failed) {
+        set_failure(&status, &x->call.err);
+        if (in->spilled > 0)
+            unspill(in);
+        queue_message_free(&m);
+    } else {
+        mail_status_set(&status, 250, "2.0.0", "queued as %s",
+                        id_text(m->id, id));
+        atomic_fetch_add_explicit(&relay->counters.accepted, 1,
+                                  memory_order_relaxed);
+        log_accepted(relay, m);
+        dispatch_send(relay, m);
+    }
+    free(x);
+    finish(in, &status);
+}
+
+static bool
+work_enqueue(struct store_call *call, struct queue_store *store,
+             struct err *err)
+{
+    struct enqueue_call *x = own_container(call, struct enqueue_call, call);
+
+    return queue_store_enqueue(store, x->message, true, err);
+}
+
+static void
+enqueue(struct intake *in)
+{
+    struct enqueue_call *x;
+    struct mail_status status = {0};
+
+    if (in->spill_failed) {
+        set_failure(&status, &in->err);
+        unspill(in);
+        finish(in, &status);
+        return;
+    }
+    x = mem_new(struct enqueue_call);
+    x->call.work = work_enqueue;
+    x->call.task.run = enqueue_done;
+    x->call.home = &in->worker->inbox;
+    x->intake = in;
+    x->message = in->message;
+    /* unspill needs the id, and the message may be gone by then. */
+    in->message = queue_message_new();
+    in->message->id = x->message->id;
+    store_thread_post(in->worker->relay->store, &x->call);
+}
+
+/* In mode redirect everything goes to one address; where it was meant to go
+ * stays as the original recipient (RFC 3461 section 4.2). */
+static void
+redirect(const struct config *c, struct mail_envelope *e)
+{
+    const char *at = strrchr(c->redirect_to, '@');
+
+    for (size_t i = 0; i < e->rcpt_count; i++) {
+        struct mail_rcpt *rcpt = &e->rcpt[i];
+
+        if (!rcpt->orcpt)
+            rcpt->orcpt = mem_printf("rfc822;%s", rcpt->address);
+        free(rcpt->address);
+        free(rcpt->domain);
+        rcpt->address = mem_text(c->redirect_to);
+        rcpt->domain = mem_text(at ? at + 1 : "");
+    }
+}
+
+static void
+address_message(struct intake *in, struct mail_envelope *envelope)
+{
+    const struct config *c = in->worker->config;
+    struct queue_message *m = in->message;
+
+    m->envelope = *envelope;
+    *envelope = (struct mail_envelope){0};
+    if (c->mode == CONFIG_MODE_REDIRECT)
+        redirect(c, &m->envelope);
+    queue_message_number(m);
+    for (size_t i = 0; i < m->envelope.rcpt_count; i++)
+        m->rcpt[i].destination = router_destination(
+            c, m->envelope.from, m->envelope.rcpt[i].address,
+            m->envelope.rcpt[i].domain);
+    m->tls_required_no = in->scan.tls_required_no;
+    if (in->scan.message_id[0])
+        m->message_id = mem_text(in->scan.message_id);
+}
+
+/* Finishes later, as promised, also when nothing has to be stored. */
+struct refusal {
+    struct task task;
+    struct intake *intake;
+    struct mail_status status;
+};
+
+static void
+refuse_now(struct task *task)
+{
+    struct refusal *x = own_container(task, struct refusal, task);
+
+    if (x->intake->spilled > 0)
+        unspill(x->intake);
+    finish(x->intake, &x->status);
+    free(x);
+}
+
+static void
+refuse(struct intake *in, int code, const char *enhanced, const char *why)
+{
+    struct refusal *x = mem_new(struct refusal);
+
+    x->intake = in;
+    x->task.run = refuse_now;
+    mail_status_set(&x->status, code, enhanced, "%s", why);
+    task_post(&in->worker->inbox, &x->task);
+}
+
+void
+intake_end(struct intake *in, struct mail_envelope *envelope,
+           void (*done)(void *ctx, const struct mail_status *status), void *ctx)
+{
+    in->ended = true;
+    in->done = done;
+    in->done_ctx = ctx;
+    mail_header_scan_end(&in->scan);
+    mend_header(in);
+    address_message(in, envelope);
+    in->message->size += in->message->body.len;
+    if (in->scan.received > RECEIVE_HOPS_MAX) {
+        refuse(in, 554, "5.4.6", "too many hops: this mail goes in circles");
+        return;
+    }
+    if (in->spilled > 0 && in->message->body.len > 0)
+        spill(in, in->message->body.len);
+    if (in->under_way == 0)
+        enqueue(in);
+}
+
+void
+intake_abandon(struct intake **slot)
+{
+    struct intake *in = take(slot);
+
+    if (!in)
+        return;
+    in->abandoned = true;
+    if (!in->ended)
+        end_abandoned(in);
+}
+
+/* --- birth --- */
+
+/* The keyword of RFC 3848. */
+static const char *
+with(const struct intake_client *client, const struct mail_envelope *e)
+{
+    if (e->smtputf8)
+        return client->tls ? "UTF8SMTPS" : "UTF8SMTP"; /* RFC 6531 */
+    if (client->tls)
+        return "ESMTPS";
+    return client->is_esmtp ? "ESMTP" : "SMTP";
+}
+
+static void
+begin_body(struct intake *in, const struct intake_client *client,
+           const struct mail_envelope *e)
+{
+    char id[ID_TEXT_SIZE];
+    struct mail_received field = {
+        .helo = client->helo,
+        .client_ip = client->ip,
+        .by = in->worker->config->hostname,
+        .with = with(client, e),
+        .tls_version = client->tls ? client->tls->version : NULL,
+        .tls_cipher = client->tls ? client->tls->cipher : NULL,
+        .id = id_text(in->message->id, id),
+        .rcpt = e->rcpt_count == 1 ? e->rcpt[0].address : NULL,
+        .unix_ms = net_clock_wall(),
+    };
+
+    mail_header_received(&in->message->body, &field);
+    in->trace_len = in->message->body.len;
+}
+
+struct intake *
+intake_new(struct worker *w, const struct intake_client *client,
+           const struct mail_envelope *envelope)
+{
+    struct intake *in = mem_new(struct intake);
+
+    in->worker = w;
+    in->message = queue_message_new();
+    in->message->arrived_ms = net_clock_steady();
+    in->message->id = id_next(&w->relay->ids, in->message->arrived_ms);
+    in->message->origin = client->ip
+                              ? mem_printf("%s (%s)", client->ip, client->helo)
+                              : mem_printf("local (%s)", client->helo);
+    begin_body(in, client, envelope);
+    return in;
+}

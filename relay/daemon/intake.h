@@ -1,0 +1,47 @@
+/*
+ * relay/daemon/intake - a message on its way from a client into the store.
+ *
+ * Puts the trace field in front, looks at the header section, keeps a small
+ * body in memory and spills a large one to the store in pieces, and enqueues
+ * the whole.  Belongs to a worker's thread; knows nothing of SMTP sessions, so
+ * other ways in can use it too.
+ */
+#ifndef RELAY_DAEMON_INTAKE_H
+#define RELAY_DAEMON_INTAKE_H
+
+#include "relay/daemon/worker.h"
+#include "relay/mail/envelope.h"
+#include "relay/mail/status.h"
+
+/* Who hands the message over; good during intake_new. */
+struct intake_client {
+    const char *ip;   /* NULL: a Unix socket */
+    const char *helo;
+    bool is_esmtp;
+    const struct net_tls_facts *tls; /* NULL in clear */
+};
+
+struct intake;
+
+/* `envelope` is looked at for the trace field only. */
+struct intake *intake_new(struct worker *w, const struct intake_client *client,
+                          const struct mail_envelope *envelope);
+
+/* The next octets: canonical CRLF lines.  Only while intake_has_space. */
+void intake_body(struct intake *in, struct slice octets);
+bool intake_has_space(const struct intake *in);
+/* Calls `room` once there is space again. */
+void intake_wait(struct intake *in, void (*room)(void *ctx), void *ctx);
+
+/* The message is whole; the envelope moves in.  `done` runs later, once, with
+ * the reply: 250 when it is committed and synced, else what is wrong.  The
+ * intake ends by itself; an owner that goes away first calls intake_abandon,
+ * and then the message is accepted all the same, as it may be already. */
+void intake_end(struct intake *in, struct mail_envelope *envelope,
+                void (*done)(void *ctx, const struct mail_status *status),
+                void *ctx);
+
+/* Before intake_end: forgets the message.  Behind it: forgets the owner. */
+void intake_abandon(struct intake **slot);
+
+#endif

@@ -1,0 +1,85 @@
+#include "relay/daemon/lock.h"
+
+#include "relay/base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+static bool
+is_network_filesystem(const char *directory)
+{
+    static const unsigned long kinds[] = {
+        NFS_SUPER_MAGIC, SMB_SUPER_MAGIC, 0xFF534D42 /* CIFS */,
+        0xFE534D42 /* SMB2 */, V9FS_MAGIC, AFS_SUPER_MAGIC, CEPH_SUPER_MAGIC,
+    };
+    struct statfs fs;
+
+    if (statfs(directory, &fs) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if ((unsigned long)fs.f_type == kinds[i])
+            return true;
+    return false;
+}
+
+static bool
+make_directory(const char *directory, struct err *err)
+{
+    struct stat st;
+
+    if (mkdir(directory, 0700) != 0 && errno != EEXIST)
+        return err_errno(err, "%s: can't be made", directory);
+    if (stat(directory, &st) != 0)
+        return err_errno(err, "%s", directory);
+    if (!S_ISDIR(st.st_mode))
+        return err_set(err, ERR_INPUT, "%s: not a directory", directory);
+    if (access(directory, R_OK | W_OK | X_OK) != 0)
+        return err_errno(err, "%s: not writable by this user", directory);
+    return true;
+}
+
+static bool
+say_owner(const char *directory, int fd, struct err *err)
+{
+    char pid[32] = "";
+    ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
+
+    while (n > 0 && (pid[n - 1] < '0' || pid[n - 1] > '9'))
+        n--;
+    pid[n > 0 ? n : 0] = '\0';
+    return err_set(err, ERR_SYSTEM,
+                   "%s: queue is in use by pid %s; stop that relay first, or "
+                   "choose another state_directory",
+                   directory, *pid ? pid : "unknown");
+}
+
+bool
+lock_take(const char *directory, int *out, struct err *err)
+{
+    char *path scoped(own_free) = mem_printf("%s/queue.lock", directory);
+    int fd scoped(own_close) = -1;
+
+    if (!make_directory(directory, err))
+        return false;
+    if (is_network_filesystem(directory))
+        return err_set(err, ERR_INPUT,
+                       "%s: on a network filesystem, whose locks can't be "
+                       "trusted; choose a local state_directory",
+                       directory);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return err_errno(err, "%s", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return say_owner(directory, fd, err);
+    if (ftruncate(fd, 0) != 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0)
+        return err_errno(err, "%s", path);
+    *out = fd;
+    fd = -1;
+    return true;
+}

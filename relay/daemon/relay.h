@@ -1,0 +1,51 @@
+/*
+ * relay/daemon/relay - what the threads of the daemon share.
+ *
+ * Everything here is either set before the first thread starts and never
+ * changed, or atomic, or says to which thread it belongs.
+ */
+#ifndef RELAY_DAEMON_RELAY_H
+#define RELAY_DAEMON_RELAY_H
+
+#include "relay/base/id.h"
+#include "relay/base/log.h"
+#include "relay/daemon/config.h"
+#include "relay/daemon/store_thread.h"
+#include "relay/daemon/task.h"
+
+#include <stdatomic.h>
+
+struct dispatch;
+struct gate;
+struct serve;
+struct worker;
+
+/* Counters for status and metrics; each is only ever added to. */
+struct relay_counters {
+    _Atomic uint64_t accepted, refused;           /* messages */
+    _Atomic uint64_t sent, deferred, bounced, expired; /* recipients */
+    _Atomic uint64_t connections_in, connections_out, connections_reused;
+    _Atomic uint64_t policy_refusals;
+};
+
+struct relay {
+    struct log *log;
+    struct id_source ids;
+    struct store_thread *store;
+    struct net_inbox inbox; /* of the main loop */
+    struct relay_counters counters;
+    _Atomic bool store_is_healthy;
+    _Atomic bool is_draining;
+
+    /* The main thread's. */
+    uv_loop_t loop;
+    struct config *config;
+    struct dispatch *dispatch;
+    struct gate *gate;
+    struct serve *serve;
+    struct worker **workers;
+    unsigned worker_count;
+    int64_t started_ms;
+};
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * relay/daemon/router - which destination a recipient waits for.
+ *
+ * The destination is what the queue sorts by: the recipient's domain, or
+ * "route:NAME" for what a route takes.
+ */
+#ifndef RELAY_DAEMON_ROUTER_H
+#define RELAY_DAEMON_ROUTER_H
+
+#include "relay/daemon/config.h"
+
+#define ROUTER_PREFIX "route:"
+
+/* A heap string; `from` "" is <>. */
+char *router_destination(const struct config *c, const char *from,
+                         const char *address, const char *domain);
+
+/* The route of a destination "route:NAME"; NULL for others, and when the
+ * configuration has no such route any more (*gone). */
+const struct config_route *router_route(const struct config *c,
+                                        const char *destination, bool *gone);
+
+/* Changes whenever the routes change: what was queued is then sorted anew. A
+ * heap string. */
+char *router_fingerprint(const struct config *c);
+
+#endif

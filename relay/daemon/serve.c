@@ -1,0 +1,656 @@
+#include "relay/daemon/serve.h"
+
+#include "relay/base/mem.h"
+#include "relay/daemon/dispatch.h"
+#include "relay/daemon/gate.h"
+#include "relay/daemon/lock.h"
+#include "relay/daemon/router.h"
+#include "relay/daemon/worker.h"
+#include "relay/net/listen.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* One listening socket of the configuration. */
+struct door {
+    struct relay *relay;
+    struct net_listen *listen;
+    char *address;
+    size_t index; /* of the listener in the configuration */
+};
+
+struct serve {
+    struct relay relay;
+    const char *config_file;
+    const struct serve_api *api;
+    void *api_ctx;
+    struct net_http_server *http;
+    struct net_listen *control;
+    struct door *doors;
+    size_t door_count;
+    int lock_fd;
+    unsigned turn; /* which worker gets the next connection */
+    uv_signal_t on_term, on_int, on_hup;
+    struct net_timer *drain_timer;
+    int64_t drain_until_ms;
+    bool cut, over;
+    int exit_code;
+
+    struct config *old; /* still looked at by somebody, during a reload */
+    unsigned reload_waits;
+    bool reload_again;
+};
+
+static struct serve *
+of(struct relay *relay)
+{
+    return relay->serve;
+}
+
+static void
+say(const struct relay *relay, enum log_level level, const char *event,
+    const char *key, const char *text)
+{
+    struct log_line line;
+
+    log_begin(&line, relay->log, level, event);
+    log_text(&line, key, text);
+    log_end(&line);
+}
+
+/* --- connections in --- */
+
+static void
+turn_away(int fd)
+{
+    static const char text[] =
+        "421 4.7.0 too many connections, try again later\r\n";
+
+    (void)send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)close(fd);
+}
+
+static void
+accepted(void *ctx, int fd, const struct addr *peer)
+{
+    struct door *door = ctx;
+    struct relay *relay = door->relay;
+    struct serve *s = of(relay);
+
+    if (!gate_enter(relay->gate, peer)) {
+        turn_away(fd);
+        return;
+    }
+    atomic_fetch_add_explicit(&relay->counters.connections_in, 1,
+                              memory_order_relaxed);
+    worker_accept(relay->workers[s->turn++ % relay->worker_count], fd, peer,
+                  door->index);
+}
+
+static void
+close_doors(struct door *doors, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        net_listen_close(&doors[i].listen);
+        free(doors[i].address);
+    }
+    free(doors);
+}
+
+static struct net_listen *
+take_open_door(struct serve *s, const char *address)
+{
+    for (size_t i = 0; i < s->door_count; i++)
+        if (s->doors[i].listen && strcmp(s->doors[i].address, address) == 0)
+            return take(&s->doors[i].listen);
+    return NULL;
+}
+
+/* Opens what the configuration wants and is not open yet; only when all of
+ * that has worked do the doors change. */
+static bool
+open_doors(struct serve *s, const struct config *c, struct err *err)
+{
+    struct door *doors = mem_array(struct door, c->listener_count);
+    size_t n = 0;
+
+    for (; n < c->listener_count; n++) {
+        struct door *d = &doors[n];
+        bool is_open = false;
+
+        d->relay = &s->relay;
+        d->address = mem_text(c->listener[n].address);
+        d->index = n;
+        for (size_t i = 0; i < s->door_count; i++)
+            is_open |= strcmp(s->doors[i].address, d->address) == 0;
+        if (is_open)
+            continue;
+        d->listen =
+            net_listen_open(&s->relay.loop, d->address, 0660, accepted, d, err);
+        if (!d->listen) {
+            (void)err_in(err, "listener \"%s\"", c->listener[n].name);
+            close_doors(doors, n + 1);
+            return false;
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        if (!doors[i].listen) {
+            doors[i].listen = take_open_door(s, doors[i].address);
+            net_listen_own(doors[i].listen, accepted, &doors[i]);
+        }
+    close_doors(s->doors, s->door_count);
+    s->doors = doors;
+    s->door_count = n;
+    return true;
+}
+
+/* --- the store --- */
+
+struct health_task {
+    struct task task;
+    struct relay *relay;
+    bool healthy;
+};
+
+static void
+health_arrived(struct task *task)
+{
+    struct health_task *x = own_container(task, struct health_task, task);
+
+    dispatch_store_health(x->relay->dispatch, x->healthy);
+    free(x);
+}
+
+static void
+health_changed(void *ctx, const struct err *why)
+{
+    struct relay *relay = ctx;
+    struct health_task *x = mem_new(struct health_task);
+
+    atomic_store(&relay->store_is_healthy, why == NULL);
+    x->task.run = health_arrived;
+    x->relay = relay;
+    x->healthy = why == NULL;
+    task_post(&relay->inbox, &x->task);
+}
+
+static const char *
+route_for(void *ctx, const char *from, const char *address, const char *domain)
+{
+    static _Thread_local char *last;
+
+    free(last);
+    last = router_destination(ctx, from, address, domain);
+    return last;
+}
+
+static bool
+put_in_order(struct relay *relay, struct queue_store *store, struct err *err)
+{
+    char *routes scoped(own_free) = router_fingerprint(relay->config);
+    int64_t now = net_clock_steady();
+
+    if (!queue_store_begin(store, err))
+        return false;
+    if (queue_store_unjam(store, now,
+                          queue_schedule_latest(&relay->config->retry, now),
+                          err) &&
+        queue_store_reroute(store, routes, route_for, relay->config, err))
+        return queue_store_commit(store, err);
+    queue_store_rollback(store);
+    return false;
+}
+
+static void
+close_store(struct queue_store **store)
+{
+    queue_store_close(store);
+}
+
+static bool
+open_store(struct serve *s, struct err *err)
+{
+    const struct config *c = s->relay.config;
+    struct queue_claimant claimant = {.owner = c->hostname,
+                                      .epoch = net_clock_wall()};
+    struct queue_store *store scoped(close_store) = NULL;
+
+    if (!lock_take(c->state_directory, &s->lock_fd, err))
+        return false;
+    store = queue_store_open(c->state_directory, &claimant, err);
+    if (!store || !put_in_order(&s->relay, store, err))
+        return false;
+    s->relay.ids.last = queue_store_last_id(store);
+    atomic_store(&s->relay.store_is_healthy, true);
+    s->relay.store = store_thread_start(&store, s->relay.log, health_changed,
+                                        &s->relay);
+    return true;
+}
+
+/* --- reload --- */
+
+static void begin_reload(struct serve *s);
+
+static void
+reload_part_done(void *ctx)
+{
+    struct serve *s = ctx;
+
+    if (--s->reload_waits > 0)
+        return;
+    config_free(&s->old);
+    say(&s->relay, LOG_LEVEL_INFO, "config.reload", "result", "ok");
+    if (s->reload_again) {
+        s->reload_again = false;
+        begin_reload(s);
+    }
+}
+
+struct reroute_call {
+    struct store_call call;
+    struct serve *serve;
+};
+
+static bool
+work_reroute(struct store_call *call, struct queue_store *store,
+             struct err *err)
+{
+    struct reroute_call *x = own_container(call, struct reroute_call, call);
+    struct config *c = x->serve->relay.config; /* stays until we are done */
+    char *routes scoped(own_free) = router_fingerprint(c);
+
+    return queue_store_reroute(store, routes, route_for, c, err);
+}
+
+static void
+reroute_done(struct task *task)
+{
+    struct reroute_call *x = own_container(task, struct reroute_call,
+                                           call.task);
+    struct serve *s = x->serve;
+
+    free(x);
+    reload_part_done(s);
+    dispatch_unblock(s->relay.dispatch, NULL);
+}
+
+static void
+swap_config(struct serve *s, struct config *next)
+{
+    struct reroute_call *x = mem_new(struct reroute_call);
+
+    s->old = s->relay.config;
+    s->relay.config = next;
+    log_change(s->relay.log, &next->log);
+    dispatch_configure(s->relay.dispatch);
+    s->reload_waits = s->relay.worker_count + 1;
+    for (unsigned i = 0; i < s->relay.worker_count; i++)
+        worker_reload(s->relay.workers[i], next, reload_part_done, s);
+    x->call.work = work_reroute;
+    x->call.task.run = reroute_done;
+    x->call.home = &s->relay.inbox;
+    x->serve = s;
+    store_thread_post(s->relay.store, &x->call);
+}
+
+static bool
+may_swap(struct serve *s, const struct config *next, struct err *err)
+{
+    const struct config *now = s->relay.config;
+
+    if (strcmp(now->state_directory, next->state_directory) != 0 ||
+        strcmp(now->control.socket, next->control.socket) != 0 ||
+        now->workers != next->workers || strcmp(now->user, next->user) != 0)
+        return err_set(err, ERR_INPUT,
+                       "state_directory, control.socket, workers and user "
+                       "change with a restart only");
+    return worker_check_tls(next, err) && open_doors(s, next, err);
+}
+
+static void
+begin_reload(struct serve *s)
+{
+    struct config_errors errs = {0};
+    struct config *next = NULL;
+    struct err err;
+
+    if (!config_load(s->config_file, &next, &errs)) {
+        for (size_t i = 0; i < errs.count; i++)
+            say(&s->relay, LOG_LEVEL_ERROR, "config.reload", "error",
+                errs.text[i]);
+    } else if (!may_swap(s, next, &err)) {
+        say(&s->relay, LOG_LEVEL_ERROR, "config.reload", "error", err.text);
+        config_free(&next);
+    } else {
+        swap_config(s, next);
+    }
+    config_errors_done(&errs);
+}
+
+/* Many at once become one more behind the one under way. */
+void
+serve_reload(struct relay *relay)
+{
+    struct serve *s = of(relay);
+
+    if (s->drain_timer)
+        return;
+    if (s->reload_waits > 0)
+        s->reload_again = true;
+    else
+        begin_reload(s);
+}
+
+/* --- drain --- */
+
+static bool
+is_quiet(const struct serve *s)
+{
+    return gate_count(s->relay.gate) == 0 &&
+           dispatch_is_idle(s->relay.dispatch) && s->reload_waits == 0;
+}
+
+static void
+stop_loop(struct serve *s)
+{
+    s->over = true;
+    uv_stop(&s->relay.loop);
+}
+
+static void
+drain_tick(void *ctx)
+{
+    struct serve *s = ctx;
+    int64_t now = net_clock_steady();
+
+    if (is_quiet(s)) {
+        stop_loop(s);
+        return;
+    }
+    if (now >= s->drain_until_ms && !s->cut) {
+        s->cut = true;
+        s->drain_until_ms = now + SERVE_LAST_MS;
+        for (unsigned i = 0; i < s->relay.worker_count; i++)
+            worker_cut(s->relay.workers[i]);
+    } else if (now >= s->drain_until_ms) {
+        /* The store does not answer.  Nothing is lost by going: what was
+         * promised is on the disk. */
+        say(&s->relay, LOG_LEVEL_ERROR, "drain", "result",
+            "gave up waiting for the store");
+        log_close(&s->relay.log);
+        _exit(SERVE_TEMPFAIL);
+    }
+    net_timer_set(s->drain_timer, SERVE_POLL_MS);
+}
+
+void
+serve_stop(struct relay *relay)
+{
+    struct serve *s = of(relay);
+
+    if (s->drain_timer) { /* asked twice: at once */
+        s->drain_until_ms = 0;
+        return;
+    }
+    say(relay, LOG_LEVEL_INFO, "drain", "state", "begun");
+    atomic_store(&relay->is_draining, true);
+    s->drain_until_ms = net_clock_steady() + SERVE_DRAIN_MS;
+    close_doors(s->doors, s->door_count);
+    s->doors = NULL;
+    s->door_count = 0;
+    for (unsigned i = 0; i < relay->worker_count; i++)
+        worker_drain(relay->workers[i]);
+    dispatch_drain(relay->dispatch);
+    s->drain_timer = net_timer_new(&relay->loop, drain_tick, s);
+    net_timer_set(s->drain_timer, 1);
+}
+
+static void
+got_signal(uv_signal_t *handle, int number)
+{
+    struct serve *s = handle->data;
+
+    if (number == SIGHUP)
+        serve_reload(&s->relay);
+    else
+        serve_stop(&s->relay);
+}
+
+static void
+watch(struct serve *s, uv_signal_t *handle, int number)
+{
+    uv_signal_init(&s->relay.loop, handle);
+    handle->data = s;
+    uv_signal_start(handle, got_signal, number);
+}
+
+/* --- start --- */
+
+/* A bound on clients that keeps descriptors free for everything else. */
+static unsigned
+client_limit(void)
+{
+    struct rlimit files;
+    rlim_t room;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return GATE_ALL_MAX / 2;
+    files.rlim_cur = files.rlim_max < 65536 ? files.rlim_max : 65536;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+    room = files.rlim_cur > SERVE_FILES_SPARE * 2
+               ? files.rlim_cur - SERVE_FILES_SPARE
+               : files.rlim_cur / 2;
+    return room < GATE_ALL_MAX ? (unsigned)room : GATE_ALL_MAX;
+}
+
+static bool
+become(const char *user, struct err *err)
+{
+    const struct passwd *pw;
+
+    if (!*user || geteuid() != 0)
+        return true;
+    pw = getpwnam(user);
+    if (!pw)
+        return err_set(err, ERR_INPUT, "user: there is no user \"%s\"", user);
+    if (initgroups(user, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
+        setuid(pw->pw_uid) != 0)
+        return err_errno(err, "user: can't become \"%s\"", user);
+    if (pw->pw_uid != 0 && setuid(0) == 0)
+        return err_set(err, ERR_SYSTEM, "user: root could be had back");
+    return true;
+}
+
+static void
+mind_process(void)
+{
+    struct rlimit none = {0};
+
+    (void)umask(077);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    (void)setrlimit(RLIMIT_CORE, &none); /* mail and keys are in memory */
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+static void
+main_arrived(void *ctx, struct mailbox_letter *first)
+{
+    struct serve *s = ctx;
+
+    task_run_all(NULL, first);
+    if (s->relay.dispatch)
+        dispatch_pump(s->relay.dispatch);
+}
+
+static bool
+start_workers(struct relay *relay, struct err *err)
+{
+    relay->workers = mem_array(struct worker *, relay->config->workers);
+    relay->worker_count = relay->config->workers;
+    for (unsigned i = 0; i < relay->worker_count; i++) {
+        relay->workers[i] = worker_start(relay, i, err);
+        if (!relay->workers[i])
+            return false;
+    }
+    return true;
+}
+
+static void
+control_accepted(void *ctx, int fd, const struct addr *peer)
+{
+    struct serve *s = ctx;
+
+    (void)peer;
+    net_http_server_add(s->http, fd);
+}
+
+static bool
+open_control(struct serve *s, struct err *err)
+{
+    char *where scoped(own_free) =
+        mem_printf("unix:%s", s->relay.config->control.socket);
+
+    s->api_ctx = s->api->open(&s->relay);
+    s->http =
+        net_http_server_new(&s->relay.loop, s->api->handle, s->api_ctx);
+    s->control = net_listen_open(&s->relay.loop, where, 0600, control_accepted,
+                                 s, err);
+    return s->control || err_in(err, "control.socket");
+}
+
+/* Ports first, while we may still be root; then everything else as the user
+ * that the configuration names. */
+static bool
+start(struct serve *s, struct err *err)
+{
+    struct relay *relay = &s->relay;
+
+    relay->gate = gate_new(client_limit());
+    if (!open_doors(s, relay->config, err) ||
+        !become(relay->config->user, err))
+        return false;
+    mind_process();
+    relay->log = log_open(STDOUT_FILENO, &relay->config->log, err);
+    if (!relay->log || !open_store(s, err) || !start_workers(relay, err))
+        return false;
+    relay->dispatch = dispatch_new(relay);
+    dispatch_configure(relay->dispatch);
+    if (!open_control(s, err))
+        return false;
+    watch(s, &s->on_term, SIGTERM);
+    watch(s, &s->on_int, SIGINT);
+    watch(s, &s->on_hup, SIGHUP);
+    return true;
+}
+
+static void
+say_ready(const struct serve *s)
+{
+    const struct config *c = s->relay.config;
+    struct log_line line;
+
+    log_begin(&line, s->relay.log, LOG_LEVEL_INFO, "relay.ready");
+    log_text(&line, "hostname", c->hostname);
+    for (size_t i = 0; i < s->door_count && i < 1; i++)
+        log_text(&line, "listener", net_listen_where(s->doors[i].listen));
+    log_int(&line, "listeners", (int64_t)s->door_count);
+    log_text(&line, "state_directory", c->state_directory);
+    log_text(&line, "control", c->control.socket);
+    log_int(&line, "workers", c->workers);
+    log_text(&line, "mode",
+             c->mode == CONFIG_MODE_LIVE
+                 ? "live"
+                 : c->mode == CONFIG_MODE_SINK ? "sink" : "redirect");
+    log_end(&line);
+}
+
+/* Everything in the order that lets the last letters arrive. */
+static void
+shut(struct serve *s)
+{
+    struct relay *relay = &s->relay;
+
+    net_listen_close(&s->control);
+    net_http_server_free(&s->http);
+    if (s->api_ctx)
+        s->api->close(s->api_ctx);
+    close_doors(s->doors, s->door_count);
+    store_thread_stop(&relay->store);
+    for (unsigned i = 0; i < relay->worker_count; i++)
+        worker_stop(&relay->workers[i]);
+    free(relay->workers);
+    task_run_all(NULL, mailbox_take(&relay->inbox.box));
+    dispatch_free(&relay->dispatch);
+    net_timer_free(&s->drain_timer);
+    if (s->over) {
+        uv_close((uv_handle_t *)&s->on_term, NULL);
+        uv_close((uv_handle_t *)&s->on_int, NULL);
+        uv_close((uv_handle_t *)&s->on_hup, NULL);
+    }
+    net_inbox_close(&relay->inbox);
+    (void)uv_run(&relay->loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&relay->loop);
+    gate_free(&relay->gate);
+    if (s->over)
+        say(relay, LOG_LEVEL_INFO, "drain", "state", "done");
+    log_close(&relay->log);
+    config_free(&relay->config);
+    own_close(&s->lock_fd);
+}
+
+static bool
+load(struct serve *s)
+{
+    struct config_errors errs = {0};
+    bool ok = config_load(s->config_file, &s->relay.config, &errs);
+
+    for (size_t i = 0; i < errs.count; i++)
+        (void)fprintf(stderr, "%s\n", errs.text[i]);
+    for (size_t i = 0; ok && i < errs.warning_count; i++)
+        (void)fprintf(stderr, "warning: %s\n", errs.warning[i]);
+    config_errors_done(&errs);
+    return ok;
+}
+
+static int
+exit_code(const struct err *err)
+{
+    return err->kind == ERR_INPUT ? SERVE_CONFIG : SERVE_TEMPFAIL;
+}
+
+int
+serve_run(const char *config_file, const struct serve_api *api)
+{
+    struct serve s = {
+        .config_file = config_file, .api = api, .lock_fd = -1};
+    struct err err = {0};
+
+    s.relay.serve = &s;
+    if (!load(&s))
+        return SERVE_CONFIG;
+    s.relay.started_ms = net_clock_wall();
+    if (uv_loop_init(&s.relay.loop) != 0)
+        abort();
+    net_inbox_open(&s.relay.inbox, &s.relay.loop, main_arrived, &s);
+    if (start(&s, &err)) {
+        say_ready(&s);
+        dispatch_pump(s.relay.dispatch);
+        (void)uv_run(&s.relay.loop, UV_RUN_DEFAULT);
+    } else {
+        (void)fprintf(stderr, "sealpost: %s\n", err.text);
+        s.exit_code = exit_code(&err);
+    }
+    shut(&s);
+    return s.exit_code;
+}

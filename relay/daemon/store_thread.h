@@ -1,0 +1,58 @@
+/*
+ * relay/daemon/store_thread - the one thread that owns the queue's database.
+ *
+ * Calls gather in its mailbox while it works.  It takes all there are, runs
+ * them as one transaction, commits once, and sends each call home: group
+ * commit with no timer and no added wait.  A call that comes home without
+ * `failed` is committed and synced.
+ *
+ * When a transaction fails each of its calls is tried again by itself, so that
+ * a bad one fails alone.  When writing as such fails (a full disk, an I/O
+ * error) the thread says so by the health function and tries by itself, once a
+ * second, whether it works again.
+ */
+#ifndef RELAY_DAEMON_STORE_THREAD_H
+#define RELAY_DAEMON_STORE_THREAD_H
+
+#include "queue/store.h"
+#include "relay/base/log.h"
+#include "relay/daemon/task.h"
+
+enum {
+    STORE_BATCH_MAX = 1000,      /* calls of one transaction */
+    STORE_PROBE_MS = 1000,       /* between probes of a store in trouble */
+};
+
+/* Embedded in a struct with what the call needs and what it brings home. */
+struct store_call {
+    struct task task; /* run at home, afterwards; owns the struct */
+    struct net_inbox *home;
+    /* On the store thread; may run twice, so it begins by clearing what it
+     * brings home.  ERR_MISSING is an answer, not a failure. */
+    bool (*work)(struct store_call *call, struct queue_store *store,
+                 struct err *err);
+    bool failed; /* then err says why */
+    struct err err;
+};
+
+struct store_thread;
+
+/* Runs on the store thread whenever health changes: `why` NULL is healthy. */
+typedef void store_health_fn(void *ctx, const struct err *why);
+
+/* Takes the store over. */
+struct store_thread *store_thread_start(struct queue_store **store,
+                                        struct log *log,
+                                        store_health_fn *health, void *ctx);
+
+/* Any thread.  `home` NULL: task.run runs on the store thread itself. */
+void store_thread_post(struct store_thread *t, struct store_call *call);
+
+/* Finishes all calls that were posted before, closes the store, ends the
+ * thread. */
+void store_thread_stop(struct store_thread **t);
+
+/* Transactions committed so far; any thread. */
+uint64_t store_thread_commits(const struct store_thread *t);
+
+#endif

@@ -1,0 +1,322 @@
+#include "relay/daemon/worker.h"
+
+#include "relay/base/mem.h"
+#include "relay/daemon/deliver.h"
+#include "relay/daemon/pool.h"
+#include "relay/daemon/receive.h"
+#include "relay/daemon/resolver.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* --- what it opens --- */
+
+static bool
+open_dns(struct worker *w, struct err *err)
+{
+    const struct config *c = w->config;
+    struct net_dns_config config = {
+        .servers = c->resolver.server,
+        .server_count = c->resolver.server_count,
+        .timeout_ms = c->resolver.timeout_ms,
+    };
+
+    w->dns = net_dns_new(&w->loop, &config, err);
+    return w->dns != NULL;
+}
+
+struct tls_set {
+    struct net_tls *mx, *https, *server;
+};
+
+static void
+free_tls(struct tls_set *t)
+{
+    net_tls_free(&t->mx);
+    net_tls_free(&t->https);
+    net_tls_free(&t->server);
+}
+
+static bool
+open_tls(const struct config *c, struct tls_set *out, struct err *err)
+{
+    struct tls_set t scoped(free_tls) = {0};
+
+    t.mx = net_tls_client(c->policy.mx_ca, err);
+    if (!t.mx)
+        return err_in(err, "policy.mx_ca");
+    t.https = net_tls_client(c->policy.https_ca, err);
+    if (!t.https)
+        return err_in(err, "policy.https_ca");
+    if (c->tls.certificate[0]) {
+        t.server = net_tls_server(c->tls.certificate, c->tls.key, err);
+        if (!t.server)
+            return err_in(err, "tls.certificate");
+    }
+    *out = t;
+    t = (struct tls_set){0};
+    return true;
+}
+
+bool
+worker_check_tls(const struct config *config, struct err *err)
+{
+    struct tls_set t scoped(free_tls) = {0};
+
+    return open_tls(config, &t, err);
+}
+
+static void
+set_tls(struct worker *w, struct tls_set *t)
+{
+    struct tls_set old = {w->tls_mx, w->tls_https, w->tls_server};
+
+    w->tls_mx = t->mx;
+    w->tls_https = t->https;
+    w->tls_server = t->server;
+    *t = (struct tls_set){0};
+    free_tls(&old);
+}
+
+/* --- the thread --- */
+
+static void
+close_all(struct worker *w)
+{
+    struct tls_set nothing = {0};
+
+    resolver_free(&w->resolver);
+    pool_free(&w->pool);
+    net_dns_free(&w->dns);
+    set_tls(w, &nothing);
+    net_inbox_close(&w->inbox);
+}
+
+static void *
+run(void *arg)
+{
+    struct worker *w = arg;
+
+    (void)uv_run(&w->loop, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+static void
+mask_signals(sigset_t *old)
+{
+    sigset_t all;
+
+    sigfillset(&all); /* signals are the main thread's */
+    (void)pthread_sigmask(SIG_BLOCK, &all, old);
+}
+
+struct worker *
+worker_start(struct relay *relay, unsigned number, struct err *err)
+{
+    struct worker *w = mem_new(struct worker);
+    struct tls_set tls = {0};
+    sigset_t old;
+
+    w->relay = relay;
+    w->number = number;
+    w->config = relay->config;
+    if (!open_tls(w->config, &tls, err)) {
+        free(w);
+        return NULL;
+    }
+    if (uv_loop_init(&w->loop) != 0)
+        abort();
+    set_tls(w, &tls);
+    net_inbox_open(&w->inbox, &w->loop, task_run_all, w);
+    w->pool = pool_new(w);
+    w->resolver = resolver_new(w);
+    if (!open_dns(w, err)) {
+        close_all(w);
+        (void)uv_run(&w->loop, UV_RUN_DEFAULT);
+        (void)uv_loop_close(&w->loop);
+        free(w);
+        return NULL;
+    }
+    mask_signals(&old);
+    if (pthread_create(&w->thread, NULL, run, w) != 0)
+        abort();
+    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return w;
+}
+
+void
+worker_post(struct worker *w, struct task *task)
+{
+    task_post(&w->inbox, task);
+}
+
+/* --- tasks --- */
+
+struct accept_task {
+    struct task task;
+    struct worker *worker;
+    struct addr peer;
+    int fd;
+    size_t listener;
+};
+
+static void
+accept_arrived(struct task *task)
+{
+    struct accept_task *x = own_container(task, struct accept_task, task);
+
+    if (x->listener < x->worker->config->listener_count &&
+        !x->worker->is_stopping) {
+        receive_start(x->worker, x->fd, &x->peer, x->listener);
+    } else {
+        (void)close(x->fd);
+        receive_left(x->worker->relay, &x->peer);
+    }
+    free(x);
+}
+
+void
+worker_accept(struct worker *w, int fd, const struct addr *peer,
+              size_t listener)
+{
+    struct accept_task *x = mem_new(struct accept_task);
+
+    x->task.run = accept_arrived;
+    x->worker = w;
+    x->fd = fd;
+    x->peer = *peer;
+    x->listener = listener;
+    worker_post(w, &x->task);
+}
+
+struct reload_task {
+    struct task task;
+    struct worker *worker;
+    const struct config *config;
+    void (*done)(void *ctx);
+    void *ctx;
+};
+
+static void
+reload_done(struct task *task)
+{
+    struct reload_task *x = own_container(task, struct reload_task, task);
+
+    x->done(x->ctx);
+    free(x);
+}
+
+/* The main thread has checked that the files are good; should one have
+ * changed in between, the old certificates stay. */
+static void
+reload_arrived(struct task *task)
+{
+    struct reload_task *x = own_container(task, struct reload_task, task);
+    struct worker *w = x->worker;
+    struct tls_set tls = {0};
+    struct err err;
+
+    w->config = x->config;
+    if (open_tls(w->config, &tls, &err))
+        set_tls(w, &tls);
+    resolver_forget(w->resolver, NULL);
+    pool_empty(w->pool);
+    x->task.run = reload_done;
+    task_post(&w->relay->inbox, &x->task);
+}
+
+void
+worker_reload(struct worker *w, const struct config *config,
+              void (*done)(void *ctx), void *ctx)
+{
+    struct reload_task *x = mem_new(struct reload_task);
+
+    x->task.run = reload_arrived;
+    x->worker = w;
+    x->config = config;
+    x->done = done;
+    x->ctx = ctx;
+    worker_post(w, &x->task);
+}
+
+struct worker_task {
+    struct task task;
+    struct worker *worker;
+};
+
+static void
+post_to(struct worker *w, void (*arrived)(struct task *))
+{
+    struct worker_task *x = mem_new(struct worker_task);
+
+    x->task.run = arrived;
+    x->worker = w;
+    worker_post(w, &x->task);
+}
+
+static void
+drain_arrived(struct task *task)
+{
+    struct worker_task *x = own_container(task, struct worker_task, task);
+    struct worker *w = x->worker;
+    struct receive *r, *next;
+
+    free(x);
+    w->is_stopping = true;
+    for (r = w->sessions; r; r = next) {
+        next = receive_next(r);
+        receive_shut(r);
+    }
+    pool_empty(w->pool);
+}
+
+void
+worker_drain(struct worker *w)
+{
+    post_to(w, drain_arrived);
+}
+
+static void
+cut_arrived(struct task *task)
+{
+    struct worker_task *x = own_container(task, struct worker_task, task);
+    struct worker *w = x->worker;
+
+    free(x);
+    w->is_stopping = true;
+    while (w->sessions)
+        receive_kill(w->sessions);
+    while (w->deliveries)
+        deliver_cut(w->deliveries);
+}
+
+void
+worker_cut(struct worker *w)
+{
+    post_to(w, cut_arrived);
+}
+
+static void
+stop_arrived(struct task *task)
+{
+    struct worker_task *x = own_container(task, struct worker_task, task);
+
+    close_all(x->worker);
+    free(x);
+}
+
+void
+worker_stop(struct worker **place)
+{
+    struct worker *w = take(place);
+
+    if (!w)
+        return;
+    post_to(w, stop_arrived);
+    (void)pthread_join(w->thread, NULL);
+    if (uv_loop_close(&w->loop) != 0)
+        abort(); /* something was left open */
+    free(w);
+}

@@ -1,0 +1,75 @@
+/*
+ * relay/daemon/worker - one network thread: a loop with its sessions,
+ * deliveries, DNS client, TLS contexts and caches.
+ *
+ * Workers share nothing with each other.  All but worker_start, worker_post
+ * and worker_stop is for the worker's own thread.
+ */
+#ifndef RELAY_DAEMON_WORKER_H
+#define RELAY_DAEMON_WORKER_H
+
+#include "relay/daemon/relay.h"
+#include "relay/net/conn.h"
+#include "relay/net/dns.h"
+#include "relay/net/timer.h"
+
+struct pool;
+struct resolver;
+struct receive;
+struct deliver;
+
+struct worker {
+    struct relay *relay;
+    unsigned number;
+    const struct config *config; /* swapped by a reload: never keep a pointer
+                                    into it across callbacks */
+    pthread_t thread;
+    uv_loop_t loop;
+    struct net_inbox inbox;
+
+    struct net_dns *dns;
+    struct net_tls *tls_mx;     /* client, towards MX hosts and smarthosts */
+    struct net_tls *tls_https;  /* client, towards policy hosts */
+    struct net_tls *tls_server; /* NULL without a certificate */
+
+    struct resolver *resolver;
+    struct pool *pool;
+    struct receive *sessions;   /* list */
+    struct deliver *deliveries; /* list */
+    bool is_stopping;
+};
+
+/* Opens everything on the calling thread, so that errors stop the start, then
+ * runs the loop on a thread of its own. */
+struct worker *worker_start(struct relay *relay, unsigned number,
+                            struct err *err) must_use;
+
+/* Can the certificates and trust anchors of this configuration be used? */
+bool worker_check_tls(const struct config *config, struct err *err) must_use;
+
+/* Any thread. */
+void worker_post(struct worker *w, struct task *task);
+
+/* Takes an accepted connection of listener `listener` (an index into the
+ * configuration's, as it is when the task arrives).  Any thread. */
+void worker_accept(struct worker *w, int fd, const struct addr *peer,
+                   size_t listener);
+
+/* Gives the worker another configuration; `done` runs on the main thread when
+ * the old one is no longer looked at. */
+void worker_reload(struct worker *w, const struct config *config,
+                   void (*done)(void *ctx), void *ctx);
+
+/* Asks sessions to end at the next command border, and closes idle outbound
+ * connections. */
+void worker_drain(struct worker *w);
+
+/* Cuts off sessions and deliveries that are still under way; what was being
+ * delivered is put off. */
+void worker_cut(struct worker *w);
+
+/* Ends the thread.  The store thread has ended before: all its answers are in
+ * the inbox and are worked first. */
+void worker_stop(struct worker **w);
+
+#endif

@@ -1,0 +1,261 @@
+/* A whole look-up, and the plan behind it, driven by the input: which of the
+ * open asks is answered next, and how.  It always ends, within a bounded number
+ * of asks, with facts that keep the promises of policy/lookup.h. */
+#include "policy/plan.h"
+
+#include "relay/base/mem.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { NOW = 1000000000, ASKS = 7 + 2 * POLICY_HOSTS_MAX, HOUR = 3600000 };
+
+static const char *const hosts[] = {
+    "mx1.example.com", "mx2.example.com", "MX1.example.com",
+    "other.example",   "a.b.example.com", "",
+    "x.example",       "192.0.2.9",
+};
+
+static const char *const strings[] = {
+    "v=STSv1; id=1",
+    "v=STSv1; id=2",
+    "v=STSv1; id=",
+    "v=spf1 -all",
+};
+
+static const char *const bodies[] = {
+    "version: STSv1\nmode: enforce\nmx: *.example.com\nmax_age: 86400\n",
+    "version: STSv1\nmode: testing\nmx: mx1.example.com\nmax_age: 0\n",
+    "version: STSv1\nmode: none\nmax_age: 60\n",
+    "<html>",
+};
+
+/* The input, a byte at a time; zeros behind its end. */
+struct dice {
+    const uint8_t *p;
+    size_t len;
+};
+
+static unsigned
+roll(struct dice *d, unsigned sides)
+{
+    if (d->len == 0)
+        return 0;
+    d->len--;
+    return *d->p++ % sides;
+}
+
+static void
+make_record(struct dice *d, enum dns_type type, struct dns_record *r)
+{
+    unsigned n = roll(d, 256);
+
+    if (type == DNS_MX) {
+        r->mx.preference = (uint16_t)(n / 8 % 4);
+        snprintf(r->mx.host, sizeof(r->mx.host), "%s", hosts[n % 8]);
+    } else if (type == DNS_TXT) {
+        r->txt.p = mem_text(strings[n % 4]);
+        r->txt.len = strlen(r->txt.p);
+    } else if (type == DNS_A) {
+        r->a.s_addr = htonl(((n & 1 ? 127U : 9U) << 24) + n);
+    } else {
+        r->aaaa.s6_addr[0] = n & 1 ? 0 : 0x26;
+        r->aaaa.s6_addr[15] = (uint8_t)n;
+    }
+}
+
+static void
+answer_dns(struct dice *d, struct policy_lookup *l,
+           const struct policy_ask *ask, int64_t now_ms)
+{
+    struct dns_answer a = {
+        .type = ask->type,
+        .outcome = (enum dns_outcome)roll(d, DNS_FAILED + 1),
+        .authentic = roll(d, 2),
+        .ttl_s = roll(d, 4) * 1000,
+    };
+
+    if (a.outcome == DNS_FAILED)
+        snprintf(a.why, sizeof(a.why), "SERVFAIL");
+    if (a.outcome == DNS_FOUND) {
+        a.count = 1 + roll(d, DNS_RECORDS_MAX);
+        a.records = mem_array(struct dns_record, a.count);
+    }
+    for (size_t i = 0; i < a.count; i++)
+        make_record(d, a.type, &a.records[i]);
+    policy_lookup_answer_dns(l, ask->number, &a, now_ms);
+    dns_answer_done(&a);
+}
+
+static void
+answer_cache(struct dice *d, struct policy_lookup *l,
+             const struct policy_ask *ask, int64_t now_ms)
+{
+    unsigned n = roll(d, 16);
+    struct policy_sts_entry e = {
+        .domain = {"example.com"},
+        .id = "1",
+        .text = n & 1 ? mem_text(bodies[n / 4]) : NULL,
+        .expires_ms = now_ms + ((int64_t)roll(d, 3) - 1) * 30000,
+        .used_ms = now_ms - (int64_t)roll(d, 2) * HOUR,
+        .checked_ms = now_ms - (int64_t)roll(d, 2) * HOUR,
+        .failed_id = {(char)('0' + roll(d, 3))},
+        .backoff_ms = now_ms + (int64_t)roll(d, 3) * 200000,
+        .failure = n & 2 ? mem_text("status 404") : NULL,
+    };
+
+    policy_lookup_answer_cache(l, ask->number, n ? &e : NULL, now_ms);
+    policy_sts_entry_done(&e);
+}
+
+static void
+answer_fetch(struct dice *d, struct policy_lookup *l,
+             const struct policy_ask *ask, int64_t now_ms)
+{
+    unsigned n = roll(d, 6);
+    struct err err = {n == 4 ? ERR_TLS : ERR_TIMEOUT, "no answer"};
+
+    assert(ask->address_count > 0);
+    if (n < 4)
+        policy_lookup_answer_fetch(l, ask->number, slice_of(bodies[n]), NULL,
+                                   now_ms);
+    else
+        policy_lookup_answer_fetch(l, ask->number, (struct slice){0}, &err,
+                                   now_ms);
+}
+
+static void
+answer(struct dice *d, struct policy_lookup *l, const struct policy_ask *ask,
+       int64_t now_ms)
+{
+    switch (ask->kind) {
+    case POLICY_ASK_DNS:
+        answer_dns(d, l, ask, now_ms);
+        break;
+    case POLICY_ASK_CACHE:
+        answer_cache(d, l, ask, now_ms);
+        break;
+    case POLICY_ASK_FETCH:
+        answer_fetch(d, l, ask, now_ms);
+        break;
+    case POLICY_ASK_KEEP:
+        break;
+    }
+}
+
+/* False when the input says to give up half-way. */
+static bool
+run(struct dice *d, struct policy_lookup *l, int64_t *now_ms)
+{
+    struct policy_ask open[ASKS];
+    size_t count = 0, total = 0, fetches = 0, keeps = 0;
+
+    for (;;) {
+        while (policy_lookup_next(l, &open[count])) {
+            assert(open[count].number == total++ && total <= ASKS);
+            fetches += open[count].kind == POLICY_ASK_FETCH;
+            keeps += open[count].kind == POLICY_ASK_KEEP;
+            assert(fetches <= 1 && keeps <= 1);
+            count += open[count].kind != POLICY_ASK_KEEP;
+        }
+        assert(policy_lookup_is_over(l) == (count == 0));
+        if (count == 0)
+            return true;
+        size_t pick = roll(d, (unsigned)count);
+        struct policy_ask ask = open[pick];
+
+        open[pick] = open[--count];
+        *now_ms += roll(d, 4) * 10000;
+        if (roll(d, 256) == 255)
+            return false;
+        answer(d, l, &ask, *now_ms);
+    }
+}
+
+static void
+check_facts(const struct policy_question *q, const struct policy_facts *f,
+            int64_t now_ms)
+{
+    assert(f->host_count <= POLICY_HOSTS_MAX);
+    assert(f->good_until_ms <= now_ms + 24 * (int64_t)HOUR);
+    for (size_t i = 0; i < f->host_count; i++) {
+        const struct policy_host_facts *h = &f->hosts[i];
+
+        assert((h->state == POLICY_HOST_FOUND) == (h->address_count > 0));
+        assert((h->state == POLICY_HOST_FOUND) == !h->why[0]);
+        for (size_t j = 0; j < h->address_count; j++) {
+            assert(q->allow_special || !addr_is_special(&h->addresses[j]));
+            assert(q->ipv6 || h->addresses[j].any.sa_family == AF_INET);
+        }
+        for (size_t j = i + 1; j < f->host_count && f->mx == POLICY_MX_FOUND;
+             j++)
+            assert(h->preference <= f->hosts[j].preference);
+    }
+    if (f->sts_state == POLICY_STS_STATE_CACHED ||
+        f->sts_state == POLICY_STS_STATE_FRESH)
+        assert(f->sts_entry.text &&
+               f->good_until_ms <= f->sts_entry.expires_ms);
+    else
+        assert(f->sts.mx_count == 0);
+    if (f->sts_state == POLICY_STS_STATE_FAILED ||
+        f->sts_state == POLICY_STS_STATE_UNKNOWN)
+        assert(f->sts_why[0]);
+}
+
+static void
+check_plan(struct dice *d, const struct policy_facts *f)
+{
+    bool is_enforced = f->sts_entry.text && f->sts.mode == POLICY_STS_ENFORCE;
+    struct policy_inputs in = {
+        .facts = f,
+        .level = (enum policy_level)roll(d, POLICY_LEVEL_VERIFIED + 1),
+        .implicit_tls = roll(d, 2),
+        .port = 25,
+        .is_route = roll(d, 2),
+    };
+    struct policy_plan p;
+
+    policy_plan_make(&in, &p);
+    assert((p.verdict == POLICY_GO) == (p.host_count > 0));
+    assert((p.verdict == POLICY_DEFER) == mail_status_is_transient(&p.status));
+    assert((p.verdict == POLICY_REFUSE) == mail_status_is_permanent(&p.status));
+    for (size_t i = 0; i < p.host_count && is_enforced; i++) {
+        assert(p.hosts[i].proof == POLICY_PROOF_PKIX);
+        assert(policy_sts_has_mx(&f->sts, p.hosts[i].name));
+    }
+    policy_plan_done(&p);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct dice d = {data, size};
+    unsigned flags = roll(&d, 256);
+    struct policy_question q = {
+        .domain = flags & 1 ? "[192.0.2.1]" : "example.com",
+        .is_literal = flags & 1,
+        .via = flags & 2 ? hosts : NULL,
+        .via_count = flags & 2 ? roll(&d, 9) : 0,
+        .sts = !(flags & 4),
+        .refresh = flags & 8,
+        .allow_special = flags & 16,
+        .ipv6 = flags & 32,
+        .shuffle = flags,
+    };
+    int64_t now_ms = NOW;
+    struct policy_lookup *l = policy_lookup_new(&q, now_ms);
+
+    if (run(&d, l, &now_ms)) {
+        struct policy_facts f;
+
+        policy_lookup_take_facts(l, &f);
+        check_facts(&q, &f, now_ms);
+        check_plan(&d, &f);
+        policy_facts_done(&f);
+    }
+    policy_lookup_free(&l);
+    return 0;
+}
