@@ -22,8 +22,8 @@ enum {
 
 struct net_https_request {
     struct net_tls *tls;
-    const char *host; /* SNI, Host and reference name; a valid domain */
-    const char *path; /* "/.well-known/mta-sts.txt" */
+    const char *host;       /* SNI, Host and reference name; a valid domain */
+    const char *path;       /* "/.well-known/mta-sts.txt" */
     const char *media_type; /* required, parameters ignored: "text/plain" */
     const struct addr *addresses; /* with port; tried in order */
     size_t address_count;
