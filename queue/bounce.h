@@ -17,31 +17,31 @@ enum {
 };
 
 enum queue_action { /* RFC 3464 section 2.3.3 */
-    QUEUE_ACTION_FAILED,
-    QUEUE_ACTION_DELAYED,
-    QUEUE_ACTION_RELAYED, /* to a server without DSN */
+                    QUEUE_ACTION_FAILED,
+                    QUEUE_ACTION_DELAYED,
+                    QUEUE_ACTION_RELAYED, /* to a server without DSN */
 };
 
 struct queue_bounce_rcpt {
     const struct mail_rcpt *rcpt;
-    struct mail_status status;  /* what happened */
-    const char *remote_mta;     /* host that said so; NULL: we did */
-    const char *explanation;    /* for people: which policy failed, host,
-                                   expected and seen; or NULL */
-    int64_t attempted_ms;       /* last attempt, wall clock; 0 none */
+    struct mail_status status; /* what happened */
+    const char *remote_mta;    /* host that said so; NULL: we did */
+    const char *explanation;   /* for people: which policy failed, host,
+                                  expected and seen; or NULL */
+    int64_t attempted_ms;      /* last attempt, wall clock; 0 none */
 };
 
 struct queue_bounce {
     enum queue_action action;
-    const char *hostname;    /* ours: Reporting-MTA, From */
-    uint64_t id;             /* of the new message */
-    int64_t now_ms;          /* wall clock */
-    int64_t steady_ms;       /* steady clock, for arrived_ms of the notice */
-    int64_t retry_until_ms;  /* DELAYED: Will-Retry-Until, wall clock */
-    uint64_t boundary;       /* random */
+    const char *hostname;   /* ours: Reporting-MTA, From */
+    uint64_t id;            /* of the new message */
+    int64_t now_ms;         /* wall clock */
+    int64_t steady_ms;      /* steady clock, for arrived_ms of the notice */
+    int64_t retry_until_ms; /* DELAYED: Will-Retry-Until, wall clock */
+    uint64_t boundary;      /* random */
     const struct queue_message *message;
-    struct slice original;   /* its octets as far as they are at hand: the
-                                header section at least, or nothing */
+    struct slice original; /* its octets as far as they are at hand: the
+                              header section at least, or nothing */
     bool original_is_whole;
     const struct queue_bounce_rcpt *rcpt;
     size_t rcpt_count;
