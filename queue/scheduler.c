@@ -160,8 +160,8 @@ trim(struct queue_scheduler *s)
 {
     struct destination *d, *next;
 
-    for (d = TAILQ_FIRST(&s->idle);
-         d && s->idle_count > QUEUE_IDLE_MAX; d = next) {
+    for (d = TAILQ_FIRST(&s->idle); d && s->idle_count > QUEUE_IDLE_MAX;
+         d = next) {
         next = TAILQ_NEXT(d, link);
         if (!d->waiting && !d->active && !d->more && !d->claiming && !d->limit)
             forget(s, d);
@@ -332,8 +332,8 @@ block(struct queue_scheduler *s, struct destination *d, int64_t now_ms)
 
     d->failures++;
     d->is_open = false;
-    until = queue_schedule_next(&s->limits.schedule, d->failures, now_ms,
-                                draw(s));
+    until =
+        queue_schedule_next(&s->limits.schedule, d->failures, now_ms, draw(s));
     if (until > now_ms + QUEUE_PROBE_MAX_MS)
         until = now_ms + QUEUE_PROBE_MAX_MS;
     d->blocked_until_ms = until;
@@ -556,8 +556,8 @@ static void
 ask_claim(struct queue_scheduler *s, struct destination *d,
           struct queue_do *out)
 {
-    size_t room = QUEUE_BODIES_MAX > s->bodies ? QUEUE_BODIES_MAX - s->bodies
-                                               : 0;
+    size_t room =
+        QUEUE_BODIES_MAX > s->bodies ? QUEUE_BODIES_MAX - s->bodies : 0;
 
     d->claiming = true;
     *out = (struct queue_do){.kind = QUEUE_DO_CLAIM,
@@ -665,8 +665,8 @@ queue_scheduler_held(const struct queue_scheduler *s)
 }
 
 void
-queue_scheduler_each(const struct queue_scheduler *s,
-                     queue_destination_fn *row, void *ctx)
+queue_scheduler_each(const struct queue_scheduler *s, queue_destination_fn *row,
+                     void *ctx)
 {
     for (const struct destination *d = s->by_name; d; d = d->hh.next) {
         struct queue_destination_row r = {

@@ -33,11 +33,11 @@ enum {
     QUEUE_CLAIM = 200,           /* recipients asked of the store at a time */
     QUEUE_ORDER_JOBS_MAX = 20,   /* jobs given to a worker at a time */
     QUEUE_IDLE_MAX = 10000,      /* destinations remembered without work */
-    QUEUE_SCAN_MS = 60 * 1000,   /* due work is looked for at least this often */
-    QUEUE_SCAN_GAP_MS = 500,     /* and no more often than that */
-    QUEUE_JOB_RCPT_MAX = 100,    /* recipients of a job: one transaction */
-    QUEUE_STRIKES_MAX = 3,       /* failures in a row that block a destination
-                                    while others of its orders get through */
+    QUEUE_SCAN_MS = 60 * 1000, /* due work is looked for at least this often */
+    QUEUE_SCAN_GAP_MS = 500,   /* and no more often than that */
+    QUEUE_JOB_RCPT_MAX = 100,  /* recipients of a job: one transaction */
+    QUEUE_STRIKES_MAX = 3,     /* failures in a row that block a destination
+                                  while others of its orders get through */
     QUEUE_PROBE_MAX_MS = 3600 * 1000, /* a blocked one is probed so often */
 };
 
@@ -102,8 +102,8 @@ void queue_scheduler_add(struct queue_scheduler *s, struct queue_message *m);
 
 /* The end of a CLAIM: its messages were added; `more` due work is in the
  * store. */
-void queue_scheduler_claimed(struct queue_scheduler *s,
-                             const char *destination, bool more);
+void queue_scheduler_claimed(struct queue_scheduler *s, const char *destination,
+                             bool more);
 
 /* Names that have due work, from a SCAN; `end` with the last of them, then
  * next_ms says when the next work falls due (INT64_MAX: none). */

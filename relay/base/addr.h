@@ -34,8 +34,8 @@ bool addr_parse(struct slice text, struct addr *out, struct err *err) must_use;
 
 /* "192.0.2.1:25", "[2001:db8::1]:25"; without port, default_port (0: then a
  * port is required). */
-bool addr_parse_port(struct slice text, unsigned default_port,
-                     struct addr *out, struct err *err) must_use;
+bool addr_parse_port(struct slice text, unsigned default_port, struct addr *out,
+                     struct err *err) must_use;
 
 /* "10.0.0.0/8", "::1/128", or one address.  Bits behind the prefix must be 0:
  * the error says which network was probably meant. */
@@ -57,7 +57,8 @@ bool addr_is_loopback(const struct addr *a);
  * (RFC 6890). */
 bool addr_is_special(const struct addr *a);
 
-const char *addr_text(const struct addr *a, char out[ADDR_TEXT_SIZE]); /* no port */
+const char *addr_text(const struct addr *a,
+                      char out[ADDR_TEXT_SIZE]); /* no port */
 const char *addr_text_port(const struct addr *a, char out[ADDR_TEXT_SIZE]);
 
 #endif

@@ -16,8 +16,8 @@
 
 void *mem_zeroed(size_t count, size_t size);
 void *mem_resized(void *p, size_t count, size_t size);
-char *mem_text(const char *text);    /* a copy; NULL gives NULL */
-char *mem_copy(struct slice bytes);  /* a copy with a NUL behind it */
+char *mem_text(const char *text);   /* a copy; NULL gives NULL */
+char *mem_copy(struct slice bytes); /* a copy with a NUL behind it */
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

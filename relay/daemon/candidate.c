@@ -72,8 +72,7 @@ candidate_key(const struct candidate *c, bool in_clear)
 {
     char address[ADDR_TEXT_SIZE];
 
-    return mem_printf("%s %s%s%s %s",
-                      addr_text_port(&c->address, address),
+    return mem_printf("%s %s%s%s %s", addr_text_port(&c->address, address),
                       policy_proof_name(c->host->proof),
                       c->host->observe ? " observed" : "",
                       in_clear ? " clear" : "", c->host->name);

@@ -30,8 +30,8 @@ struct body_call;
 struct deliver {
     struct worker *worker;
     struct deliver *next, **at; /* of worker->deliveries */
-    struct queue_order *order; /* not to be touched behind the last report */
-    size_t done, count;        /* of its jobs */
+    struct queue_order *order;  /* not to be touched behind the last report */
+    size_t done, count;         /* of its jobs */
     struct resolver_wait *wait;
     struct policy_plan plan;
     struct candidate candidates[POLICY_ADDRESSES_MAX];
@@ -46,11 +46,12 @@ struct deliver {
                       a message since */
     bool handshaking;
     unsigned messages;
+    unsigned turn; /* the engine's, that the time limit is for */
 
     struct report *report; /* of the job under way; NULL: none begun */
     int64_t began_ms;      /* of the attempt */
     int64_t job_began_ms;
-    bool got_ready;        /* the peer came as far as MAIL for this job */
+    bool got_ready;          /* the peer came as far as MAIL for this job */
     struct mail_status last; /* of the last failure */
     const char *step;        /* where it happened */
     struct body_call *body;  /* a piece on its way from the store */
@@ -83,14 +84,22 @@ here(const struct deliver *d)
     return &d->candidates[d->candidate];
 }
 
+/* The server may have its last word while the body is still on its way. */
+static void
+stop_body(struct deliver *d)
+{
+    if (d->body)
+        d->body->deliver = NULL;
+    d->body = NULL;
+    d->waits_to_send = false;
+}
+
 /* --- connections --- */
 
 static void
 hang_up(struct deliver *d, bool politely)
 {
-    if (d->body)
-        d->body->deliver = NULL;
-    d->body = NULL;
+    stop_body(d);
     if (d->conn && politely) {
         smtp_client_quit(d->smtp);
         net_conn_send(d->conn, smtp_client_output(d->smtp));
@@ -157,8 +166,7 @@ log_attempt(struct deliver *d, const struct mail_status *status,
     struct log_line line;
     char address[ADDR_TEXT_SIZE];
 
-    log_begin(&line, d->worker->relay->log, LOG_LEVEL_INFO,
-              "delivery.attempt");
+    log_begin(&line, d->worker->relay->log, LOG_LEVEL_INFO, "delivery.attempt");
     log_id(&line, "mid", job(d)->message->id);
     log_text(&line, "destination", d->order->destination);
     if (d->candidate < d->candidate_count) {
@@ -175,8 +183,7 @@ log_attempt(struct deliver *d, const struct mail_status *status,
 
 /* This address did not do; the reason is kept in case that none does. */
 static void
-fail_here(struct deliver *d, const struct mail_status *status,
-          const char *step)
+fail_here(struct deliver *d, const struct mail_status *status, const char *step)
 {
     d->last = *status;
     d->step = step;
@@ -390,6 +397,7 @@ on_verdict(struct deliver *d, const struct smtp_client_event *ev)
 {
     struct mail_status status;
 
+    stop_body(d);
     reply_status(ev->reply, &status);
     record(d, &status, ev->command);
     report_decide_rest(d->report, &status);
@@ -403,6 +411,12 @@ on_rcpt(struct deliver *d, const struct smtp_client_event *ev)
     reply_status(ev->reply, &status);
     if (mail_status_is_success(&status))
         return; /* the verdict will tell */
+    if (status.code == 552 && ev->rcpt > 0) {
+        /* Too many recipients, by an old code: RFC 5321 section
+         * 4.5.3.1.10. */
+        status.code = 452;
+        status.klass = status.klass ? 4 : 0;
+    }
     record(d, &status, ev->command);
     report_decide(d->report, ev->rcpt, &status);
 }
@@ -448,8 +462,8 @@ on_ready(struct deliver *d)
             next_job(d);
             return;
         }
-    } else if (strcasecmp(smtp_client_capability(d->smtp)->name,
-                          c->hostname) == 0) {
+    } else if (strcasecmp(smtp_client_capability(d->smtp)->name, c->hostname) ==
+               0) {
         on_loop(d);
         return;
     }
@@ -504,8 +518,9 @@ try_in_clear(struct deliver *d, const char *why)
 {
     struct mail_status status = {0};
 
-    mail_status_set(&status, 451, "4.7.5", "%s: TLS failed (%s), trying without",
-                    here(d)->host->name, why);
+    mail_status_set(&status, 451, "4.7.5",
+                    "%s: TLS failed (%s), trying without", here(d)->host->name,
+                    why);
     begin_report(d);
     fail_here(d, &status, "TLS");
     hang_up(d, false);
@@ -570,24 +585,27 @@ act_on(struct deliver *d, const struct smtp_client_event *ev)
 
 /* The limit is for a whole reply: octets alone do not set it anew. */
 static void
+mind_time(struct deliver *d)
+{
+    unsigned turn = smtp_client_wait_turn(d->smtp);
+
+    if (turn == d->turn)
+        return;
+    d->turn = turn;
+    net_conn_limit(d->conn, smtp_client_wait_s(d->smtp) * 1000U);
+}
+
+static void
 pump(struct deliver *d)
 {
     struct smtp_client_event ev;
-    bool moved = false;
 
-    while (d->smtp && d->want == WANT_NOTHING &&
-           smtp_client_next(d->smtp, &ev)) {
+    while (d->smtp && d->want == WANT_NOTHING && smtp_client_next(d->smtp, &ev))
         act_on(d, &ev);
-        moved = true;
-    }
     if (!d->conn)
         return;
-    moved |= smtp_client_output(d->smtp)->len > 0;
-    if (!moved)
-        return;
     net_conn_send(d->conn, smtp_client_output(d->smtp));
-    if (smtp_client_wait_s(d->smtp) > 0)
-        net_conn_limit(d->conn, smtp_client_wait_s(d->smtp) * 1000U);
+    mind_time(d);
 }
 
 /* --- what the connection tells --- */
@@ -635,7 +653,8 @@ on_secured(void *ctx, const struct err *err)
     if (err) {
         tls_failed(d, err);
     } else if (here(d)->implicit_tls) {
-        net_conn_limit(d->conn, smtp_client_wait_s(d->smtp) * 1000U);
+        d->turn = UINT32_MAX;
+        mind_time(d);
     } else {
         smtp_client_tls_up(d->smtp);
         pump(d);
@@ -684,13 +703,12 @@ on_ended(void *ctx, const struct err *err)
     struct deliver *d = ctx;
     struct mail_status status = {0};
 
-    mail_status_set(&status, 451, "4.4.2",
-                    "%s: the connection was %s during %s%s",
-                    here(d)->host->name, err ? "lost" : "closed",
-                    smtp_client_step(d->smtp),
-                    smtp_client_is_in_doubt(d->smtp)
-                        ? "; the message may have been delivered"
-                        : "");
+    mail_status_set(
+        &status, 451, "4.4.2", "%s: the connection was %s during %s%s",
+        here(d)->host->name, err ? "lost" : "closed", smtp_client_step(d->smtp),
+        smtp_client_is_in_doubt(d->smtp)
+            ? "; the message may have been delivered"
+            : "");
     lost(d, &status, smtp_client_step(d->smtp));
     settle(d);
 }
@@ -745,7 +763,8 @@ dialled(void *ctx, int fd, const struct err *err)
     d->conn = net_conn_new(&d->worker->loop, fd, &events, d);
     d->smtp = smtp_client_new(d->worker->config->hostname, tls_level(d));
     net_conn_open(d->conn);
-    net_conn_limit(d->conn, smtp_client_wait_s(d->smtp) * 1000U);
+    d->turn = UINT32_MAX;
+    mind_time(d);
     if (here(d)->implicit_tls)
         start_tls(d);
 }
@@ -757,8 +776,7 @@ source(const struct deliver *d)
     const struct config *c = d->worker->config;
 
     for (size_t i = 0; i < c->delivery.bind_count; i++)
-        if (c->delivery.bind[i].any.sa_family ==
-            here(d)->address.any.sa_family)
+        if (c->delivery.bind[i].any.sa_family == here(d)->address.any.sa_family)
             return &c->delivery.bind[i];
     return NULL;
 }
@@ -768,13 +786,14 @@ connect_here(struct deliver *d, bool may_share)
 {
     d->key = candidate_key(here(d), d->in_clear);
     d->began_ms = net_clock_steady();
-    if (may_share && pool_take(d->worker->pool, d->key, &d->conn, &d->smtp,
-                               &d->messages)) {
+    if (may_share &&
+        pool_take(d->worker->pool, d->key, &d->conn, &d->smtp, &d->messages)) {
         atomic_fetch_add_explicit(
             &d->worker->relay->counters.connections_reused, 1,
             memory_order_relaxed);
         net_conn_own(d->conn, &events, d);
         d->was_idle = true;
+        d->turn = UINT32_MAX;
         start_mail(d);
         pump(d);
         return;

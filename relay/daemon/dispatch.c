@@ -242,8 +242,8 @@ work_claim(struct store_call *call, struct queue_store *store, struct err *err)
 static void
 claim_done(struct task *task)
 {
-    struct claim_call *x = own_container(task, struct claim_call,
-                                         base.call.task);
+    struct claim_call *x =
+        own_container(task, struct claim_call, base.call.task);
     struct dispatch *d = x->base.dispatch;
 
     d->calls--;
@@ -301,8 +301,7 @@ work_scan(struct store_call *call, struct queue_store *store, struct err *err)
 static void
 scan_done(struct task *task)
 {
-    struct scan_call *x = own_container(task, struct scan_call,
-                                        base.call.task);
+    struct scan_call *x = own_container(task, struct scan_call, base.call.task);
     struct dispatch *d = x->base.dispatch;
     bool end = x->base.call.failed || x->end || x->count == 0;
 
@@ -344,8 +343,8 @@ static bool
 work_release(struct store_call *call, struct queue_store *store,
              struct err *err)
 {
-    struct release_call *x = own_container(call, struct release_call,
-                                           base.call);
+    struct release_call *x =
+        own_container(call, struct release_call, base.call);
 
     (void)err;
     queue_store_release(store, x->id, x->numbers, x->count);
@@ -355,8 +354,8 @@ work_release(struct store_call *call, struct queue_store *store,
 static void
 release_done(struct task *task)
 {
-    struct release_call *x = own_container(task, struct release_call,
-                                           base.call.task);
+    struct release_call *x =
+        own_container(task, struct release_call, base.call.task);
 
     x->base.dispatch->calls--;
     free(x->numbers);
@@ -439,8 +438,8 @@ work_purge(struct store_call *call, struct queue_store *store, struct err *err)
 static void
 purge_done(struct task *task)
 {
-    struct purge_call *x = own_container(task, struct purge_call,
-                                         base.call.task);
+    struct purge_call *x =
+        own_container(task, struct purge_call, base.call.task);
     struct dispatch *d = x->base.dispatch;
 
     d->calls--;
@@ -500,8 +499,8 @@ dispatch_new(struct relay *relay)
     struct queue_limits now = limits(relay);
 
     d->relay = relay;
-    d->scheduler = queue_scheduler_new(
-        &now, (uint64_t)arc4random() << 32 | arc4random());
+    d->scheduler =
+        queue_scheduler_new(&now, (uint64_t)arc4random() << 32 | arc4random());
     d->timer = net_timer_new(&relay->loop, time_is_up, d);
     d->housekeeping = net_timer_new(&relay->loop, keep_house, d);
     net_timer_set(d->housekeeping, DISPATCH_HOUSEKEEPING_MS);

@@ -266,8 +266,8 @@ log_accepted(const struct relay *relay, const struct queue_message *m)
 static void
 enqueue_done(struct task *task)
 {
-    struct enqueue_call *x = own_container(task, struct enqueue_call,
-                                           call.task);
+    struct enqueue_call *x =
+        own_container(task, struct enqueue_call, call.task);
     struct intake *in = x->intake;
     struct relay *relay = in->worker->relay;
     struct queue_message *m = take(&x->message);
@@ -355,9 +355,9 @@ address_message(struct intake *in, struct mail_envelope *envelope)
         redirect(c, &m->envelope);
     queue_message_number(m);
     for (size_t i = 0; i < m->envelope.rcpt_count; i++)
-        m->rcpt[i].destination = router_destination(
-            c, m->envelope.from, m->envelope.rcpt[i].address,
-            m->envelope.rcpt[i].domain);
+        m->rcpt[i].destination =
+            router_destination(c, m->envelope.from, m->envelope.rcpt[i].address,
+                               m->envelope.rcpt[i].domain);
     m->tls_required_no = in->scan.tls_required_no;
     if (in->scan.message_id[0])
         m->message_id = mem_text(in->scan.message_id);

@@ -15,7 +15,7 @@
 
 /* Who hands the message over; good during intake_new. */
 struct intake_client {
-    const char *ip;   /* NULL: a Unix socket */
+    const char *ip; /* NULL: a Unix socket */
     const char *helo;
     bool is_esmtp;
     const struct net_tls_facts *tls; /* NULL in clear */

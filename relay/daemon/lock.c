@@ -15,8 +15,9 @@ static bool
 is_network_filesystem(const char *directory)
 {
     static const unsigned long kinds[] = {
-        NFS_SUPER_MAGIC, SMB_SUPER_MAGIC, 0xFF534D42 /* CIFS */,
-        0xFE534D42 /* SMB2 */, V9FS_MAGIC, AFS_SUPER_MAGIC, CEPH_SUPER_MAGIC,
+        NFS_SUPER_MAGIC,       SMB_SUPER_MAGIC, 0xFF534D42 /* CIFS */,
+        0xFE534D42 /* SMB2 */, V9FS_MAGIC,      AFS_SUPER_MAGIC,
+        CEPH_SUPER_MAGIC,
     };
     struct statfs fs;
 

@@ -47,8 +47,7 @@ static void
 want_notice(struct outcome *o, size_t i, enum queue_action action)
 {
     const struct queue_message *m = message(o);
-    const struct mail_rcpt *rcpt =
-        &m->envelope.rcpt[o->report->rcpt[i].rcpt];
+    const struct mail_rcpt *rcpt = &m->envelope.rcpt[o->report->rcpt[i].rcpt];
 
     if (!queue_bounce_is_wanted(action, m, rcpt))
         return;
@@ -100,8 +99,8 @@ decide(struct outcome *o, size_t i)
     const struct queue_message *m = message(o);
     const struct queue_rcpt *rcpt = &m->rcpt[told->rcpt];
     struct queue_result *result = &o->results[i];
-    uint32_t attempts = o->report->is_aged ? QUEUE_SCHEDULE_ATTEMPTS_MIN
-                                           : rcpt->attempts + 1;
+    uint32_t attempts =
+        o->report->is_aged ? QUEUE_SCHEDULE_ATTEMPTS_MIN : rcpt->attempts + 1;
 
     o->reasons[i] = reason(&told->status);
     *result = (struct queue_result){
@@ -230,9 +229,9 @@ make_notice(struct outcome *o, enum queue_action action)
             describe(o, i, &list[bounce.rcpt_count++]);
     if (bounce.rcpt_count > 0) {
         bounce.id = id_next(&o->relay->ids, bounce.steady_ms);
-        bounce.retry_until_ms =
-            bounce.now_ms + m->arrived_ms + o->relay->config->retry.expire_ms -
-            bounce.steady_ms;
+        bounce.retry_until_ms = bounce.now_ms + m->arrived_ms +
+                                o->relay->config->retry.expire_ms -
+                                bounce.steady_ms;
         bounce.original = original(o, &bounce.original_is_whole);
         o->notices[o->notice_count] = queue_bounce_new(&bounce);
         address_notice(o, o->notices[o->notice_count++]);
@@ -243,8 +242,7 @@ make_notice(struct outcome *o, enum queue_action action)
 /* --- recording --- */
 
 static bool
-work_settle(struct store_call *call, struct queue_store *store,
-            struct err *err)
+work_settle(struct store_call *call, struct queue_store *store, struct err *err)
 {
     struct outcome *o = own_container(call, struct outcome, call);
     struct queue_settlement x = {
@@ -270,10 +268,9 @@ log_result(const struct outcome *o, size_t i)
         [QUEUE_DEFERRED] = "delivery.deferred",
     };
     const struct queue_result *r = &o->results[i];
-    const struct queue_attempt *a =
-        r->attempt < o->report->attempt_count
-            ? &o->report->attempts[r->attempt]
-            : NULL;
+    const struct queue_attempt *a = r->attempt < o->report->attempt_count
+                                        ? &o->report->attempts[r->attempt]
+                                        : NULL;
     struct log_line line;
 
     log_begin(&line, o->relay->log, LOG_LEVEL_INFO, events[r->outcome]);

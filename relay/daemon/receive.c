@@ -16,10 +16,10 @@ struct receive {
     struct smtp_server *smtp;
     struct addr peer;
     enum config_tls tls;
-    struct intake *intake;       /* the message that is coming in */
-    bool waits_for_intake;       /* it has too much on its way to the store */
+    struct intake *intake; /* the message that is coming in */
+    bool waits_for_intake; /* it has too much on its way to the store */
     bool over;
-    unsigned turn;               /* the engine's, that the limit is for */
+    unsigned turn; /* the engine's, that the limit is for */
     bool in_body;
     int64_t body_began_ms;
     uint64_t body_mark, body_octets;
@@ -167,8 +167,8 @@ on_data(struct receive *r)
     if (is_able(r, &status)) {
         mail_status_set(&status, 250, "2.0.0", "go on");
         intake_abandon(&r->intake);
-        r->intake = intake_new(r->worker, &client,
-                               smtp_server_envelope(r->smtp));
+        r->intake =
+            intake_new(r->worker, &client, smtp_server_envelope(r->smtp));
         r->body_octets = 0;
     } else {
         log_reject(r, &status, NULL);

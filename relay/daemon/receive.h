@@ -11,8 +11,8 @@
 #include "relay/daemon/worker.h"
 
 enum {
-    RECEIVE_HOPS_MAX = 50,       /* Received fields; RFC 5321 section 6.3 */
-    RECEIVE_SPILLS_MAX = 2,      /* pieces on their way to the store */
+    RECEIVE_HOPS_MAX = 50,  /* Received fields; RFC 5321 section 6.3 */
+    RECEIVE_SPILLS_MAX = 2, /* pieces on their way to the store */
     RECEIVE_HANDSHAKE_MS = 30 * 1000,
     RECEIVE_RATE_MS = 60 * 1000, /* a body brings RECEIVE_RATE_MIN in this */
     RECEIVE_RATE_MIN = 30 * 1000,

@@ -22,7 +22,7 @@ struct worker;
 
 /* Counters for status and metrics; each is only ever added to. */
 struct relay_counters {
-    _Atomic uint64_t accepted, refused;           /* messages */
+    _Atomic uint64_t accepted, refused;                /* messages */
     _Atomic uint64_t sent, deferred, bounced, expired; /* recipients */
     _Atomic uint64_t connections_in, connections_out, connections_reused;
     _Atomic uint64_t policy_refusals;

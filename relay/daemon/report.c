@@ -62,8 +62,8 @@ report_add(struct report *r)
 {
     struct queue_attempt *a;
 
-    r->attempts = mem_resized(r->attempts, r->attempt_count + 1,
-                              sizeof(r->attempts[0]));
+    r->attempts =
+        mem_resized(r->attempts, r->attempt_count + 1, sizeof(r->attempts[0]));
     a = &r->attempts[r->attempt_count++];
     *a = (struct queue_attempt){0};
     return a;

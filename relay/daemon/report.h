@@ -41,7 +41,7 @@ struct report {
     struct queue_attempt *attempts;
     size_t attempt_count;
     bool peer_has_dsn;
-    char *remote; /* the host that took or refused it; or NULL */
+    char *remote;      /* the host that took or refused it; or NULL */
     char *explanation; /* for bounces: policy, host, expected, seen; or NULL */
 };
 

@@ -34,7 +34,7 @@ struct entry {
     struct resolver *resolver;
     char *key;
     UT_hash_handle hh;
-    TAILQ_ENTRY(entry) link; /* of resolver->entries, least used first */
+    TAILQ_ENTRY(entry) link;      /* of resolver->entries, least used first */
     struct policy_lookup *lookup; /* NULL: facts are there, or none */
     struct query_list queries;
     unsigned store_calls; /* under way; they hold the entry */
@@ -311,9 +311,12 @@ static void
 log_decided(const struct entry *e)
 {
     static const char *const mx[] = {
-        [POLICY_MX_FOUND] = "found",       [POLICY_MX_IMPLICIT] = "implicit",
-        [POLICY_MX_VIA] = "via",           [POLICY_MX_NULL] = "null",
-        [POLICY_MX_NO_DOMAIN] = "nxdomain", [POLICY_MX_UNKNOWN] = "unknown",
+        [POLICY_MX_FOUND] = "found",
+        [POLICY_MX_IMPLICIT] = "implicit",
+        [POLICY_MX_VIA] = "via",
+        [POLICY_MX_NULL] = "null",
+        [POLICY_MX_NO_DOMAIN] = "nxdomain",
+        [POLICY_MX_UNKNOWN] = "unknown",
     };
     static const char *const sts[] = {
         [POLICY_STS_STATE_OFF] = "off",

@@ -231,8 +231,8 @@ open_store(struct serve *s, struct err *err)
         return false;
     s->relay.ids.last = queue_store_last_id(store);
     atomic_store(&s->relay.store_is_healthy, true);
-    s->relay.store = store_thread_start(&store, s->relay.log, health_changed,
-                                        &s->relay);
+    s->relay.store =
+        store_thread_start(&store, s->relay.log, health_changed, &s->relay);
     return true;
 }
 
@@ -274,8 +274,8 @@ work_reroute(struct store_call *call, struct queue_store *store,
 static void
 reroute_done(struct task *task)
 {
-    struct reroute_call *x = own_container(task, struct reroute_call,
-                                           call.task);
+    struct reroute_call *x =
+        own_container(task, struct reroute_call, call.task);
     struct serve *s = x->serve;
 
     free(x);
@@ -522,10 +522,9 @@ open_control(struct serve *s, struct err *err)
         mem_printf("unix:%s", s->relay.config->control.socket);
 
     s->api_ctx = s->api->open(&s->relay);
-    s->http =
-        net_http_server_new(&s->relay.loop, s->api->handle, s->api_ctx);
-    s->control = net_listen_open(&s->relay.loop, where, 0600, control_accepted,
-                                 s, err);
+    s->http = net_http_server_new(&s->relay.loop, s->api->handle, s->api_ctx);
+    s->control =
+        net_listen_open(&s->relay.loop, where, 0600, control_accepted, s, err);
     return s->control || err_in(err, "control.socket");
 }
 
@@ -537,8 +536,7 @@ start(struct serve *s, struct err *err)
     struct relay *relay = &s->relay;
 
     relay->gate = gate_new(client_limit());
-    if (!open_doors(s, relay->config, err) ||
-        !become(relay->config->user, err))
+    if (!open_doors(s, relay->config, err) || !become(relay->config->user, err))
         return false;
     mind_process();
     relay->log = log_open(STDOUT_FILENO, &relay->config->log, err);
@@ -569,9 +567,9 @@ say_ready(const struct serve *s)
     log_text(&line, "control", c->control.socket);
     log_int(&line, "workers", c->workers);
     log_text(&line, "mode",
-             c->mode == CONFIG_MODE_LIVE
-                 ? "live"
-                 : c->mode == CONFIG_MODE_SINK ? "sink" : "redirect");
+             c->mode == CONFIG_MODE_LIVE   ? "live"
+             : c->mode == CONFIG_MODE_SINK ? "sink"
+                                           : "redirect");
     log_end(&line);
 }
 
@@ -632,8 +630,7 @@ exit_code(const struct err *err)
 int
 serve_run(const char *config_file, const struct serve_api *api)
 {
-    struct serve s = {
-        .config_file = config_file, .api = api, .lock_fd = -1};
+    struct serve s = {.config_file = config_file, .api = api, .lock_fd = -1};
     struct err err = {0};
 
     s.relay.serve = &s;

@@ -15,9 +15,9 @@ enum {
 };
 
 enum { /* exit codes, of sysexits.h */
-    SERVE_OK = 0,
-    SERVE_TEMPFAIL = 75,
-    SERVE_CONFIG = 78,
+       SERVE_OK = 0,
+       SERVE_TEMPFAIL = 75,
+       SERVE_CONFIG = 78,
 };
 
 /* The API behind the control socket: relay/admin fills it in. */

@@ -19,8 +19,8 @@
 #include "relay/daemon/task.h"
 
 enum {
-    STORE_BATCH_MAX = 1000,      /* calls of one transaction */
-    STORE_PROBE_MS = 1000,       /* between probes of a store in trouble */
+    STORE_BATCH_MAX = 1000, /* calls of one transaction */
+    STORE_PROBE_MS = 1000,  /* between probes of a store in trouble */
 };
 
 /* Embedded in a struct with what the call needs and what it brings home. */

@@ -1,12 +1,11 @@
 #include "relay/net/dns.h"
 
-#include "relay/base/buf.h"
 #include "relay/base/map.h"
 #include "relay/base/mem.h"
 #include "relay/net/dns_cache.h"
+#include "relay/net/dns_channel.h"
 #include "relay/net/timer.h"
 
-#include <ares.h>
 #include <assert.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -19,8 +18,8 @@
  *   net_dns_query   what an owner waits for; gone when answered or cancelled
  *   question        what is asked once for all who wait; gone a turn of the
  *                   loop after it is settled
- *   flight          what c-ares holds; gone when c-ares calls back, which may
- *                   be from inside ares_send or ares_destroy
+ *   flight          what the channel carries; gone when it calls back, which
+ *                   may be from inside of sending or closing
  *
  * No owner is ever called from inside c-ares: `settle` only notes the answer,
  * and `deliver` runs from a timer of the loop.
@@ -30,7 +29,6 @@ enum {
     QUERY_SIZE = 300,
     OPT_SIZE = 11, /* what dns_query_write adds for EDNS(0) */
     HEADER_SIZE = 12,
-    UDP_SIZE = 1232, /* the same as the OPT record tells */
     RCODE_FORMERR = 1,
     RCODE_NOTIMP = 4,
     CACHE_OCTETS_MAX = 32 * 1024 * 1024,
@@ -68,195 +66,19 @@ struct question {
 };
 TAILQ_HEAD(questions, question);
 
-/* A socket of c-ares, watched for it. */
-struct watch {
-    struct net_dns *dns;
-    uv_poll_t poll;
-    ares_socket_t fd;
-    LIST_ENTRY(watch) link;
-};
-
 struct net_dns {
     uv_loop_t *loop;
-    ares_channel channel;
-    size_t server_count;
+    struct net_dns_channel *channel;
     uint64_t timeout_ms;
     bool trust_ad;
     struct net_dns_cache *cache;
-    LIST_HEAD(, watch) watches;
-    struct net_timer *retry, *deadline, *turn;
+    struct net_timer *deadline, *turn;
     struct question *asked;
     struct questions under_way; /* the next deadline first */
     struct questions settled;
     size_t waiting; /* owners who have not been answered */
     bool is_delivering, is_freed;
 };
-
-/* --- the channel --- */
-
-static void
-set_retry(struct net_dns *dns)
-{
-    struct timeval tv;
-
-    if (!ares_timeout(dns->channel, NULL, &tv)) {
-        net_timer_stop(dns->retry);
-        return;
-    }
-    net_timer_set(dns->retry,
-                  (uint64_t)tv.tv_sec * 1000 + (uint64_t)tv.tv_usec / 1000 + 1);
-}
-
-static void
-process(struct net_dns *dns, ares_socket_t readable, ares_socket_t writable)
-{
-    ares_process_fd(dns->channel, readable, writable);
-    set_retry(dns);
-}
-
-static void
-time_to_retry(void *ctx)
-{
-    process(ctx, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-}
-
-static void
-socket_is_ready(uv_poll_t *poll, int status, int events)
-{
-    struct watch *w = poll->data;
-    int both = UV_READABLE | UV_WRITABLE;
-    ares_socket_t fd = w->fd;
-
-    /* c-ares finds out itself what is wrong with the socket. */
-    if (status < 0)
-        events = both;
-    process(w->dns, events & UV_READABLE ? fd : ARES_SOCKET_BAD,
-            events & UV_WRITABLE ? fd : ARES_SOCKET_BAD);
-}
-
-static void
-watch_closed(uv_handle_t *poll)
-{
-    free(poll->data);
-}
-
-static struct watch *
-find_watch(struct net_dns *dns, ares_socket_t fd)
-{
-    struct watch *w;
-
-    LIST_FOREACH(w, &dns->watches, link)
-    if (w->fd == fd)
-        return w;
-    return NULL;
-}
-
-static struct watch *
-new_watch(struct net_dns *dns, ares_socket_t fd)
-{
-    struct watch *w = mem_new(struct watch);
-
-    if (uv_poll_init(dns->loop, &w->poll, fd) != 0) {
-        free(w);
-        return NULL;
-    }
-    w->dns = dns;
-    w->fd = fd;
-    w->poll.data = w;
-    LIST_INSERT_HEAD(&dns->watches, w, link);
-    return w;
-}
-
-/* c-ares tells what it waits for; neither: it is about to close the socket. */
-static void
-socket_changed(void *data, ares_socket_t fd, int readable, int writable)
-{
-    struct net_dns *dns = data;
-    struct watch *w = find_watch(dns, fd);
-    int events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
-
-    if (!w && events)
-        w = new_watch(dns, fd);
-    if (!w)
-        return;
-    if (events) {
-        (void)uv_poll_start(&w->poll, events, socket_is_ready);
-        return;
-    }
-    LIST_REMOVE(w, link);
-    uv_close((uv_handle_t *)&w->poll, watch_closed);
-}
-
-/* With one server its own word counts, SERVFAIL included; with several c-ares
- * goes on to the next one and tells only that none was willing. */
-static bool
-open_channel(struct net_dns *dns, struct err *err)
-{
-    uint64_t tries = 3 * dns->server_count; /* one, and one of twice the time */
-    uint64_t try_ms = dns->timeout_ms / tries;
-    struct ares_options o = {
-        .flags = ARES_FLAG_EDNS | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES |
-                 (dns->server_count == 1 ? ARES_FLAG_NOCHECKRESP : 0),
-        .timeout = try_ms < 50     ? 50
-                   : try_ms > 5000 ? 5000
-                                   : (int)try_ms,
-        .tries = NET_DNS_TRIES,
-        .ednspsz = UDP_SIZE,
-        .sock_state_cb = socket_changed,
-        .sock_state_cb_data = dns,
-    };
-    /* ares_library_init does nothing here but count, and counts without a
-     * lock. */
-    int status =
-        ares_init_options(&dns->channel, &o,
-                          ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-                              ARES_OPT_EDNSPSZ | ARES_OPT_SOCK_STATE_CB);
-
-    if (status != ARES_SUCCESS)
-        return err_set(err, ERR_SYSTEM, "DNS: %s", ares_strerror(status));
-    return true;
-}
-
-static bool
-set_servers(struct net_dns *dns, const struct net_dns_config *config,
-            struct err *err)
-{
-    struct buf text = {0};
-    char one[ADDR_TEXT_SIZE];
-    int status;
-
-    for (size_t i = 0; i < config->server_count; i++)
-        buf_printf(&text, "%s%s", i ? "," : "",
-                   addr_text_port(&config->servers[i], one));
-    status = ares_set_servers_ports_csv(dns->channel, buf_text(&text));
-    if (status != ARES_SUCCESS)
-        err_set(err, ERR_INPUT, "DNS servers %.150s: %s", buf_text(&text),
-                ares_strerror(status));
-    buf_free(&text);
-    return status == ARES_SUCCESS;
-}
-
-/* How many servers /etc/resolv.conf names, or c-ares assumes. */
-static bool
-count_system_servers(size_t *count, struct err *err)
-{
-    struct ares_addr_port_node *first = NULL;
-    ares_channel channel;
-    int status = ares_init(&channel);
-
-    if (status != ARES_SUCCESS)
-        return err_set(err, ERR_SYSTEM, "/etc/resolv.conf: %s",
-                       ares_strerror(status));
-    *count = 0;
-    if (ares_get_servers_ports(channel, &first) == ARES_SUCCESS)
-        for (struct ares_addr_port_node *n = first; n; n = n->next)
-            ++*count;
-    ares_free_data(first);
-    ares_destroy(channel);
-    if (*count == 0)
-        return err_set(err, ERR_MISSING, "/etc/resolv.conf: no server");
-    return true;
-}
 
 /* --- questions --- */
 
@@ -286,26 +108,14 @@ fail(struct question *q, const char *why)
     dns_answer_fail(&q->answer, q->name, q->type, why);
 }
 
-static const char *
-reason(const struct net_dns *dns, int status)
-{
-    if (status == ARES_ETIMEOUT)
-        return "timeout";
-    if (status == ARES_ECONNREFUSED && dns->server_count == 1)
-        return "the DNS server can't be reached";
-    if (status == ARES_ECONNREFUSED || status == ARES_ESERVFAIL)
-        return "no DNS server gave an answer";
-    return ares_strerror(status);
-}
-
 static void send_flight(struct flight *f);
 
 /* RFC 6891 section 7: a server that does not know OPT may say so by FORMERR,
  * old ones by NOTIMP.  Then it is asked once more without. */
 static bool
-retry_plain(struct flight *f, const uint8_t *answer, int len)
+retry_plain(struct flight *f, const uint8_t *answer, size_t len)
 {
-    int rcode = answer && len >= HEADER_SIZE ? answer[3] & 15 : 0;
+    int rcode = len >= HEADER_SIZE ? answer[3] & 15 : 0;
 
     if (f->is_plain || (rcode != RCODE_FORMERR && rcode != RCODE_NOTIMP))
         return false;
@@ -316,21 +126,19 @@ retry_plain(struct flight *f, const uint8_t *answer, int len)
     return true;
 }
 
-/* Called by c-ares, exactly once for each ares_send. */
 static void
-answered(void *arg, int status, int timeouts, unsigned char *answer, int len)
+answered(void *ctx, const uint8_t *answer, size_t len, const char *why)
 {
-    struct flight *f = arg;
+    struct flight *f = ctx;
     struct question *q = f->question;
 
-    (void)timeouts;
     if (q && retry_plain(f, answer, len))
         return;
     if (q) {
-        if (answer && len > 0)
-            dns_answer_read(answer, (size_t)len, q->name, q->type, &q->answer);
+        if (answer)
+            dns_answer_read(answer, len, q->name, q->type, &q->answer);
         else
-            fail(q, reason(f->dns, status));
+            fail(q, why);
         if (!f->dns->trust_ad)
             q->answer.authentic = false;
         settle(f->dns, q);
@@ -341,7 +149,7 @@ answered(void *arg, int status, int timeouts, unsigned char *answer, int len)
 static void
 send_flight(struct flight *f)
 {
-    ares_send(f->dns->channel, f->query, (int)f->len, answered, f);
+    net_dns_channel_send(f->dns->channel, f->query, f->len, answered, f);
 }
 
 static void
@@ -393,7 +201,6 @@ ask(struct net_dns *dns, struct question *q)
         return;
     }
     send_flight(f);
-    set_retry(dns);
     set_deadline(dns);
 }
 
@@ -484,9 +291,7 @@ destroy(struct net_dns *dns)
         TAILQ_REMOVE(&dns->settled, q, link);
         release(q);
     }
-    if (dns->channel)
-        ares_destroy(dns->channel); /* calls `answered` for each flight */
-    net_timer_free(&dns->retry);
+    net_dns_channel_close(&dns->channel); /* frees each flight */
     net_timer_free(&dns->deadline);
     net_timer_free(&dns->turn);
     net_dns_cache_free(&dns->cache);
@@ -523,18 +328,13 @@ net_dns_new(uv_loop_t *loop, const struct net_dns_config *config,
     dns->loop = loop;
     dns->timeout_ms = (uint64_t)config->timeout_ms;
     dns->trust_ad = config->trust_ad;
-    dns->server_count = config->server_count;
-    LIST_INIT(&dns->watches);
     TAILQ_INIT(&dns->under_way);
     TAILQ_INIT(&dns->settled);
     dns->cache = net_dns_cache_new(NET_DNS_CACHE_MAX, CACHE_OCTETS_MAX);
-    dns->retry = net_timer_new(loop, time_to_retry, dns);
     dns->deadline = net_timer_new(loop, deadline_passed, dns);
     dns->turn = net_timer_new(loop, deliver, dns);
-    if ((dns->server_count == 0 &&
-         !count_system_servers(&dns->server_count, err)) ||
-        !open_channel(dns, err) ||
-        (config->server_count > 0 && !set_servers(dns, config, err)))
+    dns->channel = net_dns_channel_open(loop, config, err);
+    if (!dns->channel)
         net_dns_free(&dns);
     return dns;
 }
