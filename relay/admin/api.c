@@ -1,0 +1,109 @@
+#include "relay/admin/api.h"
+
+#include "relay/admin/answer.h"
+#include "relay/admin/routes.h"
+
+#include <string.h>
+
+static void
+livez(struct relay *relay, struct net_http_request *r, const char *name)
+{
+    (void)relay;
+    (void)name;
+    admin_answer_text(r, 200, "ok\n");
+}
+
+static void
+readyz(struct relay *relay, struct net_http_request *r, const char *name)
+{
+    (void)name;
+    if (atomic_load(&relay->is_draining))
+        admin_answer_text(r, 503, "draining\n");
+    else if (!atomic_load(&relay->store_is_healthy))
+        admin_answer_text(r, 503, "the store can't commit\n");
+    else
+        admin_answer_text(r, 200, "ok\n");
+}
+
+/* A '*' stands for one part of the path, which the handler gets. */
+static const struct route {
+    const char *method, *path;
+    admin_handler_fn *handle;
+} routes[] = {
+    {"GET", "/livez", livez},
+    {"GET", "/readyz", readyz},
+    {"GET", "/v1/status", admin_status},
+};
+
+/* *part: what stands for the '*', or empty. */
+static bool
+is_path(const char *pattern, const char *path, struct slice *part)
+{
+    const char *star = strchr(pattern, '*');
+    size_t before = star ? (size_t)(star - pattern) : 0;
+
+    *part = (struct slice){0};
+    if (!star)
+        return strcmp(pattern, path) == 0;
+    if (strncmp(pattern, path, before) != 0)
+        return false;
+    *part = (struct slice){path + before, strcspn(path + before, "/")};
+    return part->len > 0 && strcmp(star + 1, part->p + part->len) == 0;
+}
+
+static void
+call(const struct route *route, struct relay *relay, struct net_http_request *r,
+     struct slice part)
+{
+    char name[ADMIN_NAME_MAX + 1];
+
+    if (part.len > ADMIN_NAME_MAX) {
+        admin_answer_error(r, 404, "there is nothing by so long a name");
+        return;
+    }
+    memcpy(name, part.len > 0 ? part.p : "", part.len);
+    name[part.len] = '\0';
+    route->handle(relay, r, name);
+}
+
+static void
+handle(void *ctx, struct net_http_request *r)
+{
+    const char *path = net_http_path(r), *method = net_http_method(r);
+    bool known = false;
+
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        struct slice part;
+
+        if (!is_path(routes[i].path, path, &part))
+            continue;
+        known = true;
+        if (strcmp(routes[i].method, method) == 0) {
+            call(&routes[i], ctx, r, part);
+            return;
+        }
+    }
+    if (known)
+        admin_answer_error(r, 405, "not by this method");
+    else
+        admin_answer_error(r, 404, "there is no such path");
+}
+
+static void *
+open_api(struct relay *relay)
+{
+    return relay;
+}
+
+/* Calls that are under way hold the relay and their request, nothing else. */
+static void
+close_api(void *api)
+{
+    (void)api;
+}
+
+const struct serve_api admin_api = {
+    .open = open_api,
+    .handle = handle,
+    .close = close_api,
+};

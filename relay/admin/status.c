@@ -1,0 +1,184 @@
+#include "relay/admin/routes.h"
+
+#include "relay/admin/answer.h"
+#include "relay/base/mem.h"
+#include "relay/daemon/dispatch.h"
+#include "relay/daemon/gate.h"
+#include "relay/net/timer.h"
+
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { DESTINATIONS_MAX = 20 }; /* shown */
+
+struct status_call {
+    struct store_call call;
+    struct relay *relay;
+    struct net_http_request *request;
+    struct queue_counts counts;
+};
+
+static bool
+work_count(struct store_call *call, struct queue_store *store, struct err *err)
+{
+    struct status_call *x = own_container(call, struct status_call, call);
+
+    return queue_store_count(store, &x->counts, err);
+}
+
+static json_t *
+queue_part(const struct queue_counts *c)
+{
+    const uint64_t *n = c->by_state;
+
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "messages",
+                     (json_int_t)c->messages, "recipients",
+                     (json_int_t)c->recipients, "octets", (json_int_t)c->octets,
+                     "queued", (json_int_t)n[QUEUE_STATE_QUEUED], "active",
+                     (json_int_t)n[QUEUE_STATE_ACTIVE], "deferred",
+                     (json_int_t)n[QUEUE_STATE_DEFERRED], "held",
+                     (json_int_t)n[QUEUE_STATE_HELD], "oldest",
+                     admin_time(c->oldest_ms));
+}
+
+static json_t *
+counter(const _Atomic uint64_t *c)
+{
+    return json_integer(
+        (json_int_t)atomic_load_explicit(c, memory_order_relaxed));
+}
+
+static json_t *
+counters_part(const struct relay_counters *c)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "accepted", counter(&c->accepted), "refused",
+                     counter(&c->refused), "sent", counter(&c->sent),
+                     "deferred", counter(&c->deferred), "bounced",
+                     counter(&c->bounced), "expired", counter(&c->expired),
+                     "connections_in", counter(&c->connections_in),
+                     "connections_out", counter(&c->connections_out),
+                     "connections_reused", counter(&c->connections_reused),
+                     "policy_refusals", counter(&c->policy_refusals));
+}
+
+/* The busiest destinations so far, blocked ones first. */
+struct top {
+    struct queue_destination_row row[DESTINATIONS_MAX];
+    size_t count, all;
+};
+
+static bool
+is_before(const struct queue_destination_row *a,
+          const struct queue_destination_row *b)
+{
+    if (!a->blocked_until_ms != !b->blocked_until_ms)
+        return a->blocked_until_ms != 0;
+    return a->waiting + a->active > b->waiting + b->active;
+}
+
+static void
+add_destination(void *ctx, const struct queue_destination_row *row)
+{
+    struct top *t = ctx;
+    size_t i;
+
+    t->all++;
+    if (t->count < DESTINATIONS_MAX)
+        t->count++;
+    else if (!is_before(row, &t->row[DESTINATIONS_MAX - 1]))
+        return;
+    for (i = t->count - 1; i > 0 && is_before(row, &t->row[i - 1]); i--)
+        t->row[i] = t->row[i - 1];
+    t->row[i] = *row;
+}
+
+static json_t *
+destinations_part(const struct relay *relay)
+{
+    struct top top = {0};
+    json_t *list = json_array();
+
+    queue_scheduler_each(dispatch_scheduler(relay->dispatch), add_destination,
+                         &top);
+    for (size_t i = 0; i < top.count; i++) {
+        const struct queue_destination_row *row = &top.row[i];
+
+        json_array_append_new(
+            list,
+            json_pack("{s:o, s:I, s:b, s:i, s:i, s:o, s:o}", "name",
+                      admin_text(row->name), "waiting",
+                      (json_int_t)row->waiting, "more", row->more, "active",
+                      (int)row->active, "failures", (int)row->failures,
+                      "blocked_until", admin_time(row->blocked_until_ms), "why",
+                      admin_text(row->why)));
+    }
+    return json_pack("{s:I, s:o}", "count", (json_int_t)top.all, "top", list);
+}
+
+static const char *
+mode_name(enum config_mode mode)
+{
+    static const char *const names[] = {
+        [CONFIG_MODE_LIVE] = "live",
+        [CONFIG_MODE_REDIRECT] = "redirect",
+        [CONFIG_MODE_SINK] = "sink",
+    };
+
+    return names[mode];
+}
+
+static const char *
+state_name(const struct relay *relay)
+{
+    if (atomic_load(&relay->is_draining))
+        return "draining";
+    return atomic_load(&relay->store_is_healthy) ? "running" : "store trouble";
+}
+
+static json_t *
+status(const struct relay *relay, const struct queue_counts *counts)
+{
+    const struct config *c = relay->config;
+    int64_t up_ms = net_clock_steady() - relay->started_ms;
+
+    return json_pack(
+        "{s:s, s:s, s:o, s:s, s:s, s:i, s:o, s:I, s:i, s:I, s:o, s:o, s:o,"
+        " s:s}",
+        "version", SEALPOST_VERSION, "state", state_name(relay), "hostname",
+        admin_text(c->hostname), "mode", mode_name(c->mode), "policy_enforce",
+        c->policy.enforce ? "strict" : "report", "pid", (int)getpid(),
+        "up_since", admin_time(relay->started_ms), "up_s",
+        (json_int_t)(up_ms / 1000), "sessions", (int)gate_count(relay->gate),
+        "commits", (json_int_t)store_thread_commits(relay->store), "queue",
+        queue_part(counts), "counters", counters_part(&relay->counters),
+        "destinations", destinations_part(relay), "dnssec",
+        "not used by this version");
+}
+
+static void
+counted(struct task *task)
+{
+    struct status_call *x = own_container(task, struct status_call, call.task);
+
+    if (x->call.failed)
+        admin_answer_failure(x->request, &x->call.err);
+    else
+        admin_answer_json(x->request, 200, status(x->relay, &x->counts));
+    free(x);
+}
+
+void
+admin_status(struct relay *relay, struct net_http_request *r, const char *name)
+{
+    struct status_call *x = mem_new(struct status_call);
+
+    (void)name;
+    x->relay = relay;
+    x->request = r;
+    x->call.work = work_count;
+    x->call.task.run = counted;
+    x->call.home = &relay->inbox;
+    store_thread_post(relay->store, &x->call);
+}

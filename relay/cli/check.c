@@ -1,0 +1,32 @@
+#include "relay/cli/commands.h"
+#include "relay/cli/option.h"
+#include "relay/daemon/config.h"
+
+#include <sysexits.h>
+
+int
+cli_check(const struct cli_command *self, int argc, char **argv)
+{
+    const char *file = NULL;
+    bool json = false;
+    const struct cli_option options[] = {
+        {.name = "config", .letter = 'c', .value = &file},
+        {.name = "json", .flag = &json}};
+    struct config_errors errs = {0};
+    struct config *config scoped(config_free) = NULL;
+    int code = cli_option_parse(self, options, 2, &argc, argv);
+
+    if (code != CLI_GO_ON)
+        return code;
+    if (argc > 1)
+        return cli_command_misuse(self, "\"%s\" is too much", argv[1]);
+    code = config_load(file, &config, &errs) ? EX_OK : EX_CONFIG;
+    for (size_t i = 0; i < errs.count; i++)
+        (void)fprintf(stderr, "%s\n", errs.text[i]);
+    for (size_t i = 0; i < errs.warning_count; i++)
+        (void)fprintf(stderr, "warning: %s\n", errs.warning[i]);
+    config_errors_done(&errs);
+    if (config)
+        config_print(config, json, stdout);
+    return code;
+}
