@@ -617,6 +617,7 @@ the_last_words_survive_input_that_nobody_read(void **state)
     turns(&o, 5);
     assert_int_equal(recv(o.peer, got, sizeof(got), 0), 14);
     assert_string_equal(got, "552 too much\r\n");
+    assert_int_equal(recv(o.peer, got, sizeof(got), 0), 0); /* and no reset */
     own_close(&o.peer);
     assert_true(finish(&o) < 1000);
     end(&o);

@@ -766,8 +766,8 @@ renegotiation_is_refused(void **state)
     assert_string_equal(net_tls_stream_facts(ours.stream)->version, "TLSv1.2");
     assert_int_equal(SSL_renegotiate(r.ssl), 1);
     SSL_do_handshake(r.ssl);
-    (void)swap(&r, &ours);
-    (void)swap(&r, &ours);
+    for (int i = 0; i < 6; i++)
+        (void)swap(&r, &ours);
     assert_false(SSL_is_init_finished(r.ssl)); /* it never came about */
     side_close(&ours);
     raw_close(&r);
@@ -812,7 +812,7 @@ key_updates_between_data_are_fine(void **state)
     raw_open(&r, false, NULL);
     side_open(&ours, &setup);
     secure(&r, &ours);
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < 1500; i++) {
         SSL_key_update(r.ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
         SSL_do_handshake(r.ssl);
         assert_int_equal(SSL_write(r.ssl, "x", 1), 1);
