@@ -1,0 +1,208 @@
+#include "relay/daemon/store_thread.h"
+
+#include "relay/base/mem.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* Calls that only note how they were run; the store itself has its own
+ * tests. */
+struct note {
+    struct store_call call;
+    struct fixture *fixture;
+    int fails; /* how often work still fails */
+    enum err_kind kind;
+    int runs;
+    bool failed;
+};
+
+struct fixture {
+    char dir[64];
+    struct store_thread *thread;
+    _Atomic int home; /* calls that came back */
+    _Atomic int bad;  /* times that health was lost */
+    _Atomic int good;
+};
+
+static bool
+work(struct store_call *call, struct queue_store *store, struct err *err)
+{
+    struct note *n = own_container(call, struct note, call);
+
+    (void)store;
+    n->runs++;
+    if (n->fails == 0)
+        return true;
+    n->fails--;
+    return err_set(err, n->kind, "as told");
+}
+
+static void
+back(struct task *task)
+{
+    struct note *n = own_container(task, struct note, call.task);
+
+    n->failed = n->call.failed;
+    atomic_fetch_add(&n->fixture->home, 1);
+}
+
+static void
+health(void *ctx, const struct err *why)
+{
+    struct fixture *f = ctx;
+
+    atomic_fetch_add(why ? &f->bad : &f->good, 1);
+}
+
+static void
+begin(struct fixture *f)
+{
+    struct queue_claimant me = {"test", 1};
+    struct queue_store *store;
+    struct err err = {0};
+
+    *f = (struct fixture){0};
+    (void)snprintf(f->dir, sizeof(f->dir), "/tmp/store-thread-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    store = queue_store_open(f->dir, &me, &err);
+    assert_non_null(store);
+    f->thread = store_thread_start(&store, NULL, health, f);
+}
+
+static void
+finish(struct fixture *f)
+{
+    static const char *const files[] = {"queue.db", "queue.db-wal"};
+
+    store_thread_stop(&f->thread);
+    for (size_t i = 0; i < 2; i++) {
+        char *path = mem_printf("%s/%s", f->dir, files[i]);
+
+        (void)unlink(path);
+        free(path);
+    }
+    (void)rmdir(f->dir);
+}
+
+static void
+post(struct fixture *f, struct note *n)
+{
+    n->fixture = f;
+    n->call.work = work;
+    n->call.task.run = back;
+    store_thread_post(f->thread, &n->call);
+}
+
+static void
+every_call_posted_before_the_stop_comes_back(void **state)
+{
+    enum { COUNT = 2500 };
+    struct note *notes = mem_array(struct note, COUNT);
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    for (int i = 0; i < COUNT; i++)
+        post(&f, &notes[i]);
+    finish(&f);
+    assert_int_equal(f.home, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(notes[i].runs, 1);
+        assert_false(notes[i].failed);
+    }
+    free(notes);
+}
+
+static void
+a_bad_call_fails_alone(void **state)
+{
+    struct note good = {0}, bad = {.fails = 100, .kind = ERR_SYSTEM},
+                late = {0};
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    post(&f, &good);
+    post(&f, &bad);
+    post(&f, &late);
+    finish(&f);
+    assert_false(good.failed);
+    assert_true(bad.failed);
+    assert_string_equal(bad.call.err.text, "as told");
+    assert_false(late.failed);
+    assert_int_equal(f.home, 3);
+}
+
+static void
+not_to_be_found_is_an_answer_and_no_trouble(void **state)
+{
+    struct note missing = {.fails = 1, .kind = ERR_MISSING}, good = {0};
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    post(&f, &missing);
+    post(&f, &good);
+    finish(&f);
+    assert_true(missing.failed);
+    assert_int_equal(missing.runs, 1);
+    assert_false(good.failed);
+    assert_int_equal(f.bad, 0);
+}
+
+static void
+a_full_disk_fails_all_and_is_told_until_it_is_over(void **state)
+{
+    struct note full = {.fails = 1, .kind = ERR_SPACE}, later = {0};
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    post(&f, &full);
+    while (f.home < 1)
+        (void)usleep(1000);
+    assert_true(full.failed);
+    assert_int_equal(f.bad, 1);
+    assert_int_equal(f.good, 0);
+    post(&f, &later);
+    finish(&f);
+    assert_false(later.failed);
+    assert_int_equal(f.good, 1);
+}
+
+static void
+health_comes_back_by_itself(void **state)
+{
+    struct note full = {.fails = 1, .kind = ERR_SPACE};
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    post(&f, &full);
+    for (int i = 0; i < 300 && f.good == 0; i++)
+        (void)usleep(10 * 1000);
+    finish(&f);
+    assert_int_equal(f.bad, 1);
+    assert_int_equal(f.good, 1);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_call_posted_before_the_stop_comes_back),
+        cmocka_unit_test(a_bad_call_fails_alone),
+        cmocka_unit_test(not_to_be_found_is_an_answer_and_no_trouble),
+        cmocka_unit_test(a_full_disk_fails_all_and_is_told_until_it_is_over),
+        cmocka_unit_test(health_comes_back_by_itself),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
