@@ -17,6 +17,7 @@
 
 struct dispatch;
 struct gate;
+struct refresher;
 struct serve;
 struct worker;
 
@@ -42,6 +43,7 @@ struct relay {
     struct config *config;
     struct dispatch *dispatch;
     struct gate *gate;
+    struct refresher *refresher;
     struct serve *serve;
     struct worker **workers;
     unsigned worker_count;

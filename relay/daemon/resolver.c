@@ -1,6 +1,7 @@
 #include "relay/daemon/resolver.h"
 
 #include "relay/base/mem.h"
+#include "relay/daemon/refresher.h"
 #include "relay/daemon/router.h"
 #include "relay/daemon/sts_shelf.h"
 #include "relay/net/https.h"
@@ -58,6 +59,7 @@ struct resolver {
     struct entry *by_key; /* uthash */
     struct entry_list entries;
     size_t count;
+    bool is_cut;
     unsigned fetches;
     struct query_list fetches_waiting;
 };
@@ -68,6 +70,7 @@ struct cache_call {
     unsigned number;
     char *domain;
     struct buf text; /* read, or to be written */
+    int64_t due_ms;
 };
 
 static void pump(struct entry *e);
@@ -114,9 +117,8 @@ work_write(struct store_call *call, struct queue_store *store, struct err *err)
 {
     struct cache_call *x = own_container(call, struct cache_call, call);
 
-    /* Due order is by expiry, which the text holds; listing goes by name. */
     return queue_store_shelf_put(store, STS_SHELF, x->domain,
-                                 buf_slice(&x->text), 0, err);
+                                 buf_slice(&x->text), x->due_ms, err);
 }
 
 static void
@@ -148,6 +150,7 @@ keep(struct entry *e, const struct policy_sts_entry *entry)
     x->call.work = work_write;
     x->call.task.run = write_done;
     x->domain = mem_text(entry->domain.text);
+    x->due_ms = refresher_due_ms(entry);
     sts_shelf_format(entry, &x->text);
     store_thread_post(e->resolver->worker->relay->store, &x->call);
 }
@@ -345,10 +348,22 @@ log_decided(const struct entry *e)
 }
 
 static void
+end_waits(struct entry *e, const struct policy_facts *facts)
+{
+    struct resolver_wait *w;
+
+    while ((w = TAILQ_FIRST(&e->waits)) != NULL) {
+        TAILQ_REMOVE(&e->waits, w, link);
+        *w->slot = NULL;
+        w->done(w->ctx, facts);
+        free(w);
+    }
+}
+
+static void
 finish(struct task *task)
 {
     struct entry *e = own_container(task, struct entry, finish);
-    struct resolver_wait *w;
 
     e->finishing = false;
     policy_facts_done(&e->facts);
@@ -356,12 +371,7 @@ finish(struct task *task)
     policy_lookup_free(&e->lookup);
     e->has_facts = true;
     log_decided(e);
-    while ((w = TAILQ_FIRST(&e->waits)) != NULL) {
-        TAILQ_REMOVE(&e->waits, w, link);
-        *w->slot = NULL;
-        w->done(w->ctx, &e->facts);
-        free(w);
-    }
+    end_waits(e, &e->facts);
     if (strncmp(e->key, REFRESH_PREFIX, strlen(REFRESH_PREFIX)) == 0)
         free_entry(e);
 }
@@ -476,6 +486,32 @@ resolver_find(struct resolver *r, const char *destination)
     return &e->facts;
 }
 
+struct end_task {
+    struct task task;
+    struct entry *entry;
+};
+
+static void
+end_now(struct task *task)
+{
+    struct end_task *x = own_container(task, struct end_task, task);
+
+    end_waits(x->entry, NULL);
+    free(x);
+}
+
+/* As promised: not from inside the start. */
+static void
+end_later(struct entry *e)
+{
+    struct end_task *x = mem_new(struct end_task);
+
+    x->task.run = end_now;
+    x->entry = e;
+    e->store_calls++; /* holds the entry, for good: we are stopping */
+    task_post(&e->resolver->worker->inbox, &x->task);
+}
+
 void
 resolver_start(struct resolver_wait **slot, struct resolver *r,
                const char *destination, resolver_fn *done, void *ctx)
@@ -489,7 +525,9 @@ resolver_start(struct resolver_wait **slot, struct resolver *r,
     w->ctx = ctx;
     *slot = w;
     TAILQ_INSERT_TAIL(&e->waits, w, link);
-    if (!e->lookup)
+    if (r->is_cut)
+        end_later(e);
+    else if (!e->lookup)
         begin(e);
     trim(r);
 }
@@ -555,6 +593,16 @@ stop_queries(struct query_list *list)
         free(q->addresses);
         free(q);
     }
+}
+
+void
+resolver_cut(struct resolver *r)
+{
+    struct entry *e;
+
+    r->is_cut = true;
+    TAILQ_FOREACH(e, &r->entries, link)
+    end_waits(e, NULL);
 }
 
 /* The worker's inbox is empty and the store thread is idle by then: no store

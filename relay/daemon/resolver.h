@@ -20,11 +20,13 @@ enum {
 struct resolver;
 struct resolver_wait; /* somebody who waits for facts */
 
-/* Facts are borrowed: good during the call. */
+/* Facts are borrowed: good during the call.  NULL: the relay is stopping. */
 typedef void resolver_fn(void *ctx, const struct policy_facts *facts);
 
 struct resolver *resolver_new(struct worker *w);
-/* Nobody may be waiting. */
+/* Ends all waits, with NULL for facts, and every later one as well. */
+void resolver_cut(struct resolver *r);
+/* Cut off before. */
 void resolver_free(struct resolver **r);
 
 /* What is known and still good; NULL: ask with resolver_start.  Borrowed, good

@@ -4,6 +4,7 @@
 #include "relay/daemon/dispatch.h"
 #include "relay/daemon/gate.h"
 #include "relay/daemon/lock.h"
+#include "relay/daemon/refresher.h"
 #include "relay/daemon/router.h"
 #include "relay/daemon/worker.h"
 #include "relay/net/listen.h"
@@ -43,6 +44,7 @@ struct serve {
     struct net_timer *drain_timer;
     int64_t drain_until_ms;
     bool cut, over;
+    unsigned cut_waits;
     int exit_code;
 
     struct config *old; /* still looked at by somebody, during a reload */
@@ -360,36 +362,52 @@ is_quiet(const struct serve *s)
 }
 
 static void
-stop_loop(struct serve *s)
+cut_done(void *ctx)
 {
-    s->over = true;
-    uv_stop(&s->relay.loop);
+    struct serve *s = ctx;
+
+    s->cut_waits--;
 }
 
+static void
+cut_workers(struct serve *s)
+{
+    s->cut = true;
+    s->drain_until_ms = net_clock_steady() + SERVE_LAST_MS;
+    s->cut_waits = s->relay.worker_count;
+    for (unsigned i = 0; i < s->relay.worker_count; i++)
+        worker_cut(s->relay.workers[i], cut_done, s);
+}
+
+/* The store does not answer.  Nothing is lost by going: what was promised is
+ * on the disk. */
+static void
+give_up(struct serve *s)
+{
+    say(&s->relay, LOG_LEVEL_ERROR, "drain", "result",
+        "gave up waiting for the store");
+    log_close(&s->relay.log);
+    _exit(SERVE_TEMPFAIL);
+}
+
+/* First what is under way may end by itself; then it is cut off. */
 static void
 drain_tick(void *ctx)
 {
     struct serve *s = ctx;
-    int64_t now = net_clock_steady();
+    bool late = net_clock_steady() >= s->drain_until_ms;
 
-    if (is_quiet(s)) {
-        stop_loop(s);
+    if (!s->cut) {
+        if (is_quiet(s) || late)
+            cut_workers(s);
+    } else if (s->cut_waits == 0 && is_quiet(s)) {
+        s->over = true;
+        uv_stop(&s->relay.loop);
         return;
+    } else if (late) {
+        give_up(s);
     }
-    if (now >= s->drain_until_ms && !s->cut) {
-        s->cut = true;
-        s->drain_until_ms = now + SERVE_LAST_MS;
-        for (unsigned i = 0; i < s->relay.worker_count; i++)
-            worker_cut(s->relay.workers[i]);
-    } else if (now >= s->drain_until_ms) {
-        /* The store does not answer.  Nothing is lost by going: what was
-         * promised is on the disk. */
-        say(&s->relay, LOG_LEVEL_ERROR, "drain", "result",
-            "gave up waiting for the store");
-        log_close(&s->relay.log);
-        _exit(SERVE_TEMPFAIL);
-    }
-    net_timer_set(s->drain_timer, SERVE_POLL_MS);
+    net_timer_set(s->drain_timer, s->cut ? 1 : SERVE_POLL_MS);
 }
 
 void
@@ -544,6 +562,7 @@ start(struct serve *s, struct err *err)
         return false;
     relay->dispatch = dispatch_new(relay);
     dispatch_configure(relay->dispatch);
+    relay->refresher = refresher_new(relay);
     if (!open_control(s, err))
         return false;
     watch(s, &s->on_term, SIGTERM);
@@ -590,6 +609,7 @@ shut(struct serve *s)
     free(relay->workers);
     task_run_all(NULL, mailbox_take(&relay->inbox.box));
     dispatch_free(&relay->dispatch);
+    refresher_free(&relay->refresher);
     net_timer_free(&s->drain_timer);
     if (s->over) {
         uv_close((uv_handle_t *)&s->on_term, NULL);

@@ -278,24 +278,48 @@ worker_drain(struct worker *w)
     post_to(w, drain_arrived);
 }
 
+struct cut_task {
+    struct task task;
+    struct worker *worker;
+    void (*done)(void *ctx);
+    void *ctx;
+};
+
+static void
+cut_done(struct task *task)
+{
+    struct cut_task *x = own_container(task, struct cut_task, task);
+
+    x->done(x->ctx);
+    free(x);
+}
+
 static void
 cut_arrived(struct task *task)
 {
-    struct worker_task *x = own_container(task, struct worker_task, task);
+    struct cut_task *x = own_container(task, struct cut_task, task);
     struct worker *w = x->worker;
 
-    free(x);
     w->is_stopping = true;
     while (w->sessions)
         receive_kill(w->sessions);
     while (w->deliveries)
         deliver_cut(w->deliveries);
+    resolver_cut(w->resolver);
+    x->task.run = cut_done;
+    task_post(&w->relay->inbox, &x->task);
 }
 
 void
-worker_cut(struct worker *w)
+worker_cut(struct worker *w, void (*done)(void *ctx), void *ctx)
 {
-    post_to(w, cut_arrived);
+    struct cut_task *x = mem_new(struct cut_task);
+
+    x->task.run = cut_arrived;
+    x->worker = w;
+    x->done = done;
+    x->ctx = ctx;
+    worker_post(w, &x->task);
 }
 
 static void

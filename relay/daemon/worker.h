@@ -64,9 +64,10 @@ void worker_reload(struct worker *w, const struct config *config,
  * connections. */
 void worker_drain(struct worker *w);
 
-/* Cuts off sessions and deliveries that are still under way; what was being
- * delivered is put off. */
-void worker_cut(struct worker *w);
+/* Cuts off sessions, deliveries and look-ups that are still under way; what was
+ * being delivered is put off.  `done` runs on the main thread when the worker
+ * will ask nothing more of the store. */
+void worker_cut(struct worker *w, void (*done)(void *ctx), void *ctx);
 
 /* Ends the thread.  The store thread has ended before: all its answers are in
  * the inbox and are worked first. */
