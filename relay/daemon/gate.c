@@ -1,10 +1,10 @@
 #include "relay/daemon/gate.h"
 
+#include "relay/base/map.h"
 #include "relay/base/mem.h"
 #include "relay/base/own.h"
 
 #include <stdlib.h>
-#include <uthash.h>
 
 struct client {
     char text[ADDR_TEXT_SIZE];

@@ -70,8 +70,7 @@ warn(const struct fetch *x, const struct policy_sts_entry *e, const char *why)
 
     log_begin(&line, x->relay->log, LOG_LEVEL_WARNING, "policy.failure");
     log_text(&line, "domain", x->domain);
-    log_int(&line, "expires_in_s",
-            (e->expires_ms - net_clock_steady()) / 1000);
+    log_int(&line, "expires_in_s", (e->expires_ms - net_clock_steady()) / 1000);
     log_text(&line, "reason", why);
     log_end(&line);
 }

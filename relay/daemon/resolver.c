@@ -1,5 +1,6 @@
 #include "relay/daemon/resolver.h"
 
+#include "relay/base/map.h"
 #include "relay/base/mem.h"
 #include "relay/daemon/refresher.h"
 #include "relay/daemon/router.h"
@@ -10,7 +11,6 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <sys/queue.h>
-#include <uthash.h>
 
 #define REFRESH_PREFIX "refresh "
 
