@@ -390,7 +390,7 @@ net_conn_close(struct net_conn **slot, uint64_t linger_ms)
     if (c->tls)
         net_tls_stream_finish(c->tls);
     net_conn_out_flush(c);
-    if (linger_ms == 0 || net_conn_out_left(c) == 0) {
+    if (linger_ms == 0) {
         destroy(c);
         return;
     }
