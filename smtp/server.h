@@ -96,7 +96,8 @@ size_t smtp_server_feed(struct smtp_server *s, struct slice in);
 void smtp_server_tls_up(struct smtp_server *s);
 
 /* The answer to the last event that asked.  The reply sent is the status, its
- * text included (RFC 2034 enhanced codes are added). */
+ * text included (RFC 2034 enhanced codes are added), cut to one line.  Behind
+ * OVER it is too late and changes nothing. */
 void smtp_server_answer(struct smtp_server *s,
                         const struct mail_status *status);
 
@@ -106,7 +107,8 @@ void smtp_server_answer(struct smtp_server *s,
 void smtp_server_shut(struct smtp_server *s, const struct mail_status *status,
                       const char *why);
 
-/* The time limit of wait_ms has passed: 421 4.4.2 and OVER. */
+/* The time limit of wait_ms has passed: 421 4.4.2 and OVER; no reply in the
+ * middle of a handshake.  While we owe an answer it changes nothing. */
 void smtp_server_timeout(struct smtp_server *s);
 
 bool smtp_server_next(struct smtp_server *s, struct smtp_server_event *ev);
@@ -114,13 +116,15 @@ struct buf *smtp_server_output(struct smtp_server *s);
 
 /* How long the driver may wait from now for the peer: until a whole command
  * is in (it does not start anew with each octet; the driver rearms only when
- * wait_turn changes); 0 while we owe an answer.  RFC 5321 section 4.5.3.2.7. */
+ * wait_turn changes), a whole body, or a handshake is done; 0 while we owe an
+ * answer.  RFC 5321 section 4.5.3.2.7. */
 uint64_t smtp_server_wait_ms(const struct smtp_server *s);
 unsigned smtp_server_wait_turn(const struct smtp_server *s);
 
 /* True between commands: nothing of a transaction is under way. */
 bool smtp_server_is_idle(const struct smtp_server *s);
-/* True while a body is being received (the driver then minds the data rate). */
+/* True while a body is being received, between its chunks too (the driver then
+ * minds the data rate). */
 bool smtp_server_is_in_body(const struct smtp_server *s);
 
 /* At END: the envelope moves out; the engine keeps none. */

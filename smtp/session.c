@@ -84,7 +84,6 @@ smtp_session_reset(struct smtp_server *s, const char *why)
     mail_envelope_done(&s->envelope);
     smtp_session_forget_rcpt(s);
     s->unstuff = (struct smtp_unstuff){0};
-    s->early = false;
     s->mode = SMTP_SESSION_COMMANDS;
     if (s->state > SMTP_SESSION_READY)
         s->state = SMTP_SESSION_READY;

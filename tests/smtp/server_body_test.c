@@ -343,6 +343,19 @@ a_refused_chunk_is_counted_out(void **state)
                  "501 5.5.4 BDAT wants a size, then LAST\n")})
 
 static void
+the_size_of_one_message_is_not_held_against_the_next(void **state)
+{
+    (void)state;
+    DIALOG(
+        {EHLO, MAIL, RCPT, DATA, SAYS("12345678\r\n.\r\n", QUEUED("12345678|")),
+         SAYS("BDAT 15\r\n123456789012345NOOP\r\n",
+              "503 5.5.1 MAIL first\n250 2.0.0 OK\n"),
+         MAIL, RCPT,
+         SAYS("BDAT 10 LAST\r\n12345678\r\n", "! data\n" QUEUED("12345678|"))},
+        .config = {.size_max = 10});
+}
+
+static void
 a_chunk_of_unknown_size_ends_the_session(void **state)
 {
     (void)state;
@@ -472,6 +485,7 @@ main(void)
         cmocka_unit_test(a_last_line_cut_short_is_completed),
         cmocka_unit_test(chunks_are_spoilt_like_lines),
         cmocka_unit_test(a_refused_chunk_is_counted_out),
+        cmocka_unit_test(the_size_of_one_message_is_not_held_against_the_next),
         cmocka_unit_test(a_chunk_of_unknown_size_ends_the_session),
         cmocka_unit_test(chunks_and_data_do_not_mix),
         cmocka_unit_test(a_transaction_in_chunks_takes_only_chunks),

@@ -238,6 +238,10 @@ starttls_forgets_what_was_said_in_clear(void **state)
             SAYS("RCPT TO:<c@d.example>\r\n", "503 5.5.1 MAIL first\n"),
             SAYS("STARTTLS\r\n", "503 5.5.1 TLS is there already\n"), MAIL},
            .config = {.offer_starttls = true});
+    DIALOG({EHLO, SAYS("STARTTLS\r\n", "! start-tls\n220 2.0.0 Go ahead\n"),
+            SAYS("BDAT 5\r\n", "! over BDAT without EHLO\n"
+                               "502 5.5.1 CHUNKING wants EHLO\n")},
+           .config = {.offer_starttls = true});
 }
 
 static void
