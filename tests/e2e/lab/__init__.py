@@ -1,0 +1,1 @@
+"""A small Internet on loopback: DNS, policy hosts, MX hosts, and the relay."""
