@@ -6,6 +6,11 @@ import pytest
 from lab.world import World
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "threads: worth a run under TSan")
+    config.addinivalue_line("markers", "crash: takes longer than the rest")
+
+
 @pytest.fixture(scope="session")
 def world():
     w = World()

@@ -158,7 +158,10 @@ def test_a_large_message_arrives_whole(world, new_relay, tmp_path, megabytes):
 
 
 def test_memory_does_not_grow_with_the_size_of_a_message(world, new_relay):
-    relay = new_relay({"access": {"message_size_max": "60M"}})
+    relay = new_relay(
+        {"access": {"message_size_max": "60M"}},
+        environ={"ASAN_OPTIONS": "quarantine_size_mb=1"},
+    )
     rcpt = f"bob@{world.domain(world.nobody())}"
 
     def resident():

@@ -74,6 +74,7 @@ class Authority:
             )
             + cert.public_bytes(serialization.Encoding.PEM)
         )
+        path.chmod(0o600)
         return Cert(path)
 
     def _leaf(self, names, cn, begin, end, issuer, signer):
