@@ -68,7 +68,7 @@ struct log;
 struct log *log_open(int fd, const struct log_setup *setup,
                      struct err *err) must_use;
 
-/* Waits up to a second for what is buffered, then gives up on the rest. */
+/* Waits a second for what is buffered, then gives up on the rest. */
 void log_close(struct log **log);
 
 /* Other settings from the next line on (a reload); any thread. */
