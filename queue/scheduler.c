@@ -1,5 +1,7 @@
 #include "queue/scheduler.h"
 
+#include "queue/pace.h"
+
 #include "relay/base/map.h"
 #include "relay/base/mem.h"
 #include "relay/base/own.h"
@@ -11,6 +13,7 @@ enum home {
     HOME_NONE,    /* just made, or about to go */
     HOME_READY,   /* has something to do: on the ready list */
     HOME_BLOCKED, /* could not be reached: on the blocked list */
+    HOME_PACED,   /* has had its share for now: on the blocked list, too */
     HOME_IDLE,    /* waits, or is only remembered: on the idle list */
 };
 
@@ -28,6 +31,8 @@ struct destination {
     bool claiming;
     unsigned active; /* orders under way */
     unsigned limit;  /* its own; 0: the general one */
+    bool has_own_pace;
+    struct queue_pace pace;
 
     bool is_open; /* a peer was reached since the last trouble */
     unsigned failures, strikes;
@@ -81,6 +86,7 @@ list_of(struct queue_scheduler *s, enum home home)
     case HOME_READY:
         return &s->ready;
     case HOME_BLOCKED:
+    case HOME_PACED:
         return &s->blocked;
     case HOME_IDLE:
         return &s->idle;
@@ -134,7 +140,7 @@ may_claim(const struct queue_scheduler *s, const struct destination *d)
 static void
 consider(struct queue_scheduler *s, struct destination *d)
 {
-    if (d->home == HOME_BLOCKED)
+    if (d->home == HOME_BLOCKED || d->home == HOME_PACED)
         return;
     s->is_starved |= d->more && s->jobs >= QUEUE_JOBS_MAX;
     if (may_order(s, d) || may_claim(s, d))
@@ -163,7 +169,8 @@ trim(struct queue_scheduler *s)
     for (d = TAILQ_FIRST(&s->idle); d && s->idle_count > QUEUE_IDLE_MAX;
          d = next) {
         next = TAILQ_NEXT(d, link);
-        if (!d->waiting && !d->active && !d->more && !d->claiming && !d->limit)
+        if (!d->waiting && !d->active && !d->more && !d->claiming &&
+            !d->limit && !d->has_own_pace)
             forget(s, d);
     }
 }
@@ -449,11 +456,31 @@ share(const struct queue_scheduler *s, const struct destination *d)
     return n < QUEUE_ORDER_JOBS_MAX ? n : QUEUE_ORDER_JOBS_MAX;
 }
 
-static struct queue_order *
-new_order(struct queue_scheduler *s, struct destination *d)
+/* Waits, with its jobs, until it may have one more. */
+static void
+pace(struct queue_scheduler *s, struct destination *d, int64_t now_ms)
 {
-    struct queue_order *order = mem_new(struct queue_order);
-    size_t n = share(s, d);
+    d->blocked_until_ms = now_ms + queue_pace_wait_ms(&d->pace, now_ms);
+    if (d->blocked_until_ms < s->unblock_at_ms)
+        s->unblock_at_ms = d->blocked_until_ms;
+    move(s, d, HOME_PACED);
+}
+
+/* NULL: the destination has had its share for now. */
+static struct queue_order *
+new_order(struct queue_scheduler *s, struct destination *d, int64_t now_ms)
+{
+    struct queue_order *order;
+    size_t n;
+
+    if (!d->has_own_pace)
+        queue_pace_set(&d->pace, s->limits.rate_count, s->limits.rate_ms);
+    n = queue_pace_take(&d->pace, share(s, d), now_ms);
+    if (n == 0) {
+        pace(s, d, now_ms);
+        return NULL;
+    }
+    order = mem_new(struct queue_order);
 
     order->destination = mem_text(d->name);
     order->is_probe = !d->is_open;
@@ -566,6 +593,16 @@ ask_claim(struct queue_scheduler *s, struct destination *d,
                              .body_budget = room};
 }
 
+static bool
+give_order(struct queue_scheduler *s, struct destination *d, int64_t now_ms,
+           struct queue_do *out)
+{
+    struct queue_order *order = new_order(s, d, now_ms);
+
+    *out = (struct queue_do){.kind = QUEUE_DO_ORDER, .order = order};
+    return order != NULL;
+}
+
 bool
 queue_scheduler_next(struct queue_scheduler *s, int64_t now_ms,
                      struct queue_do *out)
@@ -582,11 +619,11 @@ queue_scheduler_next(struct queue_scheduler *s, int64_t now_ms,
         if (may_claim(s, d))
             ask_claim(s, d, out);
         else if (may_order(s, d))
-            *out = (struct queue_do){.kind = QUEUE_DO_ORDER,
-                                     .order = new_order(s, d)};
+            found = give_order(s, d, now_ms, out);
         else
             found = false;
-        move(s, d, HOME_NONE); /* to the end of its list: taking turns */
+        if (d->home == HOME_READY)
+            move(s, d, HOME_NONE); /* to the end of its list: taking turns */
         consider(s, d);
         if (found)
             return true;
@@ -716,11 +753,13 @@ queue_scheduler_set_limits(struct queue_scheduler *s,
 
 void
 queue_scheduler_limit(struct queue_scheduler *s, const char *destination,
-                      unsigned orders)
+                      unsigned orders, uint64_t rate_count, int64_t rate_ms)
 {
     struct destination *d = get(s, destination);
 
     d->limit = orders;
+    d->has_own_pace = true;
+    queue_pace_set(&d->pace, rate_count, rate_ms);
     consider(s, d);
 }
 

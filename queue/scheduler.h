@@ -81,6 +81,9 @@ struct queue_limits {
     unsigned workers;
     unsigned per_destination; /* orders at a time */
     unsigned in_all;
+    uint64_t rate_count; /* messages of a destination in each rate_ms; 0: as
+                            many as come */
+    int64_t rate_ms;
     struct queue_schedule schedule; /* also paces the probes */
 };
 
@@ -93,9 +96,10 @@ void queue_scheduler_free(struct queue_scheduler **s);
 void queue_scheduler_set_limits(struct queue_scheduler *s,
                                 const struct queue_limits *limits);
 
-/* A destination's own limit, for routes; 0: the general one. */
+/* A destination's own limits, for routes; `orders` 0: the general one. */
 void queue_scheduler_limit(struct queue_scheduler *s, const char *destination,
-                           unsigned orders);
+                           unsigned orders, uint64_t rate_count,
+                           int64_t rate_ms);
 
 /* A message whose recipients are claimed.  The scheduler owns it now. */
 void queue_scheduler_add(struct queue_scheduler *s, struct queue_message *m);

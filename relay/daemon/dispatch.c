@@ -473,6 +473,8 @@ limits(const struct relay *relay)
         .workers = relay->worker_count,
         .per_destination = c->delivery.connections_per_domain,
         .in_all = c->delivery.connections,
+        .rate_count = c->delivery.rate.count,
+        .rate_ms = c->delivery.rate.per_ms,
         .schedule = c->retry,
     };
 }
@@ -488,7 +490,8 @@ dispatch_configure(struct dispatch *d)
         char *name scoped(own_free) =
             mem_printf(ROUTER_PREFIX "%s", c->route[i].name);
 
-        queue_scheduler_limit(d->scheduler, name, c->route[i].connections);
+        queue_scheduler_limit(d->scheduler, name, c->route[i].connections,
+                              c->route[i].rate.count, c->route[i].rate.per_ms);
     }
 }
 

@@ -51,7 +51,8 @@ open_tls(const struct config *c, struct tls_set *out, struct err *err)
     if (!t.https)
         return err_in(err, "policy.https_ca");
     if (c->tls.certificate[0]) {
-        t.server = net_tls_server(c->tls.certificate, c->tls.key, err);
+        t.server = net_tls_server(c->tls.certificate, c->tls.key,
+                                  c->tls.min_version, err);
         if (!t.server)
             return err_in(err, "tls.certificate");
     }

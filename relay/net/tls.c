@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { SESSION_CONTEXT_SIZE = 16 };
 
@@ -93,7 +94,8 @@ load_identity(SSL_CTX *ssl, const char *certificate, const char *key,
 }
 
 struct net_tls *
-net_tls_server(const char *certificate, const char *key, struct err *err)
+net_tls_server(const char *certificate, const char *key,
+               const char *min_version, struct err *err)
 {
     struct net_tls *t = new_context(TLS_server_method());
     unsigned char context[SESSION_CONTEXT_SIZE];
@@ -108,6 +110,8 @@ net_tls_server(const char *certificate, const char *key, struct err *err)
     /* Early data can be replayed (RFC 8446 section 8). */
     SSL_CTX_set_max_early_data(t->ssl, 0);
     SSL_CTX_set_dh_auto(t->ssl, 1);
+    if (min_version && strcmp(min_version, "1.3") == 0)
+        SSL_CTX_set_min_proto_version(t->ssl, TLS1_3_VERSION);
     if (!load_identity(t->ssl, certificate, key, err))
         net_tls_free(&t);
     return t;

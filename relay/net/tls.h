@@ -27,8 +27,10 @@ struct net_tls; /* a context: certificates, trust anchors, session cache */
  * besides it unless NULL or "". */
 struct net_tls *net_tls_client(const char *ca, struct err *err) must_use;
 
-/* For the server role: chain and key in PEM.  Checks that they fit. */
+/* For the server role: chain and key in PEM.  Checks that they fit.
+ * `min_version` is "1.2" or "1.3"; NULL: "1.2". */
 struct net_tls *net_tls_server(const char *certificate, const char *key,
+                               const char *min_version,
                                struct err *err) must_use;
 void net_tls_free(struct net_tls **t);
 

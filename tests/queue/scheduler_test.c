@@ -429,6 +429,33 @@ remembers_a_bounded_number_of_destinations(void **state)
 }
 
 static void
+paces_a_destination_with_a_rate(void **state)
+{
+    struct queue_scheduler *s = scheduler();
+    struct queue_order *order;
+
+    (void)state;
+    queue_scheduler_limit(s, "route:slow", 0, 2, 10000);
+    for (uint64_t id = 1; id <= 5; id++)
+        add(s, id, "route:slow");
+    order = next_order(s, 1); /* the probe */
+    queue_scheduler_reached(s, "route:slow");
+    end(s, order);
+    order = next_order(s, 1);
+    assert_int_equal(order->count, 1);
+    end(s, order);
+    assert_null(next_order(s, 1));
+    assert_int_equal(queue_scheduler_held(s), 3); /* kept, not given back */
+    assert_int_equal(queue_scheduler_wait_ms(s, 1), 5000);
+    assert_null(next_order(s, 5000));
+    order = next_order(s, 5001);
+    assert_non_null(order);
+    assert_false(order->is_probe);
+    end(s, order);
+    queue_scheduler_free(&s);
+}
+
+static void
 unblocks_on_request(void **state)
 {
     struct queue_scheduler *s = scheduler();
@@ -472,6 +499,7 @@ main(void)
         cmocka_unit_test(gives_no_order_while_results_cant_be_recorded),
         cmocka_unit_test(looks_for_due_work_when_the_next_falls_due),
         cmocka_unit_test(remembers_a_bounded_number_of_destinations),
+        cmocka_unit_test(paces_a_destination_with_a_rate),
         cmocka_unit_test(unblocks_on_request),
     };
 

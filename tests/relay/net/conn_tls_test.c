@@ -31,7 +31,7 @@ make(void **state)
         &ca, "good",
         &(struct wish){.common_name = "x", .names = "DNS:mx.example.com"});
     server_tls = net_tls_server(authority_path(&ca, "good.pem"),
-                                authority_path(&ca, "good.key"), &err);
+                                authority_path(&ca, "good.key"), NULL, &err);
     client_tls = net_tls_client(authority_path(&ca, "ca.pem"), &err);
     assert_non_null(server_tls);
     assert_non_null(client_tls);

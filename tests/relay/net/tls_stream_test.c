@@ -90,7 +90,7 @@ server_of(struct authority *a, const char *file)
 
     (void)snprintf(certificate, sizeof(certificate), "%s/%s.pem", a->dir, file);
     (void)snprintf(key, sizeof(key), "%s/%s.key", a->dir, file);
-    t = net_tls_server(certificate, key, &err);
+    t = net_tls_server(certificate, key, NULL, &err);
     assert_non_null(t);
     return t;
 }
