@@ -33,6 +33,19 @@ static const struct route {
     {"GET", "/livez", livez},
     {"GET", "/readyz", readyz},
     {"GET", "/v1/status", admin_status},
+    {"GET", "/v1/queue", admin_queue},
+    {"POST", "/v1/queue/*", admin_change},
+    {"GET", "/v1/messages/*", admin_message},
+    {"GET", "/v1/messages/*/trace", admin_trace},
+    {"GET", "/v1/messages/*/body", admin_body},
+    {"POST", "/v1/messages", admin_inject},
+    {"GET", "/v1/policies", admin_policies},
+    {"GET", "/v1/policies/*", admin_policy},
+    {"POST", "/v1/policies/*/refresh", admin_refresh},
+    {"POST", "/v1/policies/*/forget", admin_forget},
+    {"GET", "/v1/plan/*", admin_plan},
+    {"POST", "/v1/reload", admin_reload},
+    {"POST", "/v1/drain", admin_drain},
 };
 
 /* *part: what stands for the '*', or empty. */

@@ -3,6 +3,7 @@
 #define RELAY_ADMIN_ROUTES_H
 
 #include "relay/daemon/relay.h"
+#include "relay/mail/domain.h"
 #include "relay/net/http_server.h"
 
 enum { ADMIN_NAME_MAX = 255 }; /* octets of an id or a domain in a path */
@@ -13,5 +14,15 @@ typedef void admin_handler_fn(struct relay *relay, struct net_http_request *r,
                               const char *name);
 
 admin_handler_fn admin_status;
+admin_handler_fn admin_queue, admin_message, admin_trace, admin_body;
+admin_handler_fn admin_change; /* name: the verb */
+admin_handler_fn admin_policies, admin_policy;
+admin_handler_fn admin_plan, admin_refresh, admin_forget;
+admin_handler_fn admin_inject;
+admin_handler_fn admin_reload, admin_drain;
+
+/* The domain in a path: in any form, percent-encoded where it is not ASCII. */
+bool admin_domain(const char *name, struct mail_domain *out,
+                  struct err *err) must_use;
 
 #endif

@@ -7,7 +7,6 @@
 #include "relay/daemon/sts_shelf.h"
 #include "relay/net/https.h"
 
-#include <assert.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <sys/queue.h>
@@ -605,6 +604,20 @@ resolver_cut(struct resolver *r)
     end_waits(e, NULL);
 }
 
+/* Tells whoever waits that nothing will come. */
+static void
+give_up(struct entry *e)
+{
+    struct resolver_wait *w;
+
+    while ((w = TAILQ_FIRST(&e->waits)) != NULL) {
+        TAILQ_REMOVE(&e->waits, w, link);
+        *w->slot = NULL;
+        w->done(w->ctx, NULL);
+        free(w);
+    }
+}
+
 /* The worker's inbox is empty and the store thread is idle by then: no store
  * call and no finish is under way. */
 void
@@ -617,7 +630,7 @@ resolver_free(struct resolver **place)
         return;
     stop_queries(&r->fetches_waiting);
     while ((e = TAILQ_FIRST(&r->entries)) != NULL) {
-        assert(TAILQ_EMPTY(&e->waits));
+        give_up(e);
         stop_queries(&e->queries);
         free_entry(e);
     }

@@ -240,7 +240,7 @@ open_store(struct serve *s, struct err *err)
 
 /* --- reload --- */
 
-static void begin_reload(struct serve *s);
+static bool begin_reload(struct serve *s, struct buf *why);
 
 static void
 reload_part_done(void *ctx)
@@ -253,7 +253,7 @@ reload_part_done(void *ctx)
     say(&s->relay, LOG_LEVEL_INFO, "config.reload", "result", "ok");
     if (s->reload_again) {
         s->reload_again = false;
-        begin_reload(s);
+        (void)begin_reload(s, NULL);
     }
 }
 
@@ -319,37 +319,50 @@ may_swap(struct serve *s, const struct config *next, struct err *err)
 }
 
 static void
-begin_reload(struct serve *s)
+add_why(struct serve *s, const char *error, struct buf *why)
+{
+    say(&s->relay, LOG_LEVEL_ERROR, "config.reload", "error", error);
+    if (why)
+        buf_printf(why, "%s\n", error);
+}
+
+/* `why` NULL: it is in the log only. */
+static bool
+begin_reload(struct serve *s, struct buf *why)
 {
     struct config_errors errs = {0};
     struct config *next = NULL;
     struct err err;
+    bool ok = config_load(s->config_file, &next, &errs);
 
-    if (!config_load(s->config_file, &next, &errs)) {
-        for (size_t i = 0; i < errs.count; i++)
-            say(&s->relay, LOG_LEVEL_ERROR, "config.reload", "error",
-                errs.text[i]);
-    } else if (!may_swap(s, next, &err)) {
-        say(&s->relay, LOG_LEVEL_ERROR, "config.reload", "error", err.text);
-        config_free(&next);
-    } else {
-        swap_config(s, next);
-    }
+    for (size_t i = 0; !ok && i < errs.count; i++)
+        add_why(s, errs.text[i], why);
     config_errors_done(&errs);
+    if (ok && !may_swap(s, next, &err)) {
+        add_why(s, err.text, why);
+        config_free(&next);
+        ok = false;
+    }
+    if (ok)
+        swap_config(s, next);
+    return ok;
 }
 
 /* Many at once become one more behind the one under way. */
-void
-serve_reload(struct relay *relay)
+bool
+serve_reload(struct relay *relay, struct buf *why)
 {
     struct serve *s = of(relay);
 
-    if (s->drain_timer)
-        return;
-    if (s->reload_waits > 0)
-        s->reload_again = true;
-    else
-        begin_reload(s);
+    if (atomic_load(&relay->is_draining)) {
+        if (why)
+            buf_add_text(why, "the relay is draining\n");
+        return false;
+    }
+    if (s->reload_waits == 0)
+        return begin_reload(s, why);
+    s->reload_again = true;
+    return true;
 }
 
 /* --- drain --- */
@@ -411,6 +424,21 @@ drain_tick(void *ctx)
 }
 
 void
+serve_close(struct relay *relay)
+{
+    struct serve *s = of(relay);
+
+    if (atomic_exchange(&relay->is_draining, true))
+        return;
+    say(relay, LOG_LEVEL_INFO, "drain", "state", "begun");
+    close_doors(s->doors, s->door_count);
+    s->doors = NULL;
+    s->door_count = 0;
+    for (unsigned i = 0; i < relay->worker_count; i++)
+        worker_shut(relay->workers[i]);
+}
+
+void
 serve_stop(struct relay *relay)
 {
     struct serve *s = of(relay);
@@ -419,12 +447,8 @@ serve_stop(struct relay *relay)
         s->drain_until_ms = 0;
         return;
     }
-    say(relay, LOG_LEVEL_INFO, "drain", "state", "begun");
-    atomic_store(&relay->is_draining, true);
+    serve_close(relay);
     s->drain_until_ms = net_clock_steady() + SERVE_DRAIN_MS;
-    close_doors(s->doors, s->door_count);
-    s->doors = NULL;
-    s->door_count = 0;
     for (unsigned i = 0; i < relay->worker_count; i++)
         worker_drain(relay->workers[i]);
     dispatch_drain(relay->dispatch);
@@ -438,7 +462,7 @@ got_signal(uv_signal_t *handle, int number)
     struct serve *s = handle->data;
 
     if (number == SIGHUP)
-        serve_reload(&s->relay);
+        (void)serve_reload(&s->relay, NULL);
     else
         serve_stop(&s->relay);
 }

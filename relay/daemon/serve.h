@@ -31,10 +31,15 @@ struct serve_api {
  * stops the start goes to stderr, one line each. */
 int serve_run(const char *config_file, const struct serve_api *api);
 
-/* Reads the configuration again, as SIGHUP does.  Main thread. */
-void serve_reload(struct relay *relay);
+/* Reads the configuration again, as SIGHUP does.  Main thread.  False: it stays
+ * as it was, and `why` (NULL: only the log) has a line for each reason. */
+bool serve_reload(struct relay *relay, struct buf *why);
 
-/* Begins to drain, as SIGTERM does.  Main thread. */
+/* Takes no more mail: closes the listeners, asks sessions to end.  Delivery
+ * goes on.  Main thread. */
+void serve_close(struct relay *relay);
+
+/* The same, stops delivering, and ends, as SIGTERM does.  Main thread. */
 void serve_stop(struct relay *relay);
 
 #endif

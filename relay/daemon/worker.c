@@ -258,18 +258,40 @@ post_to(struct worker *w, void (*arrived)(struct task *))
 }
 
 static void
-drain_arrived(struct task *task)
+shut_sessions(struct worker *w)
 {
-    struct worker_task *x = own_container(task, struct worker_task, task);
-    struct worker *w = x->worker;
     struct receive *r, *next;
 
-    free(x);
-    w->is_stopping = true;
     for (r = w->sessions; r; r = next) {
         next = receive_next(r);
         receive_shut(r);
     }
+}
+
+static void
+shut_arrived(struct task *task)
+{
+    struct worker_task *x = own_container(task, struct worker_task, task);
+
+    shut_sessions(x->worker);
+    free(x);
+}
+
+void
+worker_shut(struct worker *w)
+{
+    post_to(w, shut_arrived);
+}
+
+static void
+drain_arrived(struct task *task)
+{
+    struct worker_task *x = own_container(task, struct worker_task, task);
+    struct worker *w = x->worker;
+
+    free(x);
+    w->is_stopping = true;
+    shut_sessions(w);
     pool_empty(w->pool);
 }
 

@@ -60,7 +60,10 @@ void worker_accept(struct worker *w, int fd, const struct addr *peer,
 void worker_reload(struct worker *w, const struct config *config,
                    void (*done)(void *ctx), void *ctx);
 
-/* Asks sessions to end at the next command border, and closes idle outbound
+/* Asks sessions to end at the next command border. */
+void worker_shut(struct worker *w);
+
+/* The same, begins no further delivery, and closes idle outbound
  * connections. */
 void worker_drain(struct worker *w);
 

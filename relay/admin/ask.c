@@ -1,0 +1,89 @@
+#include "relay/admin/ask.h"
+
+#include "relay/admin/answer.h"
+#include "relay/admin/routes.h"
+#include "relay/base/mem.h"
+
+#include <stdlib.h>
+
+const char *
+admin_sts_state_name(enum policy_sts_state state)
+{
+    static const char *const names[] = {
+        [POLICY_STS_STATE_OFF] = "off",
+        [POLICY_STS_STATE_ABSENT] = "absent",
+        [POLICY_STS_STATE_CACHED] = "cached",
+        [POLICY_STS_STATE_FRESH] = "fresh",
+        [POLICY_STS_STATE_FAILED] = "failed",
+        [POLICY_STS_STATE_UNKNOWN] = "unknown",
+    };
+
+    return names[state];
+}
+
+/* Main thread. */
+static void
+come_home(struct task *task)
+{
+    struct admin_ask *x = own_container(task, struct admin_ask, task);
+
+    if (x->found)
+        admin_answer_json(x->request, 200, take(&x->found));
+    else
+        admin_answer_error(x->request, 503, "the relay is about to end");
+    if (x->kind->answered)
+        x->kind->answered(x);
+    free(x->from);
+    free(x->destination);
+    free(x);
+}
+
+static void
+go_home(struct admin_ask *x)
+{
+    x->task.run = come_home;
+    task_post(&x->relay->inbox, &x->task);
+}
+
+static void
+facts_are_in(void *ctx, const struct policy_facts *facts)
+{
+    struct admin_ask *x = ctx;
+
+    if (facts)
+        x->kind->look(x, facts);
+    go_home(x);
+}
+
+static void
+arrived(struct task *task)
+{
+    struct admin_ask *x = own_container(task, struct admin_ask, task);
+
+    if (x->worker->is_stopping)
+        go_home(x);
+    else
+        x->kind->start(x, facts_are_in);
+}
+
+void
+admin_ask_start(const struct admin_ask_kind *kind, struct relay *relay,
+                struct net_http_request *r, const char *domain)
+{
+    struct admin_ask *x = mem_new(struct admin_ask);
+    const char *from = net_http_query(r, "from");
+    struct err err;
+
+    if (!admin_domain(domain, &x->domain, &err)) {
+        free(x);
+        admin_answer_failure(r, &err);
+        return;
+    }
+    x->kind = kind;
+    x->relay = relay;
+    x->worker = relay->workers[0];
+    x->request = r;
+    x->from = mem_text(from ? from : "");
+    x->task.run = arrived;
+    worker_post(x->worker, &x->task);
+}

@@ -1,0 +1,150 @@
+/* GET /v1/plan/DOMAIN?from=: what would be done with mail for a domain now. */
+#include "policy/plan.h"
+#include "relay/admin/answer.h"
+#include "relay/admin/ask.h"
+#include "relay/admin/routes.h"
+#include "relay/base/mem.h"
+#include "relay/daemon/router.h"
+#include "relay/net/timer.h"
+
+static const char *
+mx_name(enum policy_mx_state state)
+{
+    static const char *const names[] = {
+        [POLICY_MX_FOUND] = "found",        [POLICY_MX_IMPLICIT] = "implicit",
+        [POLICY_MX_VIA] = "route",          [POLICY_MX_NULL] = "null",
+        [POLICY_MX_NO_DOMAIN] = "nxdomain", [POLICY_MX_UNKNOWN] = "unknown",
+    };
+
+    return names[state];
+}
+
+static const char *
+verdict_name(enum policy_verdict verdict)
+{
+    static const char *const names[] = {[POLICY_GO] = "go",
+                                        [POLICY_DEFER] = "defer",
+                                        [POLICY_REFUSE] = "refuse"};
+
+    return names[verdict];
+}
+
+static json_t *
+host_object(const struct policy_host *h)
+{
+    json_t *addresses = json_array();
+    char text[ADDR_TEXT_SIZE];
+
+    for (size_t i = 0; i < h->address_count; i++)
+        json_array_append_new(
+            addresses, json_string(addr_text_port(&h->addresses[i], text)));
+    return json_pack("{s:o, s:o, s:s, s:s, s:b, s:b}", "name",
+                     admin_text(h->name), "addresses", addresses, "proof",
+                     policy_proof_name(h->proof), "source",
+                     policy_source_name(h->source), "implicit_tls",
+                     h->implicit_tls, "observe", h->observe);
+}
+
+static json_t *
+hosts(const struct policy_plan *p)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < p->host_count; i++)
+        json_array_append_new(list, host_object(&p->hosts[i]));
+    return list;
+}
+
+static json_t *
+rejected(const struct policy_plan *p)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < p->rejected_count; i++)
+        json_array_append_new(list,
+                              json_pack("{s:o, s:o}", "name",
+                                        admin_text(p->rejected[i].name), "why",
+                                        admin_text(p->rejected[i].why)));
+    return list;
+}
+
+static json_t *
+status_text(const struct policy_plan *p)
+{
+    char enhanced[16];
+    char *text scoped(own_free) = NULL;
+
+    if (p->verdict == POLICY_GO)
+        return json_null();
+    text =
+        mem_printf("%d %s %s", p->status.code,
+                   mail_status_enhanced(&p->status, enhanced), p->status.text);
+    return admin_text(text);
+}
+
+static json_t *
+sts(const struct policy_facts *f)
+{
+    bool has_policy = f->sts_state == POLICY_STS_STATE_CACHED ||
+                      f->sts_state == POLICY_STS_STATE_FRESH;
+
+    return json_pack("{s:s, s:o, s:o}", "state",
+                     admin_sts_state_name(f->sts_state), "mode",
+                     has_policy ? json_string(policy_sts_mode_name(f->sts.mode))
+                                : json_null(),
+                     "why", *f->sts_why ? admin_text(f->sts_why) : json_null());
+}
+
+static void
+start(struct admin_ask *x, resolver_fn *done)
+{
+    char *address scoped(own_free) =
+        mem_printf("postmaster@%s", x->domain.text);
+    const struct policy_facts *known;
+
+    x->destination =
+        router_destination(x->worker->config, x->from, address, x->domain.text);
+    known = resolver_find(x->worker->resolver, x->destination);
+    if (known)
+        done(x, known);
+    else
+        resolver_start(&x->wait, x->worker->resolver, x->destination, done, x);
+}
+
+static void
+look(struct admin_ask *x, const struct policy_facts *facts)
+{
+    const struct config *c = x->worker->config;
+    bool gone;
+    const struct config_route *route = router_route(c, x->destination, &gone);
+    struct config_domain rule =
+        config_rule_for(c, x->destination, net_clock_wall());
+    struct policy_inputs in = {
+        .facts = facts,
+        .level = route ? route->level : rule.level,
+        .port = route ? route->via[0].port : c->delivery.port,
+        .implicit_tls = route && route->via[0].implicit_tls,
+        .is_route = route != NULL,
+    };
+    struct policy_plan plan scoped(policy_plan_done) = {0};
+
+    policy_plan_make(&in, &plan);
+    x->found = json_pack(
+        "{s:s, s:o, s:o, s:s, s:b, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o}",
+        "domain", x->domain.text, "destination", admin_text(x->destination),
+        "route", route ? admin_text(route->name) : json_null(), "tls",
+        policy_level_name(in.level), "exempt", !route && rule.is_exemption,
+        "mx", mx_name(facts->mx), "mx_why",
+        *facts->mx_why ? admin_text(facts->mx_why) : json_null(), "sts",
+        sts(facts), "verdict", verdict_name(plan.verdict), "status",
+        status_text(&plan), "hosts", hosts(&plan), "rejected", rejected(&plan),
+        "good_until", admin_time(facts->good_until_ms));
+}
+
+void
+admin_plan(struct relay *relay, struct net_http_request *r, const char *name)
+{
+    static const struct admin_ask_kind kind = {start, look, NULL};
+
+    admin_ask_start(&kind, relay, r, name);
+}

@@ -1,0 +1,227 @@
+/* The paths that only look: each is one call to the store thread. */
+#include "relay/admin/answer.h"
+#include "relay/admin/filter.h"
+#include "relay/admin/routes.h"
+#include "relay/admin/view.h"
+#include "relay/base/id.h"
+#include "relay/base/mem.h"
+#include "relay/net/timer.h"
+
+#include <stdlib.h>
+
+struct read_call {
+    struct store_call call;
+    struct net_http_request *request;
+    bool (*look)(struct read_call *x, struct queue_store *s, struct err *err);
+    struct admin_filter filter;
+    struct admin_cursor cursor;
+    char *domain; /* or what a listing of domains begins behind */
+    unsigned piece;
+    json_t *found;
+    struct buf body;
+};
+
+static bool
+work(struct store_call *call, struct queue_store *store, struct err *err)
+{
+    struct read_call *x = own_container(call, struct read_call, call);
+
+    json_decref(x->found);
+    x->found = NULL;
+    buf_clear(&x->body);
+    return x->look(x, store, err);
+}
+
+static void
+done(struct task *task)
+{
+    struct read_call *x = own_container(task, struct read_call, call.task);
+
+    if (x->call.failed)
+        admin_answer_failure(x->request, &x->call.err);
+    else if (x->found)
+        admin_answer_json(x->request, 200, take(&x->found));
+    else
+        net_http_respond(x->request, 200, "application/octet-stream", &x->body);
+    json_decref(x->found);
+    buf_free(&x->body);
+    admin_filter_done(&x->filter);
+    free(x->domain);
+    free(x);
+}
+
+static struct read_call *
+new_call(struct net_http_request *r,
+         bool (*look)(struct read_call *, struct queue_store *, struct err *))
+{
+    struct read_call *x = mem_new(struct read_call);
+
+    x->request = r;
+    x->look = look;
+    x->call.work = work;
+    x->call.task.run = done;
+    return x;
+}
+
+static void
+post(struct relay *relay, struct read_call *x)
+{
+    x->call.home = &relay->inbox;
+    store_thread_post(relay->store, &x->call);
+}
+
+/* --- the queue --- */
+
+static bool
+look_queue(struct read_call *x, struct queue_store *s, struct err *err)
+{
+    return admin_view_queue(s, &x->filter.queue, &x->cursor, &x->found, err);
+}
+
+static bool
+read_query(struct net_http_request *r, struct read_call *x, struct err *err)
+{
+    const char *cursor = net_http_query(r, "cursor");
+
+    for (size_t i = 0; admin_filter_names[i]; i++) {
+        const char *value = net_http_query(r, admin_filter_names[i]);
+
+        if (value && !admin_filter_set(&x->filter, admin_filter_names[i], value,
+                                       net_clock_steady(), err))
+            return false;
+    }
+    return admin_cursor_parse(cursor ? cursor : "", &x->cursor, err);
+}
+
+void
+admin_queue(struct relay *relay, struct net_http_request *r, const char *name)
+{
+    struct read_call *x = new_call(r, look_queue);
+    struct err err;
+
+    (void)name;
+    if (read_query(r, x, &err)) {
+        post(relay, x);
+        return;
+    }
+    admin_filter_done(&x->filter);
+    free(x);
+    admin_answer_failure(r, &err);
+}
+
+/* --- one message --- */
+
+static bool
+look_message(struct read_call *x, struct queue_store *s, struct err *err)
+{
+    return admin_view_message(s, x->filter.queue.id, &x->found, err);
+}
+
+static bool
+look_trace(struct read_call *x, struct queue_store *s, struct err *err)
+{
+    return admin_view_trace(s, x->filter.queue.id, &x->found, err);
+}
+
+static bool
+look_piece(struct read_call *x, struct queue_store *s, struct err *err)
+{
+    return queue_store_read(s, x->filter.queue.id, x->piece, &x->body, err);
+}
+
+static struct read_call *
+message_call(struct net_http_request *r, const char *name,
+             bool (*look)(struct read_call *, struct queue_store *,
+                          struct err *))
+{
+    struct read_call *x;
+    uint64_t id;
+
+    if (!id_parse(slice_of(name), &id)) {
+        admin_answer_error(r, 400, "not a queue id");
+        return NULL;
+    }
+    x = new_call(r, look);
+    x->filter.queue.id = id;
+    return x;
+}
+
+void
+admin_message(struct relay *relay, struct net_http_request *r, const char *name)
+{
+    struct read_call *x = message_call(r, name, look_message);
+
+    if (x)
+        post(relay, x);
+}
+
+void
+admin_trace(struct relay *relay, struct net_http_request *r, const char *name)
+{
+    struct read_call *x = message_call(r, name, look_trace);
+
+    if (x)
+        post(relay, x);
+}
+
+/* A large message comes in pieces, so that nobody has to keep it whole: ask
+ * for ?piece=0 and on, until 404. */
+void
+admin_body(struct relay *relay, struct net_http_request *r, const char *name)
+{
+    const char *text = net_http_query(r, "piece");
+    unsigned long long piece;
+    struct read_call *x;
+
+    if (!text || !slice_number(slice_of(text), QUEUE_CHUNKS_MAX, &piece)) {
+        admin_answer_error(r, 400, "say which piece: ?piece=0 and on");
+        return;
+    }
+    x = message_call(r, name, look_piece);
+    if (!x)
+        return;
+    x->piece = (unsigned)piece;
+    post(relay, x);
+}
+
+/* --- policies --- */
+
+static bool
+look_policies(struct read_call *x, struct queue_store *s, struct err *err)
+{
+    return admin_view_policies(s, x->domain, &x->found, err);
+}
+
+static bool
+look_policy(struct read_call *x, struct queue_store *s, struct err *err)
+{
+    return admin_view_policy(s, x->domain, &x->found, err);
+}
+
+void
+admin_policies(struct relay *relay, struct net_http_request *r,
+               const char *name)
+{
+    struct read_call *x = new_call(r, look_policies);
+    const char *cursor = net_http_query(r, "cursor");
+
+    (void)name;
+    x->domain = mem_text(cursor ? cursor : "");
+    post(relay, x);
+}
+
+void
+admin_policy(struct relay *relay, struct net_http_request *r, const char *name)
+{
+    struct read_call *x;
+    struct mail_domain domain;
+    struct err err;
+
+    if (!admin_domain(name, &domain, &err)) {
+        admin_answer_failure(r, &err);
+        return;
+    }
+    x = new_call(r, look_policy);
+    x->domain = mem_text(domain.text);
+    post(relay, x);
+}

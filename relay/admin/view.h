@@ -1,0 +1,43 @@
+/*
+ * relay/admin/view - what is in the store, as JSON documents.
+ *
+ * Synchronous: on the store thread, or in a command that reads the store of a
+ * relay that does not run.  Both show the same documents.
+ */
+#ifndef RELAY_ADMIN_VIEW_H
+#define RELAY_ADMIN_VIEW_H
+
+#include "queue/store.h"
+
+#include <jansson.h>
+
+enum { ADMIN_PAGE_MAX = 200 }; /* rows of a listing at a time */
+
+/* Where a page of the queue begins; as text "0g3k1x9d2a.3", "" at first. */
+struct admin_cursor {
+    uint64_t id;
+    uint32_t number;
+};
+bool admin_cursor_parse(const char *text, struct admin_cursor *out,
+                        struct err *err) must_use;
+
+/* Each sets *out, to be released by json_decref, when it returns true. */
+
+/* {"rows": [...], "next": where the next page begins, or null} */
+bool admin_view_queue(struct queue_store *s, const struct queue_filter *f,
+                      const struct admin_cursor *from, json_t **out,
+                      struct err *err) must_use;
+/* One message, and in "recipients" those it still has.  ERR_MISSING. */
+bool admin_view_message(struct queue_store *s, uint64_t id, json_t **out,
+                        struct err *err) must_use;
+/* The same with "events": all that happened, oldest first. */
+bool admin_view_trace(struct queue_store *s, uint64_t id, json_t **out,
+                      struct err *err) must_use;
+/* {"policies": [...], "next": a domain or null} */
+bool admin_view_policies(struct queue_store *s, const char *after, json_t **out,
+                         struct err *err) must_use;
+/* One of them, with "text" as it was published.  ERR_MISSING. */
+bool admin_view_policy(struct queue_store *s, const char *domain, json_t **out,
+                       struct err *err) must_use;
+
+#endif
