@@ -7,8 +7,10 @@
 
 enum {
     WAL_MAX = 16 * 1024 * 1024, /* from here on it is written back */
-    /* Free pages kept for recording deliveries on a full disk. */
+    /* Kept for recording deliveries on a full disk: free pages, and a WAL
+     * that need not grow before it is written back. */
     RESERVE = 4 * 1024 * 1024,
+    RESERVE_WAL = WAL_MAX + 4 * 1024 * 1024,
     CHECK_MAX = 256 * 1024 * 1024, /* a larger file is not checked at start:
                                       it would take too long */
 };
@@ -112,7 +114,8 @@ queue_store_checkpoint(struct queue_store *s, bool force, struct err *err)
 {
     if (db_wal_octets(s->db) < WAL_MAX && !force)
         return true;
-    return db_checkpoint(s->db, err) && db_reserve(s->db, RESERVE, err);
+    return db_checkpoint(s->db, err) &&
+           db_reserve(s->db, RESERVE, RESERVE_WAL, err);
 }
 
 static bool
@@ -201,14 +204,16 @@ take_stock(struct queue_store *s, struct err *err)
 
 /* What the last owner left: nothing to do, or a file to be suspicious of. */
 static bool
-check_end(struct queue_store *s, const char *path, struct err *err)
+check_end(struct queue_store *s, const char *path, bool *was_clean,
+          struct err *err)
 {
     scoped(own_free) char *mark = NULL;
     int64_t octets;
 
     if (!queue_store_meta_get(s, OPEN_MARK, &mark, err))
         return false;
-    if (!mark)
+    *was_clean = mark == NULL;
+    if (*was_clean)
         return true;
     if (!db_had_wal(s->db))
         return err_set(err, ERR_SYSTEM,
@@ -234,8 +239,7 @@ mark_open(struct queue_store *s, const struct queue_claimant *claimant,
 
     if (!queue_store_begin(s, err))
         return false;
-    if (!queue_store_meta_put(s, OPEN_MARK, value, err) ||
-        !queue_store_drop_spilled(s, err)) {
+    if (!queue_store_meta_put(s, OPEN_MARK, value, err)) {
         queue_store_rollback(s);
         return false;
     }
@@ -243,14 +247,36 @@ mark_open(struct queue_store *s, const struct queue_claimant *claimant,
 }
 
 static bool
-reserve(struct queue_store *s, struct err *err)
+clean_up(struct queue_store *s, struct err *err)
 {
-    /* Without room the start goes on: what is queued can still be sent. */
-    return db_reserve(s->db, RESERVE, err) || err->kind == ERR_SPACE;
+    if (!queue_store_begin(s, err))
+        return false;
+    if (!queue_store_drop_spilled(s, err)) {
+        queue_store_rollback(s);
+        return false;
+    }
+    return queue_store_commit(s, err);
+}
+
+/* After an unclean end the mark is there, and a full disk is no reason not to
+ * start: what is queued can still be sent, or at least be looked at.  Writing
+ * the WAL back comes first, since that may be all the room there is. */
+static bool
+take_over(struct queue_store *s, const struct queue_claimant *claimant,
+          bool was_clean, struct err *err)
+{
+    if (was_clean && !mark_open(s, claimant, err))
+        return false;
+    if (!was_clean && !db_checkpoint(s->db, err) && err->kind != ERR_SPACE)
+        return false;
+    return (clean_up(s, err) || err->kind == ERR_SPACE) &&
+           (db_reserve(s->db, RESERVE, RESERVE_WAL, err) ||
+            err->kind == ERR_SPACE);
 }
 
 static struct queue_store *
-open_as(const char *directory, enum db_access access, struct err *err)
+open_as(const char *directory, enum db_access access, bool *was_clean,
+        struct err *err)
 {
     scoped(queue_store_close) struct queue_store *s =
         mem_new(struct queue_store);
@@ -260,7 +286,7 @@ open_as(const char *directory, enum db_access access, struct err *err)
     s->db = db_open(path, access, &queue_store_schema, err);
     if (!s->db)
         return NULL;
-    if (access == DB_OWN && !check_end(s, path, err))
+    if (access == DB_OWN && !check_end(s, path, was_clean, err))
         return NULL;
     return take(&s);
 }
@@ -269,11 +295,12 @@ struct queue_store *
 queue_store_open(const char *directory, const struct queue_claimant *claimant,
                  struct err *err)
 {
+    bool was_clean;
     scoped(queue_store_close) struct queue_store *s =
-        open_as(directory, DB_OWN, err);
+        open_as(directory, DB_OWN, &was_clean, err);
 
-    if (!s || !mark_open(s, claimant, err) || !reserve(s, err) ||
-        !take_stock(s, err) || !db_exec(s->db, "PRAGMA shrink_memory", err))
+    if (!s || !take_over(s, claimant, was_clean, err) || !take_stock(s, err) ||
+        !db_exec(s->db, "PRAGMA shrink_memory", err))
         return NULL;
     s->is_owner = true;
     return take(&s);
@@ -283,7 +310,7 @@ struct queue_store *
 queue_store_open_read(const char *directory, struct err *err)
 {
     scoped(queue_store_close) struct queue_store *s =
-        open_as(directory, DB_READ, err);
+        open_as(directory, DB_READ, NULL, err);
 
     if (!s || !take_stock(s, err))
         return NULL;

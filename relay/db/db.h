@@ -53,10 +53,11 @@ void db_rollback(struct db *db);
 bool db_checkpoint(struct db *db, struct err *err) must_use;
 uint64_t db_wal_octets(const struct db *db);
 
-/* Unless half of `octets` is there as free pages, and a WAL file of that
- * length: grows both by `octets`, so that small changes still work on a full
- * disk.  ERR_SPACE: there is no room to do so. */
-bool db_reserve(struct db *db, uint64_t octets, struct err *err) must_use;
+/* Makes room in advance, so that small changes still work on a full disk: free
+ * pages in the file (when less than half of `file_octets` is left of them), and
+ * a WAL file of `wal_octets`.  ERR_SPACE: there is no room to do so. */
+bool db_reserve(struct db *db, uint64_t file_octets, uint64_t wal_octets,
+                struct err *err) must_use;
 
 /* "PRAGMA quick_check" in full or nothing: false with the first finding. */
 bool db_check(struct db *db, struct err *err) must_use;

@@ -32,7 +32,8 @@ struct db_statement {
     struct db_statement *next;
 };
 
-/* Why SQLite refused, as an err; returns false.  Aborts for want of memory. */
+/* Why SQLite refused, as an err; returns false.  Aborts for want of memory.
+ * errno was cleared before SQLite was called. */
 bool db_fail(const struct db *db, int rc, struct err *err);
 
 /* The number that a constant query gives in its first row. */

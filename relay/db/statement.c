@@ -11,10 +11,13 @@ is_space_errno(int number)
     return number == ENOSPC || number == EDQUOT || number == EFBIG;
 }
 
+/* SQLite does not keep the errno of a failed commit; errno still has it,
+ * since it was cleared before the call. */
 static bool
 fail_io(const struct db *db, int rc, struct err *err)
 {
-    int number = sqlite3_system_errno(db->handle);
+    int kept = sqlite3_system_errno(db->handle);
+    int number = errno ? errno : kept;
 
     if (is_space_errno(number))
         return err_set(err, ERR_SPACE, "%s: %s", db->file.path,
@@ -134,6 +137,7 @@ db_step(struct db_statement *st, bool *row, struct err *err)
 
     *row = false;
     if (rc == SQLITE_OK) {
+        errno = 0;
         rc = sqlite3_step(st->st);
         if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
             *row = rc == SQLITE_ROW;
@@ -207,8 +211,10 @@ db_changes(const struct db *db)
 bool
 db_exec(struct db *db, const char *sql, struct err *err)
 {
-    int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+    int rc;
 
+    errno = 0;
+    rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
     return rc == SQLITE_OK || db_fail(db, rc, err);
 }
 

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -110,34 +111,19 @@ fill(struct db *db, uint64_t octets, struct err *err)
     return true;
 }
 
-/* Half is enough, so that a queue that grows does not fill its reserve up
- * again and again. */
+/* In two transactions, because pages that one transaction takes and gives
+ * back need never be written. */
 static bool
-has_reserve(struct db *db, uint64_t octets, bool *has, struct err *err)
+reserve_pages(struct db *db, uint64_t octets, struct err *err)
 {
-    struct stat wal;
     int64_t pages;
 
-    *has = false;
     if (!db_query_int(db, "PRAGMA freelist_count", &pages, err))
         return false;
-    if (stat(db->wal.path, &wal) != 0)
-        return err_errno(err, "%s", db->wal.path);
-    *has = (uint64_t)pages * db->page_size >= octets / 2 &&
-           (uint64_t)wal.st_size >= octets;
-    return true;
-}
-
-/* In two transactions, because pages that one transaction takes and gives
- * back need never be written; the same writes make the WAL as long, and it is
- * not cut while the database is open. */
-bool
-db_reserve(struct db *db, uint64_t octets, struct err *err)
-{
-    bool has;
-
-    if (!has_reserve(db, octets, &has, err) || has)
-        return has;
+    /* Half is enough, so that a queue that grows does not fill its reserve
+     * up again and again. */
+    if ((uint64_t)pages * db->page_size >= octets / 2)
+        return true;
     /* Once in the WAL, once in the file. */
     if (!has_room(db, 2 * octets, err) || !db_begin(db, err))
         return false;
@@ -147,4 +133,32 @@ db_reserve(struct db *db, uint64_t octets, struct err *err)
     }
     return db_commit(db, err) && db_exec(db, "DROP TABLE db_reserve", err) &&
            db_checkpoint(db, err);
+}
+
+/* SQLite takes no lock on the WAL, so it may be opened here; it ends reading
+ * where a frame's check sum is wrong, so octets behind the last do no harm. */
+static bool
+reserve_wal(struct db *db, uint64_t octets, struct err *err)
+{
+    scoped(own_close) int fd = open(db->wal.path, O_RDWR | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return err_errno(err, "%s", db->wal.path);
+    if ((uint64_t)st.st_size >= octets)
+        return true;
+    if (!has_room(db, octets, err))
+        return false;
+    errno = posix_fallocate(fd, 0, (off_t)octets);
+    if (errno == EFBIG)
+        return err_set(err, ERR_SPACE, "%s may not grow", db->wal.path);
+    return errno == 0 || err_errno(err, "%s", db->wal.path);
+}
+
+bool
+db_reserve(struct db *db, uint64_t file_octets, uint64_t wal_octets,
+           struct err *err)
+{
+    return reserve_wal(db, wal_octets, err) &&
+           reserve_pages(db, file_octets, err);
 }

@@ -542,11 +542,11 @@ a_reserve_lengthens_the_file_and_the_wal_once(void **state)
     long size;
 
     must_open(f);
-    assert_true(db_reserve(f->db, octets, &f->err));
+    assert_true(db_reserve(f->db, octets, octets, &f->err));
     size = scratch_size(&f->dir, "t.db");
     assert_true(size > (long)octets);
     assert_true(scratch_size(&f->dir, "t.db-wal") > (long)octets);
-    assert_true(db_reserve(f->db, octets, &f->err));
+    assert_true(db_reserve(f->db, octets, octets, &f->err));
     assert_int_equal(scratch_size(&f->dir, "t.db"), size);
     assert_true(commit_one(f, 1));
     assert_true(db_checkpoint(f->db, &f->err));
@@ -562,7 +562,9 @@ a_reserve_that_the_disk_cannot_hold_is_refused(void **state)
     struct fixture *f = *state;
 
     must_open(f);
-    assert_false(db_reserve(f->db, UINT64_MAX / 4, &f->err));
+    assert_false(db_reserve(f->db, UINT64_MAX / 4, 0, &f->err));
+    assert_int_equal(f->err.kind, ERR_SPACE);
+    assert_false(db_reserve(f->db, 0, UINT64_MAX / 4, &f->err));
     assert_int_equal(f->err.kind, ERR_SPACE);
     assert_true(commit_one(f, 1));
 }
@@ -584,7 +586,7 @@ a_reserve_keeps_small_changes_going_on_a_full_disk(void **state)
     for (int64_t i = 0; i < 2000; i++)
         assert_true(insert(f, i, "text"));
     assert_true(db_commit(f->db, &f->err));
-    assert_true(db_reserve(f->db, 3 * 1024 * 1024, &f->err));
+    assert_true(db_reserve(f->db, 3 * 1024 * 1024, 2 * 1024 * 1024, &f->err));
     full = fopen(scratch_file(&filler, "full"), "w");
     while (fwrite(page, 1, sizeof(page), full) == sizeof(page))
         ;
@@ -592,10 +594,10 @@ a_reserve_keeps_small_changes_going_on_a_full_disk(void **state)
     for (int64_t i = 3000; i < 3400; i++) {
         if (!commit_one(f, i))
             fail_msg("%s", f->err.text);
-        if (db_wal_octets(f->db) > 2 * 1024 * 1024)
+        if (db_wal_octets(f->db) > 1024 * 1024)
             assert_true(db_checkpoint(f->db, &f->err));
     }
-    assert_false(db_reserve(f->db, 20 * 1024 * 1024, &f->err));
+    assert_false(db_reserve(f->db, 20 * 1024 * 1024, 0, &f->err));
     assert_int_equal(f->err.kind, ERR_SPACE);
     db_close(&f->db);
     must_open(f);
