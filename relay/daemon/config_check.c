@@ -229,6 +229,29 @@ by_name(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
+/* Two blocks whose titles are one domain, written differently: names the
+ * second. */
+static void
+report_twin(const struct check *k, const char *name)
+{
+    const struct config_raw *raw = &k->c->origins->raw;
+    const struct config_block *last = NULL;
+    struct mail_domain domain;
+    struct err err;
+
+    for (size_t i = 0; i < raw->count; i++)
+        if (strcmp(raw->block[i].section, "domain") == 0 &&
+            mail_domain_parse(slice_of(raw->block[i].title), &domain, &err) &&
+            strcmp(domain.text, name) == 0)
+            last = &raw->block[i];
+    if (last) {
+        scoped(own_free) char *key = config_name("domain", last->title, "");
+
+        config_error(k->errs, last->origin, key,
+                     "another block speaks of this domain");
+    }
+}
+
 /* Until here the names are the titles. */
 static void
 check_domains(const struct check *k)
@@ -257,8 +280,7 @@ check_domains(const struct check *k)
         qsort(c->domain, c->domain_count, sizeof(*c->domain), by_name);
     for (size_t i = 1; i < c->domain_count; i++)
         if (strcmp(c->domain[i - 1].name, c->domain[i].name) == 0)
-            config_error(k->errs, "domain", c->domain[i].name,
-                         "two blocks speak of this domain");
+            report_twin(k, c->domain[i].name);
 }
 
 static void
@@ -269,13 +291,17 @@ check_route(const struct check *k, const struct config_route *r)
     if (r->via_count == 0)
         blame(k, "route", r->name, "via", "is missing");
     for (size_t i = 0; i < r->via_count; i++) {
-        if (r->via[i].is_address && r->level == POLICY_LEVEL_VERIFIED)
+        if (r->via[i].is_address && r->level == POLICY_LEVEL_VERIFIED) {
             blame(k, "route", r->name, "via",
                   "a certificate can't be verified against an IP address: "
                   "give the host's name, or set tls = \"required\"");
-        if (r->via[i].implicit_tls && r->level == POLICY_LEVEL_NONE)
+            return;
+        }
+        if (r->via[i].implicit_tls && r->level == POLICY_LEVEL_NONE) {
             blame(k, "route", r->name, "tls",
                   "\"none\" does not go with port 465");
+            return;
+        }
     }
 }
 

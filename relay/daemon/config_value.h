@@ -21,6 +21,14 @@ void *config_keep(struct config_origins *o, void *p);
 bool config_value_parse(const struct config_setting *s, void *base,
                         struct config_origins *o, struct err *err) must_use;
 
+/* The same for lists, with the place at hand. */
+bool config_list_parse(const struct config_setting *s, void *place,
+                       struct config_origins *o, struct err *err) must_use;
+
+/* A length of time within the range of its key. */
+bool config_span_parse(const struct config_key *k, const char *text,
+                       int64_t *out, struct err *err) must_use;
+
 /* "host", "host:port", "[2001:db8::1]:port", "mx:domain"; ports default to
  * 25. */
 bool config_via_parse(struct slice text, struct config_via *out,

@@ -87,6 +87,7 @@ notice(struct fixture *f, int parts)
 #define HAS(text, part) assert_non_null(strstr((text), (part)))
 #define LACKS(text, part) assert_null(strstr((text), (part)))
 
+/* RFC 3461 section 4.1; never to a null sender, RFC 5321 section 4.5.5. */
 static void
 who_wants_a_notice_gets_one(void **state)
 {
@@ -126,6 +127,7 @@ who_wants_a_notice_gets_one(void **state)
     }
 }
 
+/* RFC 3464 section 2 */
 static void
 a_failure_says_who_what_and_why(void **state)
 {
@@ -269,6 +271,7 @@ what_the_client_asked_for_comes_back(void **state)
     assert_true(f.notice->tls_required_no);
 }
 
+/* RFC 3461 section 4.3, RFC 8689 section 5 */
 static void
 the_message_comes_back_only_when_asked_for_and_small(void **state)
 {
@@ -343,6 +346,7 @@ headers_that_are_cut_end_with_a_whole_line(void **state)
     }
 }
 
+/* RFC 6533 section 3 */
 static void
 addresses_in_utf8_are_reported_in_utf8(void **state)
 {

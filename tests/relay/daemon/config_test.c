@@ -357,6 +357,8 @@ what_is_wrong_is_said_with_file_line_and_key(void **state)
          "1: domain.a.example.until: 2027-02-29: that month has 28 days"},
         {"domain \"a.example\" { until = \"soon\" }",
          "1: domain.a.example.until: \"soon\" is not a date"},
+        {"domain \"a.example\" { }\ndomain \"A.example.\" { }",
+         "2: domain.A.example.: another block speaks of this domain"},
         {"domain \"localhost\" { }", "1: domain.localhost: "},
         {"route \"r\" { via = {\"h.example\"} }", "1: route.r.to: is missing"},
         {"route \"r\" { to = {\"*\"} }", "1: route.r.via: is missing"},
