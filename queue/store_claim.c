@@ -307,7 +307,7 @@ static bool
 load_rcpt(struct batch *b, size_t i, struct err *err)
 {
     const struct key *k = &b->keys[i];
-    struct queue_message *m;
+    struct queue_message *m = NULL;
     struct db_statement *st;
     uint64_t sum = 0;
     bool row;
