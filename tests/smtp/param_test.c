@@ -19,6 +19,7 @@ parse_mail(const char *text, struct mail_envelope *e, uint64_t *size)
     return smtp_param_mail(slice_of(text), &clear, e, size);
 }
 
+/* RFC 1870 section 3, RFC 3461 section 4, RFC 6152 section 2 */
 static void
 mail_parameters_end_in_the_envelope(void **state)
 {

@@ -271,6 +271,7 @@ shutting_lets_an_answer_come_first(void **state)
     smtp_server_free(&s);
 }
 
+/* RFC 2034 section 4: the enhanced code stands in front of the text. */
 static void
 replies_are_ascii_and_one_short_line(void **state)
 {
