@@ -1,13 +1,12 @@
 #include "relay/daemon/lock.h"
 
 #include "relay/base/mem.h"
+#include "relay/daemon/directory.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -32,14 +31,8 @@ is_network_filesystem(const char *directory)
 static bool
 make_directory(const char *directory, struct err *err)
 {
-    struct stat st;
-
-    if (mkdir(directory, 0700) != 0 && errno != EEXIST)
-        return err_errno(err, "%s: can't be made", directory);
-    if (stat(directory, &st) != 0)
-        return err_errno(err, "%s", directory);
-    if (!S_ISDIR(st.st_mode))
-        return err_set(err, ERR_INPUT, "%s: not a directory", directory);
+    if (!directory_make(directory, 0700, NULL, err))
+        return false;
     if (access(directory, R_OK | W_OK | X_OK) != 0)
         return err_errno(err, "%s: not writable by this user", directory);
     return true;

@@ -1,6 +1,7 @@
 #include "relay/daemon/serve.h"
 
 #include "relay/base/mem.h"
+#include "relay/daemon/directory.h"
 #include "relay/daemon/dispatch.h"
 #include "relay/daemon/gate.h"
 #include "relay/daemon/lock.h"
@@ -494,9 +495,21 @@ client_limit(void)
     return room < GATE_ALL_MAX ? (unsigned)room : GATE_ALL_MAX;
 }
 
+/* The user could not make these, where only root may. */
 static bool
-become(const char *user, struct err *err)
+make_directories(const struct config *c, const struct passwd *pw,
+                 struct err *err)
 {
+    const struct directory_owner owner = {pw->pw_uid, pw->pw_gid};
+
+    return directory_make(c->state_directory, 0700, &owner, err) &&
+           directory_make_for(c->control.socket, 0755, &owner, err);
+}
+
+static bool
+become(const struct config *c, struct err *err)
+{
+    const char *user = c->user;
     const struct passwd *pw;
 
     if (!*user || geteuid() != 0)
@@ -504,6 +517,8 @@ become(const char *user, struct err *err)
     pw = getpwnam(user);
     if (!pw)
         return err_set(err, ERR_INPUT, "user: there is no user \"%s\"", user);
+    if (!make_directories(c, pw, err))
+        return false;
     if (initgroups(user, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
         setuid(pw->pw_uid) != 0)
         return err_errno(err, "user: can't become \"%s\"", user);
@@ -563,6 +578,8 @@ open_control(struct serve *s, struct err *err)
     char *where scoped(own_free) =
         mem_printf("unix:%s", s->relay.config->control.socket);
 
+    if (!directory_make_for(s->relay.config->control.socket, 0755, NULL, err))
+        return err_in(err, "control.socket");
     s->api_ctx = s->api->open(&s->relay);
     s->http = net_http_server_new(&s->relay.loop, s->api->handle, s->api_ctx);
     s->control =
@@ -578,7 +595,7 @@ start(struct serve *s, struct err *err)
     struct relay *relay = &s->relay;
 
     relay->gate = gate_new(client_limit());
-    if (!open_doors(s, relay->config, err) || !become(relay->config->user, err))
+    if (!open_doors(s, relay->config, err) || !become(relay->config, err))
         return false;
     mind_process();
     relay->log = log_open(STDOUT_FILENO, &relay->config->log, err);
