@@ -58,6 +58,13 @@ id_next(struct id_source *s, int64_t unix_ms)
     return next;
 }
 
+uint64_t
+id_at(int64_t unix_ms)
+{
+    return unix_ms > epoch_ms ? (uint64_t)(unix_ms - epoch_ms) << COUNT_BITS
+                              : 0;
+}
+
 int64_t
 id_unix_ms(uint64_t id)
 {

@@ -1,0 +1,184 @@
+#include "relay/daemon/candidate.h"
+
+#include "relay/base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static struct addr
+at(const char *text)
+{
+    struct addr a;
+    struct err err;
+
+    assert_true(addr_parse_port(slice_of(text), 25, &a, &err));
+    return a;
+}
+
+static struct policy_host
+host(const char *name, enum policy_proof proof, const char *address)
+{
+    struct policy_host h = {.proof = proof, .address_count = 1};
+
+    (void)snprintf(h.name, sizeof(h.name), "%s", name);
+    h.addresses[0] = at(address);
+    return h;
+}
+
+static struct config_listener own = {.address = "127.0.0.1:2525"};
+static const struct config config = {
+    .hostname = "relay.example", .listener = &own, .listener_count = 1};
+
+static void
+hosts_come_in_the_order_of_the_plan(void **state)
+{
+    struct policy_host hosts[] = {
+        host("mx1.example", POLICY_PROOF_PKIX, "192.0.2.1"),
+        host("mx2.example", POLICY_PROOF_PKIX, "192.0.2.2")};
+    struct policy_plan plan = {.hosts = hosts, .host_count = 2};
+    struct candidate out[POLICY_ADDRESSES_MAX];
+    bool loops;
+
+    (void)state;
+    assert_int_equal(candidate_list(&plan, &config, NULL, out, &loops), 2);
+    assert_false(loops);
+    assert_string_equal(out[0].host->name, "mx1.example");
+    assert_string_equal(out[1].host->name, "mx2.example");
+}
+
+static void
+we_and_what_is_less_preferred_than_we_are_left_out(void **state)
+{
+    struct policy_host hosts[] = {
+        host("mx1.example", POLICY_PROOF_NONE, "192.0.2.1"),
+        host("RELAY.example", POLICY_PROOF_NONE, "192.0.2.9"),
+        host("mx3.example", POLICY_PROOF_NONE, "192.0.2.3")};
+    struct policy_plan plan = {.hosts = hosts, .host_count = 3};
+    struct candidate out[POLICY_ADDRESSES_MAX];
+    bool loops;
+
+    (void)state;
+    assert_int_equal(candidate_list(&plan, &config, NULL, out, &loops), 1);
+    assert_true(loops);
+}
+
+static void
+our_own_listener_is_never_a_candidate(void **state)
+{
+    struct policy_host hosts[] = {
+        host("mx.example", POLICY_PROOF_NONE, "127.0.0.1:2525")};
+    struct policy_plan plan = {.hosts = hosts, .host_count = 1};
+    struct candidate out[POLICY_ADDRESSES_MAX];
+    bool loops;
+
+    (void)state;
+    assert_int_equal(candidate_list(&plan, &config, NULL, out, &loops), 0);
+    assert_true(loops);
+}
+
+static void
+hosts_of_a_route_have_ports_of_their_own(void **state)
+{
+    struct config_via via[] = {
+        {.host = "a.example", .port = 465, .implicit_tls = true},
+        {.host = "b.example", .port = 587}};
+    struct config_route route = {.via = via, .via_count = 2};
+    struct policy_host hosts[] = {
+        host("a.example", POLICY_PROOF_PKIX, "192.0.2.1"),
+        host("b.example", POLICY_PROOF_PKIX, "192.0.2.2")};
+    struct policy_plan plan = {.hosts = hosts, .host_count = 2};
+    struct candidate out[POLICY_ADDRESSES_MAX];
+    bool loops;
+
+    (void)state;
+    assert_int_equal(candidate_list(&plan, &config, &route, out, &loops), 2);
+    assert_int_equal(addr_port(&out[0].address), 465);
+    assert_true(out[0].implicit_tls);
+    assert_int_equal(addr_port(&out[1].address), 587);
+    assert_false(out[1].implicit_tls);
+}
+
+/* Two connections may be shared only when all that was proven is the same. */
+static void
+keys_differ_in_everything_that_matters(void **state)
+{
+    struct policy_host hosts[] = {
+        host("mx.example", POLICY_PROOF_PKIX, "192.0.2.1"),
+        host("mx.example", POLICY_PROOF_NONE, "192.0.2.1"),
+        host("mx.example", POLICY_PROOF_PKIX, "192.0.2.2"),
+        host("other.example", POLICY_PROOF_PKIX, "192.0.2.1"),
+        host("mx.example", POLICY_PROOF_NONE, "192.0.2.1")};
+    char *keys[6];
+
+    (void)state;
+    hosts[4].observe = true;
+    for (size_t i = 0; i < 5; i++) {
+        struct candidate c = {.host = &hosts[i],
+                              .address = hosts[i].addresses[0]};
+
+        keys[i] = candidate_key(&c, false);
+        if (i == 1)
+            keys[5] = candidate_key(&c, true);
+    }
+    for (size_t i = 0; i < 6; i++)
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(keys[i], keys[k]);
+    for (size_t i = 0; i < 6; i++)
+        free(keys[i]);
+}
+
+static void
+the_handshake_checks_what_the_plan_wants(void **state)
+{
+    static const struct {
+        enum policy_proof proof;
+        enum net_tls_check check;
+    } cases[] = {
+        {POLICY_PROOF_NONE, NET_TLS_CHECK_OBSERVE},
+        {POLICY_PROOF_ENCRYPT, NET_TLS_CHECK_OBSERVE},
+        {POLICY_PROOF_PKIX, NET_TLS_CHECK_PKIX},
+        {POLICY_PROOF_DANE, NET_TLS_CHECK_DANE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct policy_host h = host("mx.example", cases[i].proof, "192.0.2.1");
+        struct candidate c = {.host = &h, .address = h.addresses[0]};
+        struct net_tls_setup setup = candidate_tls(&c, NULL, "key");
+
+        assert_int_equal(setup.check, cases[i].check);
+        assert_string_equal(setup.sni, "mx.example");
+        assert_string_equal(setup.names[0], "mx.example");
+        assert_string_equal(setup.session_key, "key");
+    }
+}
+
+static void
+an_address_is_no_server_name(void **state)
+{
+    struct policy_host h = host("192.0.2.1", POLICY_PROOF_NONE, "192.0.2.1");
+    struct candidate c = {.host = &h, .address = h.addresses[0]};
+
+    (void)state;
+    assert_null(candidate_tls(&c, NULL, "key").sni);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hosts_come_in_the_order_of_the_plan),
+        cmocka_unit_test(we_and_what_is_less_preferred_than_we_are_left_out),
+        cmocka_unit_test(our_own_listener_is_never_a_candidate),
+        cmocka_unit_test(hosts_of_a_route_have_ports_of_their_own),
+        cmocka_unit_test(keys_differ_in_everything_that_matters),
+        cmocka_unit_test(the_handshake_checks_what_the_plan_wants),
+        cmocka_unit_test(an_address_is_no_server_name),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

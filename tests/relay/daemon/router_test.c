@@ -1,0 +1,121 @@
+#include "relay/daemon/router.h"
+
+#include "relay/base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct config *
+load(const char *text)
+{
+    char path[] = "/tmp/router-test-XXXXXX";
+    int fd = mkstemp(path);
+    struct config_errors errs = {0};
+    struct config *c = NULL;
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    own_close(&fd);
+    if (!config_load(path, &c, &errs))
+        fail_msg("%s", errs.text[0]);
+    config_errors_done(&errs);
+    (void)unlink(path);
+    return c;
+}
+
+static const char three_routes[] =
+    "hostname = \"relay.example\"\n"
+    "route \"vip\" { from = {\"boss@here.example\"} to = {\"*\"}\n"
+    "  via = {\"smart.example:587\"} }\n"
+    "route \"partner\" { to = {\"@partner.example\"} via = {\"10.0.0.1:25\"} "
+    "}\n"
+    "route \"one\" { to = {\"just@one.example\"} via = {\"mx:hub.example\"} "
+    "}\n";
+
+static void
+expect(const struct config *c, const char *from, const char *to,
+       const char *want)
+{
+    char *got = router_destination(c, from, to, strchr(to, '@') + 1);
+
+    assert_string_equal(got, want);
+    free(got);
+}
+
+static void
+the_first_route_that_fits_wins(void **state)
+{
+    struct config *c = load(three_routes);
+
+    (void)state;
+    expect(c, "boss@here.example", "a@partner.example", "route:vip");
+    expect(c, "x@here.example", "a@partner.example", "route:partner");
+    expect(c, "", "just@one.example", "route:one");
+    config_free(&c);
+}
+
+static void
+without_a_route_the_domain_is_the_destination(void **state)
+{
+    struct config *c = load(three_routes);
+
+    (void)state;
+    expect(c, "x@here.example", "other@one.example", "one.example");
+    expect(c, "x@here.example", "a@sub.partner.example", "sub.partner.example");
+    config_free(&c);
+}
+
+static void
+a_route_is_found_by_its_destination_or_is_gone(void **state)
+{
+    struct config *c = load(three_routes);
+    bool gone = true;
+
+    (void)state;
+    assert_string_equal(router_route(c, "route:partner", &gone)->name,
+                        "partner");
+    assert_false(gone);
+    assert_null(router_route(c, "partner.example", &gone));
+    assert_false(gone);
+    assert_null(router_route(c, "route:former", &gone));
+    assert_true(gone);
+    config_free(&c);
+}
+
+static void
+the_fingerprint_changes_with_what_routes_take(void **state)
+{
+    struct config *a = load(three_routes), *b = load(three_routes);
+    struct config *other =
+        load("hostname = \"relay.example\"\n"
+             "route \"vip\" { to = {\"*\"} via = {\"smart.example:587\"} }\n");
+    char *x = router_fingerprint(a), *y = router_fingerprint(b),
+         *z = router_fingerprint(other);
+
+    (void)state;
+    assert_string_equal(x, y);
+    assert_string_not_equal(x, z);
+    free(x);
+    free(y);
+    free(z);
+    config_free(&a);
+    config_free(&b);
+    config_free(&other);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_route_that_fits_wins),
+        cmocka_unit_test(without_a_route_the_domain_is_the_destination),
+        cmocka_unit_test(a_route_is_found_by_its_destination_or_is_gone),
+        cmocka_unit_test(the_fingerprint_changes_with_what_routes_take),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
