@@ -128,7 +128,8 @@ struct config {
                                                              A-label form */
         uint64_t size_max;     /* octets of a message */
         unsigned rcpt_max;     /* recipients of a message */
-        struct span_rate rate; /* messages of one client; count 0: no limit */
+        struct span_rate rate; /* messages of one client; always no limit in
+                                  this version */
     } access;
 
     struct {
@@ -143,7 +144,7 @@ struct config {
     struct {
         bool sts, dane;
         enum policy_level level; /* never POLICY_LEVEL_NONE */
-        bool enforce;            /* false: evaluate, count, deliver anyway */
+        bool enforce;            /* always true in this version */
         const char *https_ca;    /* PEM file besides the system's; "" none */
         unsigned https_port;
         const char *mx_ca;

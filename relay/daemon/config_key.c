@@ -80,7 +80,7 @@ const struct config_key config_keys[] = {
     {"access", "recipients_max", CONFIG_COUNT, "1000", 1, 50000, NULL,
      AT(access.rcpt_max), "recipients of a message"},
     {"access", "rate", CONFIG_RATE, "0/1h", 0, 0, NULL, AT(access.rate),
-     "messages of one client; 0: no limit"},
+     "messages of one client; this version knows no limit"},
 
     {"users", "file", CONFIG_OFF, "", 0, 0, UNSET, 0,
      "users that may authenticate"},
@@ -104,7 +104,7 @@ const struct config_key config_keys[] = {
      0, LEVELS, AT(policy.level), "the least for every direct delivery"},
     {"policy", "enforce", CONFIG_FLAG, "strict", 0, 0,
      WORDS("report", "strict"), AT(policy.enforce),
-     "report: count what would be refused, deliver as without policy"},
+     "strict; this version has no mode that only reports"},
     {"policy", "https_ca", CONFIG_FILE, "", 0, 0, NULL, AT(policy.https_ca),
      "extra trust anchors for policy hosts"},
     {"policy", "https_port", CONFIG_COUNT, "443", 1, 65535, NULL,
@@ -188,8 +188,9 @@ const struct config_key config_keys[] = {
     {"tlsrpt", "contact", CONFIG_OFF, "", 0, 0, UNSET, 0, "whom to ask"},
     {"tlsrpt", "from", CONFIG_OFF, "", 0, 0, UNSET, 0, "sender of reports"},
 
-    {"http", "address", CONFIG_TEXT, "127.0.0.1:8025", 0, 0, NULL,
-     AT(http.address), "where the API listens; empty: nowhere"},
+    {"http", "address", CONFIG_TEXT, "", 0, 0, NULL, AT(http.address),
+     "where the API listens over TCP; accepted, but this version answers on "
+     "control.socket only"},
     {"http", "token_file", CONFIG_SECRET, "", 0, 0, NULL, AT(http.token),
      "file with the bearer token; needed off loopback"},
 

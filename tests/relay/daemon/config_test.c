@@ -123,7 +123,7 @@ the_defaults_are_those_of_the_manual(void **state)
     assert_true(c->delivery.ipv6);
     assert_false(c->delivery.allow_private);
     assert_true(c->add_missing_headers);
-    assert_string_equal(c->http.address, "127.0.0.1:8025");
+    assert_string_equal(c->http.address, "");
     assert_string_equal(c->http.token, "");
     assert_string_equal(c->state_directory, "/tmp/sealpost-state");
 }
@@ -151,7 +151,7 @@ static const char whole[] =
     "         sender_domains = {\"B\xc3\xbc"
     "cher.example\"} message_size_max = 1M }\n"
     "resolver { servers = {\"127.0.0.1:5353\", \"::1\"} timeout = 250ms }\n"
-    "policy { tls = verified enforce = report }\n"
+    "policy { tls = verified enforce = strict }\n"
     "domain \"Lab.Example\" { sts = no tls = opportunistic reason = \"test "
     "lab\" until = \"2096-02-29\" }\n"
     "domain \"bank.example\" { tls = verified }\n"
@@ -188,7 +188,7 @@ every_kind_of_value_is_read(void **state)
     assert_string_equal(addr_text_port(&c->resolver.server[1], text),
                         "[::1]:53");
     assert_int_equal(c->resolver.timeout_ms, 250);
-    assert_false(c->policy.enforce);
+    assert_true(c->policy.enforce);
     assert_int_equal(c->route_count, 2);
     assert_true(c->route[0].via[0].is_address);
     assert_string_equal(c->route[0].via[0].host, "2001:db8::1");
@@ -397,6 +397,10 @@ what_is_not_built_yet_is_refused_unless_it_is_off(void **state)
     static const struct {
         const char *text, *key;
     } rows[] = {
+        {"policy { enforce = report }",
+         "1: policy.enforce: not available in this version"},
+        {"access { rate = \"5/1h\" }",
+         "1: access.rate: not available in this version"},
         {"listener \"x\" { address = \"127.0.0.1:25\" auth = required }",
          "1: listener.x.auth: not available in this version"},
         {"listener \"x\" { address = \"127.0.0.1:25\" proxy_from = {a} }",
@@ -526,6 +530,8 @@ a_secret_that_everybody_may_read_is_refused(void **state)
     assert_int_equal(chmod(token, 0600), 0);
     assert_true(load(&f, text));
     assert_string_equal(f.c->http.token, "0123456789abcdef-the-secret");
+    assert_int_equal(f.errs.warning_count, 1);
+    assert_non_null(strstr(f.errs.warning[0], "control.socket only"));
     (void)unlink(token);
 }
 
