@@ -1,0 +1,314 @@
+"""What an MTA-STS policy does to delivery.  Numbers are those of the
+checklist; see test_sts.py."""
+
+import ssl
+
+import pytest
+
+from lab.script import EHLO_TLS, FIN, GREETING, RST, STARTTLS, Tls
+from lab.send import submit
+
+PKIX_FAULTS = {
+    "expired": lambda w, host: w.ca.expired(host),
+    "not-yet-valid": lambda w, host: w.ca.not_yet_valid(host),
+    "wrong-name": lambda w, host: w.ca.good("mx.elsewhere.test"),
+    "self-signed": lambda w, host: w.ca.self_signed(host),
+    "unknown-ca": lambda w, host: w.stranger.good(host),
+    "cn-only": lambda w, host: w.ca.cn_only(host),
+    "wildcard-two-labels": lambda w, host: w.ca.good("*.test"),
+    "partial-wildcard": lambda w, host: w.ca.good("m*." + host.partition(".")[2]),
+    "bare-wildcard": lambda w, host: w.ca.good("*"),
+    "policy-domain-only": lambda w, host: w.ca.good(host.partition(".")[2]),
+}
+
+
+def put_off(world, relay, domain, *words):
+    mid = submit(relay, f"bob@{domain}")
+    got = relay.log.one("delivery.deferred", mid=mid)
+    assert "4.7.5" in got["reply"], got
+    for word in words:
+        assert word in got["reply"], got
+    assert not world.ledger.of(domain=domain)
+    return got
+
+
+def delivered(world, relay, domain):
+    submit(relay, f"bob@{domain}")
+    return world.ledger.one(domain=domain)
+
+
+# --- enforce ---
+
+
+@pytest.mark.parametrize("fault", PKIX_FAULTS)
+def test_26_enforce_sends_nothing_to_a_host_with_a_faulty_certificate(
+    world, relay, fault
+):
+    host = f"mx.{world.name()}"
+    peer = world.peer(host, cert=PKIX_FAULTS[fault](world, host))
+    d = world.sts(world.domain(peer), mx=[peer])
+    got = put_off(world, relay, d, host, "mta-sts enforce")
+    assert not any(c.startswith("MAIL") for c in peer.commands)
+    assert got["policy"] == "mta-sts enforce" and got["proof"] == "pkix"
+
+
+@pytest.mark.parametrize("fault", PKIX_FAULTS)
+def test_27_testing_delivers_to_the_same_host_and_notes_the_fault(
+    world, relay, fault
+):
+    host = f"mx.{world.name()}"
+    peer = world.peer(host, cert=PKIX_FAULTS[fault](world, host))
+    d = world.sts(world.domain(peer), mode="testing", mx=[peer])
+    mid = submit(relay, f"bob@{d}")
+    assert world.ledger.one(domain=d).tls
+    sent = relay.log.one("delivery.sent", mid=mid)
+    assert sent["policy"] == "mta-sts testing"
+    assert sent["certificate"] != "verified", sent
+
+
+def test_26_a_wildcard_for_one_label_is_a_good_certificate(world, relay):
+    host = f"mx.{(base := world.name())}"
+    peer = world.peer(host, cert=world.ca.good(f"*.{base}"))
+    d = world.sts(world.domain(peer), mx=[peer])
+    assert delivered(world, relay, d).tls.sni == host
+
+
+def test_26_the_certificate_is_for_the_host_not_for_the_pattern(world, relay):
+    base = world.name()
+    good = world.peer(f"a.{base}")
+    d = world.sts(world.domain(good), mx=[f"*.{base}"])
+    assert delivered(world, relay, d).peer is good
+    bad = world.peer(f"b.{base}", cert=world.ca.good(base))
+    put_off(world, relay, world.sts(world.domain(bad), mx=[f"*.{base}"]))
+
+
+def test_26_a_faulty_host_is_passed_over_for_the_next(world, relay):
+    host = f"mx.{world.name()}"
+    bad = world.peer(host, cert=world.ca.expired(host))
+    good = world.peer()
+    d = world.sts(world.domain(bad, good), mx=[bad, good])
+    assert delivered(world, relay, d).peer is good
+
+
+def test_26_tls_1_1_is_not_enough(world, relay):
+    peer = world.peer(
+        lowest=ssl.TLSVersion.TLSv1, highest=ssl.TLSVersion.TLSv1_1
+    )
+    put_off(world, relay, world.sts(world.domain(peer), mx=[peer]))
+
+
+def test_26_tls_1_2_is(world, relay):
+    peer = world.peer(highest=ssl.TLSVersion.TLSv1_2)
+    d = world.sts(world.domain(peer), mx=[peer])
+    assert delivered(world, relay, d).tls.version == "TLSv1.2"
+
+
+def test_25_hosts_that_the_policy_does_not_list_are_left_out(world, relay):
+    first, second, third = (world.peer() for _ in range(3))
+    d = world.sts(world.domain(first, second, third), mx=[third, second])
+    assert delivered(world, relay, d).peer is second
+    assert next(first.sessions) == 1, "the unlisted host was connected to"
+
+
+def test_25_without_a_listed_host_mail_waits(world, relay):
+    peer = world.peer()
+    d = world.sts(world.domain(peer), mx=["mx.elsewhere.test"])
+    put_off(world, relay, d, peer.host, "mx.elsewhere.test", "none of them")
+    assert next(peer.sessions) == 1
+
+
+def test_25_testing_delivers_to_an_unlisted_host(world, relay):
+    peer = world.peer()
+    d = world.sts(world.domain(peer), mode="testing", mx=["mx.elsewhere.test"])
+    assert delivered(world, relay, d).peer is peer
+
+
+def test_28_starttls_stripped_on_the_way_is_a_failure(world, relay):
+    peer = world.peer(offer=False)
+    d = world.sts(world.domain(peer), mx=[peer])
+    put_off(world, relay, d, "STARTTLS")
+    assert not any(c.startswith("MAIL") for c in peer.commands)
+
+
+def test_27_testing_delivers_in_clear_when_starttls_is_stripped(world, relay):
+    peer = world.peer(offer=False)
+    d = world.sts(world.domain(peer), mode="testing", mx=[peer])
+    assert delivered(world, relay, d).tls is None
+
+
+@pytest.mark.parametrize("reply", ["454 4.7.0 no", "501 5.5.4 no", "502 5.5.1 no"])
+def test_28_a_refused_starttls_is_a_failure(world, relay, reply):
+    peer = world.peer()
+    peer.replies["STARTTLS"] = [[reply]]
+    put_off(world, relay, world.sts(world.domain(peer), mx=[peer]))
+    assert not any(c.startswith("MAIL") for c in peer.commands)
+
+
+BROKEN_TLS = {
+    "clear-text": [*STARTTLS, b"250 still here\r\n" * 4],
+    "closed": [*STARTTLS, FIN],
+    "reset": [*STARTTLS, RST],
+    "injected": ["STARTTLS", b"220 go\r\n250-mx\r\n250 AUTH LOGIN\r\n"],
+}
+
+
+@pytest.mark.parametrize("how", BROKEN_TLS)
+def test_28_a_broken_handshake_is_a_failure(world, relay, how):
+    peer = world.scripted([GREETING, *EHLO_TLS, *BROKEN_TLS[how]])
+    d = world.sts(world.domain(peer), mx=[peer])
+    mid = submit(relay, f"bob@{d}")
+    got = relay.log.one("delivery.deferred", mid=mid)
+    assert got["reply"].startswith("451 4."), got
+    relay.log.wait("delivery.deferred", count=2, mid=mid)
+    for connection in peer.connections:
+        assert b"MAIL" not in connection.received.upper()
+
+
+def test_28_what_was_said_in_clear_counts_for_nothing_inside_tls(world, relay):
+    """B15: keywords of before the handshake are forgotten."""
+    host = f"mx.{world.name()}"
+    heard = []
+
+    def inside(c):
+        heard.append(c.until(b"\r\n"))
+        c.sock.sendall(b"250 mx\r\n")
+        heard.append(c.until(b"\r\n"))
+
+    peer = world.scripted(
+        [
+            GREETING,
+            *("EHLO", b"250-mx\r\n250-SIZE 100000\r\n250-DSN\r\n250 STARTTLS\r\n"),
+            *STARTTLS,
+            Tls(world.ca.good(host)),
+            inside,
+        ],
+        host=host,
+    )
+    d = world.sts(world.domain(peer), mx=[peer])
+    submit(relay, f"bob@{d}", mail_options=["RET=HDRS"])
+    peer.wait()
+    assert heard[1].upper().startswith(b"MAIL FROM:")
+    assert b"SIZE" not in heard[1] and b"RET" not in heard[1]
+
+
+# --- whose policy ---
+
+
+def test_29_the_mx_name_counts_and_not_what_it_is_an_alias_of(world, relay):
+    published, real = f"mx.{world.name()}", f"mx.{world.name()}"
+    good = world.peer(real, cert=world.ca.good(published))
+    world.dns.add(published, "CNAME", f"{real}.")
+    d = world.sts(world.domain(published), mx=[published])
+    assert delivered(world, relay, d).tls.sni == published
+    other = world.sts(world.domain(published), mx=[real])
+    put_off(world, relay, other)
+    assert good.ledger.of(peer=good)
+
+
+def test_04_a_domain_that_is_a_cname_keeps_its_own_policy(world, relay):
+    bad_host = f"mx.{world.name()}"
+    bad = world.peer(bad_host, cert=world.ca.expired(bad_host))
+    target, alias = world.domain(bad), world.name()
+    world.dns.add(alias, "CNAME", f"{target}.")
+    world.sts(target, mx=[bad])
+    assert delivered(world, relay, alias).tls
+    assert world.policies.requests(target) == []
+
+
+def test_31_two_domains_on_one_host_have_each_its_own_policy(world, relay):
+    host = f"mx.{world.name()}"
+    shared = world.peer(host, cert=world.ca.expired(host))
+    strict = world.sts(world.domain(shared), mx=[shared])
+    lax = world.sts(world.domain(shared), mode="none", mx=[shared])
+    plain = world.domain(shared)
+    for d in (lax, plain):
+        assert delivered(world, relay, d).peer is shared
+    put_off(world, relay, strict)
+    submit(relay, f"a@{strict}", f"a@{lax}", f"a@{plain}")
+    world.ledger.one(f"a@{lax}"), world.ledger.one(f"a@{plain}")
+    relay.log.one("delivery.deferred", to=f"a@{strict}")
+    assert not world.ledger.of(domain=strict)
+
+
+def test_31_an_unverified_connection_is_never_used_for_an_enforced_domain(
+    world, relay
+):
+    shared = world.peer()
+    plain = world.domain(shared)
+    strict = world.sts(world.domain(shared), mx=[shared])
+    first = delivered(world, relay, plain)
+    second = delivered(world, relay, strict)
+    assert first.session != second.session
+
+
+def test_05_a_route_s_hosts_are_not_held_against_the_recipient_s_policy(
+    world, new_relay
+):
+    smarthost = world.peer()
+    d = world.sts(world.domain(world.peer()), mx=["mx.elsewhere.test"])
+    relay = new_relay(
+        {
+            'route "all"': {
+                "to": ["*"],
+                "via": [f"{smarthost.host}:{world.mx_port}"],
+                "tls": "verified",
+            }
+        }
+    )
+    assert delivered(world, relay, d).peer is smarthost
+
+
+# --- what the operator says ---
+
+
+def test_a_local_rule_may_ask_for_more_than_testing_does(world, new_relay):
+    host = f"mx.{world.name()}"
+    peer = world.peer(host, cert=world.ca.expired(host))
+    d = world.sts(world.domain(peer), mode="testing", mx=[peer])
+    relay = new_relay({f'domain "{d}"': {"tls": "verified"}})
+    put_off(world, relay, d)
+
+
+def test_an_exemption_switches_the_policy_off_for_one_domain(world, new_relay):
+    peer = world.peer()
+    d = world.sts(world.domain(peer), mx=["mx.elsewhere.test"])
+    e = world.sts(world.domain(peer), mx=["mx.elsewhere.test"])
+    relay = new_relay(
+        {f'domain "{d}"': {"sts": False, "reason": "lab", "until": "2099-01-01"}}
+    )
+    assert delivered(world, relay, d).peer is peer
+    put_off(world, relay, e)
+
+
+def test_an_exemption_that_has_ended_exempts_nobody(world, new_relay):
+    peer = world.peer()
+    d = world.sts(world.domain(peer), mx=["mx.elsewhere.test"])
+    relay = new_relay(
+        {f'domain "{d}"': {"sts": False, "reason": "lab", "until": "2020-01-01"}}
+    )
+    put_off(world, relay, d)
+
+
+@pytest.mark.parametrize("level", ["required", "verified"])
+def test_the_general_level_holds_where_nothing_is_published(
+    world, new_relay, level
+):
+    """required takes any certificate, and no clear text; verified neither."""
+    relay = new_relay({"policy": {"tls": level}})
+    host = f"mx.{world.name()}"
+    peer = world.peer(host, cert=world.ca.expired(host))
+    d = world.domain(peer)
+    if level == "required":
+        assert delivered(world, relay, d).tls
+        d = world.domain(world.peer(offer=False))
+    put_off(world, relay, d)
+
+
+def test_enforce_report_counts_and_delivers(world, new_relay):
+    relay = new_relay({"policy": {"enforce": "report"}})
+    host = f"mx.{world.name()}"
+    peer = world.peer(host, cert=world.ca.expired(host))
+    d = world.sts(world.domain(peer), mx=[peer])
+    assert delivered(world, relay, d).peer is peer
+    unlisted = world.sts(world.domain(peer), mx=["mx.elsewhere.test"])
+    assert delivered(world, relay, unlisted).peer is peer
