@@ -81,40 +81,41 @@ class Log:
             self._over = True
             self._changed.notify_all()
 
+    def _matching(self, events, fields):
+        return [
+            e
+            for e in self.events
+            if e.get("event") in events
+            and all(e.get(k) == v for k, v in fields.items())
+        ]
+
     def find(self, event, **fields):
         with self._changed:
-            return [
-                e
-                for e in self.events
-                if e.get("event") == event
-                and all(e.get(k) == v for k, v in fields.items())
-            ]
+            return self._matching((event,), fields)
 
     def wait(self, event, count=1, timeout=PATIENCE, **fields):
-        """The events, once there are `count` of them with these fields."""
+        """The lines, once there are `count` of them with these fields.  event:
+        a name, or several of which any will do."""
+        events = (event,) if isinstance(event, str) else event
         until = time.monotonic() + timeout
         with self._changed:
             while True:
-                found = [
-                    e
-                    for e in self.events
-                    if e.get("event") == event
-                    and all(e.get(k) == v for k, v in fields.items())
-                ]
+                found = self._matching(events, fields)
                 if len(found) >= count:
                     return found
                 left = until - time.monotonic()
                 if left <= 0 or self._over:
-                    mine = [
-                        e
-                        for e in self.events
-                        if "mid" not in fields or e.get("mid") == fields["mid"]
-                    ]
-                    raise AssertionError(
-                        f"{len(found)} of {count} {event} {fields}; last lines:\n"
-                        + "\n".join(map(str, mine[-12:]))
-                    )
+                    break
                 self._changed.wait(left)
+        raise AssertionError(self._missed(found, count, event, fields))
+
+    def _missed(self, found, count, event, fields):
+        mid = fields.get("mid")
+        last = [e for e in self.events if mid in (None, e.get("mid"))][-12:]
+        return "\n".join(
+            [f"{len(found)} of {count} {event} {fields}; the last lines:"]
+            + [str(e) for e in last]
+        )
 
     def one(self, event, timeout=PATIENCE, **fields):
         return self.wait(event, 1, timeout, **fields)[0]
