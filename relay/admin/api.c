@@ -1,6 +1,7 @@
 #include "relay/admin/api.h"
 
 #include "relay/admin/answer.h"
+#include "relay/admin/guard.h"
 #include "relay/admin/routes.h"
 
 #include <string.h>
@@ -82,9 +83,12 @@ call(const struct route *route, struct relay *relay, struct net_http_request *r,
 static void
 handle(void *ctx, struct net_http_request *r)
 {
+    const struct relay *relay = ctx;
     const char *path = net_http_path(r), *method = net_http_method(r);
     bool known = false;
 
+    if (!admin_guard(relay->config, r))
+        return;
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
         struct slice part;
 

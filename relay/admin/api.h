@@ -1,8 +1,9 @@
 /*
- * relay/admin/api - the control API: HTTP and JSON over the control socket.
+ * relay/admin/api - the control API: HTTP and JSON over the control socket,
+ * and over TCP where http.address says so.
  *
  * Runs on the main loop; the store is reached by calls to its thread, policies
- * by tasks for a worker.  Who may connect is the socket's file mode's matter.
+ * by tasks for a worker.  Who may ask is relay/admin/guard's matter.
  */
 #ifndef RELAY_ADMIN_API_H
 #define RELAY_ADMIN_API_H

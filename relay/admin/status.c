@@ -144,12 +144,11 @@ status(const struct relay *relay, const struct queue_counts *counts)
     int64_t up_ms = net_clock_steady() - relay->started_ms;
 
     return json_pack(
-        "{s:s, s:s, s:o, s:s, s:s, s:i, s:o, s:I, s:i, s:I, s:o, s:o, s:o,"
+        "{s:s, s:s, s:o, s:s, s:i, s:o, s:I, s:i, s:I, s:o, s:o, s:o,"
         " s:s}",
         "version", SEALPOST_VERSION, "state", state_name(relay), "hostname",
-        admin_text(c->hostname), "mode", mode_name(c->mode), "policy_enforce",
-        c->policy.enforce ? "strict" : "report", "pid", (int)getpid(),
-        "up_since", admin_time(relay->started_ms), "up_s",
+        admin_text(c->hostname), "mode", mode_name(c->mode), "pid",
+        (int)getpid(), "up_since", admin_time(relay->started_ms), "up_s",
         (json_int_t)(up_ms / 1000), "sessions", (int)gate_count(relay->gate),
         "commits", (json_int_t)store_thread_commits(relay->store), "queue",
         queue_part(counts), "counters", counters_part(&relay->counters),

@@ -128,8 +128,6 @@ struct config {
                                                              A-label form */
         uint64_t size_max;     /* octets of a message */
         unsigned rcpt_max;     /* recipients of a message */
-        struct span_rate rate; /* messages of one client; always no limit in
-                                  this version */
     } access;
 
     struct {
@@ -144,7 +142,6 @@ struct config {
     struct {
         bool sts, dane;
         enum policy_level level; /* never POLICY_LEVEL_NONE */
-        bool enforce;            /* always true in this version */
         const char *https_ca;    /* PEM file besides the system's; "" none */
         unsigned https_port;
         const char *mx_ca;

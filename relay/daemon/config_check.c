@@ -184,8 +184,6 @@ check_access(const struct check *k)
 {
     const struct config_networks *n = &k->c->access.networks;
 
-    if (k->c->access.rate.count > 0)
-        blame(k, "access", "", "rate", "not available in this version");
     for (size_t i = 0; i < n->count; i++) {
         bool is_v4 = n->net[i].base.any.sa_family == AF_INET;
 
@@ -346,15 +344,6 @@ read_token(const struct check *k)
 }
 
 static void
-warn_http(const struct check *k)
-{
-    const struct config_setting *s = setting_of(k, "http", "", "address");
-
-    config_warning(k->errs, s->origin, s->name,
-                   "this version answers on control.socket only");
-}
-
-static void
 check_http(const struct check *k)
 {
     const struct config *c = k->c;
@@ -370,8 +359,6 @@ check_http(const struct check *k)
              c->http.token[0] == '\0')
         blame(k, "http", "", "address",
               "wider than loopback needs http.token_file");
-    else
-        warn_http(k);
 }
 
 static void
@@ -387,13 +374,6 @@ check_control(const struct check *k)
     else if (strlen(c->control.socket) >=
              sizeof(((struct sockaddr_un *)0)->sun_path))
         blame(k, "control", "", "socket", "the path is too long for a socket");
-}
-
-static void
-check_policy(const struct check *k)
-{
-    if (!k->c->policy.enforce)
-        blame(k, "policy", "", "enforce", "not available in this version");
 }
 
 static void
@@ -415,7 +395,6 @@ config_check(struct config *c, struct config_errors *errs)
     for (size_t i = 0; i < c->listener_count; i++)
         check_listener(&k, i);
     check_access(&k);
-    check_policy(&k);
     check_domains(&k);
     for (size_t i = 0; i < c->route_count; i++)
         check_route(&k, &c->route[i]);

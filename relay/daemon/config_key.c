@@ -79,8 +79,8 @@ const struct config_key config_keys[] = {
      AT(access.size_max), "octets of a message"},
     {"access", "recipients_max", CONFIG_COUNT, "1000", 1, 50000, NULL,
      AT(access.rcpt_max), "recipients of a message"},
-    {"access", "rate", CONFIG_RATE, "0/1h", 0, 0, NULL, AT(access.rate),
-     "messages of one client; this version knows no limit"},
+    {"access", "rate", CONFIG_OFF, "0/1h", 0, 0, WORDS("0/1h"), 0,
+     "messages of one client"},
 
     {"users", "file", CONFIG_OFF, "", 0, 0, UNSET, 0,
      "users that may authenticate"},
@@ -102,9 +102,8 @@ const struct config_key config_keys[] = {
      "rules only"},
     {"policy", "tls", CONFIG_WORD, "opportunistic", POLICY_LEVEL_OPPORTUNISTIC,
      0, LEVELS, AT(policy.level), "the least for every direct delivery"},
-    {"policy", "enforce", CONFIG_FLAG, "strict", 0, 0,
-     WORDS("report", "strict"), AT(policy.enforce),
-     "strict; this version has no mode that only reports"},
+    {"policy", "enforce", CONFIG_OFF, "strict", 0, 0, WORDS("strict"), 0,
+     "policies are always enforced in this version"},
     {"policy", "https_ca", CONFIG_FILE, "", 0, 0, NULL, AT(policy.https_ca),
      "extra trust anchors for policy hosts"},
     {"policy", "https_port", CONFIG_COUNT, "443", 1, 65535, NULL,
@@ -189,8 +188,7 @@ const struct config_key config_keys[] = {
     {"tlsrpt", "from", CONFIG_OFF, "", 0, 0, UNSET, 0, "sender of reports"},
 
     {"http", "address", CONFIG_TEXT, "", 0, 0, NULL, AT(http.address),
-     "where the API listens over TCP; accepted, but this version answers on "
-     "control.socket only"},
+     "where the API listens besides the control socket; empty: nowhere"},
     {"http", "token_file", CONFIG_SECRET, "", 0, 0, NULL, AT(http.token),
      "file with the bearer token; needed off loopback"},
 

@@ -36,7 +36,7 @@ struct serve {
     const struct serve_api *api;
     void *api_ctx;
     struct net_http_server *http;
-    struct net_listen *control;
+    struct net_listen *control, *web;
     struct door *doors;
     size_t door_count;
     int lock_fd;
@@ -312,10 +312,11 @@ may_swap(struct serve *s, const struct config *next, struct err *err)
 
     if (strcmp(now->state_directory, next->state_directory) != 0 ||
         strcmp(now->control.socket, next->control.socket) != 0 ||
+        strcmp(now->http.address, next->http.address) != 0 ||
         now->workers != next->workers || strcmp(now->user, next->user) != 0)
         return err_set(err, ERR_INPUT,
-                       "state_directory, control.socket, workers and user "
-                       "change with a restart only");
+                       "state_directory, control.socket, http.address, workers "
+                       "and user change with a restart only");
     return worker_check_tls(next, err) && open_doors(s, next, err);
 }
 
@@ -587,6 +588,18 @@ open_control(struct serve *s, struct err *err)
     return s->control || err_in(err, "control.socket");
 }
 
+static bool
+open_web(struct serve *s, struct err *err)
+{
+    const char *where = s->relay.config->http.address;
+
+    if (!*where)
+        return true;
+    s->web =
+        net_listen_open(&s->relay.loop, where, 0600, control_accepted, s, err);
+    return s->web || err_in(err, "http.address");
+}
+
 /* Ports first, while we may still be root; then everything else as the user
  * that the configuration names. */
 static bool
@@ -604,7 +617,7 @@ start(struct serve *s, struct err *err)
     relay->dispatch = dispatch_new(relay);
     dispatch_configure(relay->dispatch);
     relay->refresher = refresher_new(relay);
-    if (!open_control(s, err))
+    if (!open_control(s, err) || !open_web(s, err))
         return false;
     watch(s, &s->on_term, SIGTERM);
     watch(s, &s->on_int, SIGINT);
@@ -640,6 +653,7 @@ shut(struct serve *s)
     struct relay *relay = &s->relay;
 
     net_listen_close(&s->control);
+    net_listen_close(&s->web);
     net_http_server_free(&s->http);
     if (s->api_ctx)
         s->api->close(s->api_ctx);

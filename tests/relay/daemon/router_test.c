@@ -31,8 +31,8 @@ static const char three_routes[] =
     "hostname = \"relay.example\"\n"
     "route \"vip\" { from = {\"boss@here.example\"} to = {\"*\"}\n"
     "  via = {\"smart.example:587\"} }\n"
-    "route \"partner\" { to = {\"@partner.example\"} via = {\"10.0.0.1:25\"} "
-    "}\n"
+    "route \"partner\" { to = {\"@partner.example\"} via = {\"10.0.0.1:25\"}\n"
+    "  tls = \"required\" }\n"
     "route \"one\" { to = {\"just@one.example\"} via = {\"mx:hub.example\"} "
     "}\n";
 

@@ -1,0 +1,62 @@
+#include "relay/admin/guard.h"
+
+#include "relay/admin/answer.h"
+#include "relay/base/addr.h"
+
+#include <strings.h>
+
+bool
+admin_guard_is_host(const struct config *c, const char *host)
+{
+    struct slice name = slice_of(host);
+    struct slice rest = name;
+    struct addr ignored;
+    struct err err;
+
+    if (addr_parse_port(name, 80, &ignored, &err))
+        return true;
+    name = slice_cut(&rest, ':');
+    return slice_is_nocase(name, "localhost") ||
+           slice_is_nocase(name, c->hostname);
+}
+
+bool
+admin_guard_is_token(const char *field, const char *token)
+{
+    static const char scheme[] = "Bearer ";
+    size_t skip = sizeof(scheme) - 1, len = strlen(token);
+    unsigned char differ = 0;
+
+    if (!field || strncasecmp(field, scheme, skip) != 0 ||
+        strlen(field + skip) != len)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        differ |= (unsigned char)(field[skip + i] ^ token[i]);
+    return differ == 0;
+}
+
+static bool
+is_probe(const char *path)
+{
+    return strcmp(path, "/livez") == 0 || strcmp(path, "/readyz") == 0;
+}
+
+bool
+admin_guard(const struct config *c, struct net_http_request *r)
+{
+    const char *host = net_http_header(r, "Host");
+
+    if (net_http_peer(r)->any.sa_family == AF_UNSPEC)
+        return true;
+    if (!host || !admin_guard_is_host(c, host)) {
+        admin_answer_error(r, 421, "the Host field names some other machine");
+        return false;
+    }
+    if (!c->http.token[0] || is_probe(net_http_path(r)) ||
+        admin_guard_is_token(net_http_header(r, "Authorization"),
+                             c->http.token))
+        return true;
+    net_http_add_header(r, "WWW-Authenticate", "Bearer");
+    admin_answer_error(r, 401, "a bearer token is needed");
+    return false;
+}

@@ -1,0 +1,65 @@
+#include "relay/admin/guard.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static const struct config config = {.hostname = "relay.example"};
+
+static void
+only_this_machine_may_be_named(void **state)
+{
+    static const char *const good[] = {
+        "localhost", "localhost:8025", "127.0.0.1",     "127.0.0.1:8025",
+        "[::1]",     "[::1]:8025",     "Relay.Example", "relay.example:80",
+        "192.0.2.7"};
+    static const char *const bad[] = {"evil.example",
+                                      "localhost.evil.example",
+                                      "relay.example.evil.example",
+                                      "127.0.0.1.evil.example",
+                                      "",
+                                      ":80"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        if (!admin_guard_is_host(&config, good[i]))
+            fail_msg("%s", good[i]);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        if (admin_guard_is_host(&config, bad[i]))
+            fail_msg("%s", bad[i]);
+}
+
+static void
+only_the_whole_token_opens(void **state)
+{
+    static const char token[] = "0123456789abcdef";
+    static const char *const bad[] = {"",
+                                      "Bearer ",
+                                      "Bearer 0123456789abcde",
+                                      "Bearer 0123456789abcdef0",
+                                      "Bearer 0123456789abcdeF",
+                                      "Basic 0123456789abcdef",
+                                      "0123456789abcdef",
+                                      "Bearer  123456789abcdef"};
+
+    (void)state;
+    assert_true(admin_guard_is_token("Bearer 0123456789abcdef", token));
+    assert_true(admin_guard_is_token("bearer 0123456789abcdef", token));
+    assert_false(admin_guard_is_token(NULL, token));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        if (admin_guard_is_token(bad[i], token))
+            fail_msg("%s", bad[i]);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_this_machine_may_be_named),
+        cmocka_unit_test(only_the_whole_token_opens),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
