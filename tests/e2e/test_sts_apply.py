@@ -302,13 +302,3 @@ def test_the_general_level_holds_where_nothing_is_published(
         assert delivered(world, relay, d).tls
         d = world.domain(world.peer(offer=False))
     put_off(world, relay, d)
-
-
-def test_enforce_report_counts_and_delivers(world, new_relay):
-    relay = new_relay({"policy": {"enforce": "report"}})
-    host = f"mx.{world.name()}"
-    peer = world.peer(host, cert=world.ca.expired(host))
-    d = world.sts(world.domain(peer), mx=[peer])
-    assert delivered(world, relay, d).peer is peer
-    unlisted = world.sts(world.domain(peer), mx=["mx.elsewhere.test"])
-    assert delivered(world, relay, unlisted).peer is peer
