@@ -297,6 +297,9 @@ check_route(const struct check *k, const struct config_route *r)
                   "give the host's name, or set tls = \"required\"");
             return;
         }
+        if (r->via[i].is_mx && r->via_count > 1)
+            blame(k, "route", r->name, "via",
+                  "mx: stands alone in this version");
         if (r->via[i].implicit_tls && r->level == POLICY_LEVEL_NONE) {
             blame(k, "route", r->name, "tls",
                   "\"none\" does not go with port 465");

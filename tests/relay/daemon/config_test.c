@@ -156,8 +156,9 @@ static const char whole[] =
     "domain \"bank.example\" { tls = verified }\n"
     "route \"inner\" { from = {\"app@one.example\"} to = {\"@Two.example\"}\n"
     "    via = {\"[2001:db8::1]:26\", \"192.0.2.7\"} tls = required }\n"
-    "route \"provider\" { to = {\"*\"} via = {\"smtp.provider.example:465\", "
-    "\"mx:backup.example\"} rate = \"5/1s\" }\n"
+    "route \"provider\" { to = {\"*\"} via = {\"smtp.provider.example:465\"} "
+    "rate = \"5/1s\" }\n"
+    "route \"backup\" { to = {\"*\"} via = {\"mx:backup.example\"} }\n"
     "retry { schedule = {1s, 2s} expire = 1m warn = 0 }\n"
     "delivery { bind = {\"192.0.2.9\"} port = 2525 ipv6 = off "
     "allow_private = on }\n";
@@ -187,15 +188,15 @@ every_kind_of_value_is_read(void **state)
     assert_string_equal(addr_text_port(&c->resolver.server[1], text),
                         "[::1]:53");
     assert_int_equal(c->resolver.timeout_ms, 250);
-    assert_int_equal(c->route_count, 2);
+    assert_int_equal(c->route_count, 3);
     assert_true(c->route[0].via[0].is_address);
     assert_string_equal(c->route[0].via[0].host, "2001:db8::1");
     assert_int_equal(c->route[0].via[0].port, 26);
     assert_int_equal(c->route[0].via[1].port, 25);
     assert_int_equal(c->route[0].level, POLICY_LEVEL_REQUIRED);
     assert_true(c->route[1].via[0].implicit_tls);
-    assert_true(c->route[1].via[1].is_mx);
-    assert_string_equal(c->route[1].via[1].host, "backup.example");
+    assert_true(c->route[2].via[0].is_mx);
+    assert_string_equal(c->route[2].via[0].host, "backup.example");
     assert_int_equal(c->route[1].level, POLICY_LEVEL_VERIFIED);
     assert_int_equal(c->route[1].connections, 10);
     assert_int_equal(c->route[1].rate.count, 5);
@@ -366,6 +367,8 @@ what_is_wrong_is_said_with_file_line_and_key(void **state)
          "1: route.r.via: \"h.example:0\": a port is from 1 to 65535"},
         {"route \"r\" { to = {\"*\"} via = {\"127.0.0.1:25\"} }",
          "1: route.r.via: a certificate can't be verified against"},
+        {"route \"r\" { to = {\"*\"} via = {\"h.example\", \"mx:b.example\"} }",
+         "1: route.r.via: mx: stands alone in this version"},
         {"route \"r\" { to = {\"*\"} via = {\"h.example:465\"} tls = none }",
          "1: route.r.tls: \"none\" does not go with port 465"},
         {"http { address = \"0.0.0.0:8025\" }",
