@@ -219,6 +219,8 @@ add_message(struct session *s)
     head = s->out.len;
     if (head + 2 < l->size)
         buf_add(&s->out, slice_first(buf_slice(&l->body), l->size - head - 2));
+    if (s->out.p[s->out.len - 1] == '\r')
+        s->out.len--; /* the cut must not leave a bare CR */
     buf_add_text(&s->out, "\r\n.\r\n");
 }
 
