@@ -208,6 +208,15 @@ original(const struct outcome *o, bool *whole)
     return buf_slice(b);
 }
 
+static bool
+is_notice_wanted(const struct outcome *o, enum queue_action action)
+{
+    for (size_t i = 0; i < o->report->rcpt_count; i++)
+        if (o->wants_notice[i] && o->action[i] == action)
+            return true;
+    return false;
+}
+
 static void
 make_notice(struct outcome *o, enum queue_action action)
 {
@@ -227,16 +236,25 @@ make_notice(struct outcome *o, enum queue_action action)
     for (size_t i = 0; i < o->report->rcpt_count; i++)
         if (o->wants_notice[i] && o->action[i] == action)
             describe(o, i, &list[bounce.rcpt_count++]);
-    if (bounce.rcpt_count > 0) {
-        bounce.id = id_next(&o->relay->ids, bounce.steady_ms);
-        bounce.retry_until_ms = bounce.now_ms + m->arrived_ms +
-                                o->relay->config->retry.expire_ms -
-                                bounce.steady_ms;
-        bounce.original = original(o, &bounce.original_is_whole);
-        o->notices[o->notice_count] = queue_bounce_new(&bounce);
-        address_notice(o, o->notices[o->notice_count++]);
-    }
+    bounce.id = id_next(&o->relay->ids, bounce.steady_ms);
+    bounce.retry_until_ms = bounce.now_ms + m->arrived_ms +
+                            o->relay->config->retry.expire_ms -
+                            bounce.steady_ms;
+    bounce.original = original(o, &bounce.original_is_whole);
+    o->notices[o->notice_count] = queue_bounce_new(&bounce);
+    address_notice(o, o->notices[o->notice_count++]);
     free_texts(list, o->report->rcpt_count);
+}
+
+static void
+make_notices(struct outcome *o)
+{
+    static const enum queue_action actions[] = {
+        QUEUE_ACTION_FAILED, QUEUE_ACTION_DELAYED, QUEUE_ACTION_RELAYED};
+
+    for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++)
+        if (is_notice_wanted(o, actions[i]))
+            make_notice(o, actions[i]);
 }
 
 /* --- recording --- */
@@ -323,12 +341,10 @@ settled(struct task *task)
 static void
 record(struct outcome *o)
 {
-    if (o->notice_count == 0) {
-        make_notice(o, QUEUE_ACTION_FAILED);
-        make_notice(o, QUEUE_ACTION_DELAYED);
-        make_notice(o, QUEUE_ACTION_RELAYED);
-    }
+    if (o->notice_count == 0)
+        make_notices(o);
     o->call.work = work_settle;
+    o->call.is_patient = true;
     o->call.task.run = settled;
     o->call.home = &o->relay->inbox;
     store_thread_post(o->relay->store, &o->call);
