@@ -41,8 +41,6 @@ struct enqueue_call {
     struct queue_message *message;
 };
 
-static void enqueue(struct intake *in);
-
 static void
 destroy(struct intake *in)
 {
@@ -114,11 +112,10 @@ spill_done(struct task *task)
         in->err = x->call.err;
     }
     free_spill(task);
+    if (in->ended)
+        return; /* what was posted behind it goes on */
     if (in->abandoned) {
         end_abandoned(in);
-    } else if (in->ended) {
-        if (in->under_way == 0)
-            enqueue(in);
     } else if (room && intake_has_space(in)) {
         in->room = NULL;
         room(in->room_ctx);
@@ -140,6 +137,8 @@ spill(struct intake *in, size_t len)
     buf_add(&x->octets, slice_first(buf_slice(body), len));
     buf_drop(body, len);
     in->under_way++;
+    /* Its commit is waited for only when no more may be on the way. */
+    x->call.is_patient = intake_has_space(in);
     store_thread_post(in->worker->relay->store, &x->call);
 }
 
@@ -274,8 +273,9 @@ enqueue_done(struct task *task)
     struct mail_status status = {0};
     char id[ID_TEXT_SIZE];
 
+    assert(in->under_way == 0);
     if (x->call.failed) {
-        set_failure(&status, &x->call.err);
+        set_failure(&status, in->spill_failed ? &in->err : &x->call.err);
         if (in->spilled > 0)
             unspill(in);
         queue_message_free(&m);
@@ -300,19 +300,13 @@ work_enqueue(struct store_call *call, struct queue_store *store,
     return queue_store_enqueue(store, x->message, true, err);
 }
 
+/* The pieces that are still on their way are ahead of it, into the store and
+ * home; should one fail, the store refuses a message that is not whole. */
 static void
 enqueue(struct intake *in)
 {
-    struct enqueue_call *x;
-    struct mail_status status = {0};
+    struct enqueue_call *x = mem_new(struct enqueue_call);
 
-    if (in->spill_failed) {
-        set_failure(&status, &in->err);
-        unspill(in);
-        finish(in, &status);
-        return;
-    }
-    x = mem_new(struct enqueue_call);
     x->call.work = work_enqueue;
     x->call.task.run = enqueue_done;
     x->call.home = &in->worker->inbox;
@@ -363,39 +357,66 @@ address_message(struct intake *in, struct mail_envelope *envelope)
         m->message_id = mem_text(in->scan.message_id);
 }
 
-/* Finishes later, as promised, also when nothing has to be stored. */
+/* Finishes later, as promised, and behind the pieces that are still on their
+ * way.  What the store fails to drop is dropped at the next start. */
 struct refusal {
-    struct task task;
+    struct store_call call;
     struct intake *intake;
     struct mail_status status;
 };
 
-static void
-refuse_now(struct task *task)
+static bool
+work_refusal(struct store_call *call, struct queue_store *store,
+             struct err *err)
 {
-    struct refusal *x = own_container(task, struct refusal, task);
+    struct refusal *x = own_container(call, struct refusal, call);
 
-    if (x->intake->spilled > 0)
-        unspill(x->intake);
+    return x->intake->spilled == 0 ||
+           queue_store_unspill(store, x->intake->message->id, err);
+}
+
+static void
+refusal_done(struct task *task)
+{
+    struct refusal *x = own_container(task, struct refusal, call.task);
+
+    assert(x->intake->under_way == 0);
     finish(x->intake, &x->status);
     free(x);
 }
 
 static void
-refuse(struct intake *in, int code, const char *enhanced, const char *why)
+refuse(struct intake *in, const struct mail_status *status)
 {
     struct refusal *x = mem_new(struct refusal);
 
+    x->call.work = work_refusal;
+    x->call.task.run = refusal_done;
+    x->call.home = &in->worker->inbox;
     x->intake = in;
-    x->task.run = refuse_now;
-    mail_status_set(&x->status, code, enhanced, "%s", why);
-    task_post(&in->worker->inbox, &x->task);
+    x->status = *status;
+    store_thread_post(in->worker->relay->store, &x->call);
+}
+
+static bool
+is_refused(const struct intake *in, struct mail_status *status)
+{
+    if (in->scan.received > RECEIVE_HOPS_MAX) {
+        mail_status_set(status, 554, "5.4.6",
+                        "too many hops: this mail goes in circles");
+        return true;
+    }
+    if (in->spill_failed)
+        set_failure(status, &in->err);
+    return in->spill_failed;
 }
 
 void
 intake_end(struct intake *in, struct mail_envelope *envelope,
            void (*done)(void *ctx, const struct mail_status *status), void *ctx)
 {
+    struct mail_status status = {0};
+
     in->ended = true;
     in->done = done;
     in->done_ctx = ctx;
@@ -403,14 +424,13 @@ intake_end(struct intake *in, struct mail_envelope *envelope,
     mend_header(in);
     address_message(in, envelope);
     in->message->size += in->message->body.len;
-    if (in->scan.received > RECEIVE_HOPS_MAX) {
-        refuse(in, 554, "5.4.6", "too many hops: this mail goes in circles");
+    if (is_refused(in, &status)) {
+        refuse(in, &status);
         return;
     }
     if (in->spilled > 0 && in->message->body.len > 0)
         spill(in, in->message->body.len);
-    if (in->under_way == 0)
-        enqueue(in);
+    enqueue(in);
 }
 
 void

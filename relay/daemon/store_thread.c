@@ -243,7 +243,10 @@ void
 store_thread_post(struct store_thread *t, struct store_call *call)
 {
     assert(call->work);
-    mailbox_put(&t->box, &call->task.letter);
+    if (call->is_patient)
+        mailbox_put_patient(&t->box, &call->task.letter);
+    else
+        mailbox_put(&t->box, &call->task.letter);
 }
 
 void

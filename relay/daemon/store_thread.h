@@ -3,7 +3,9 @@
  *
  * Calls gather in its mailbox while it works.  It takes all there are, runs
  * them as one transaction, commits once, and sends each call home: group
- * commit with no timer and no added wait.  A call that comes home without
+ * commit with no added wait for whoever waits for an answer.  What nobody
+ * waits for, the result of a delivery, shares the next such commit, or
+ * MAILBOX_PATIENCE_MS later one with its like.  A call that comes home without
  * `failed` is committed and synced.
  *
  * When a transaction fails each of its calls is tried again by itself, so that
@@ -31,7 +33,9 @@ struct store_call {
      * brings home.  ERR_MISSING is an answer, not a failure. */
     bool (*work)(struct store_call *call, struct queue_store *store,
                  struct err *err);
-    bool failed; /* then err says why */
+    bool is_patient; /* nobody waits for it: it may wait a moment for others
+                        to share its commit */
+    bool failed;     /* then err says why */
     struct err err;
 };
 

@@ -97,6 +97,81 @@ sleeps_no_longer_than_it_may(void **state)
     mailbox_done(&box);
 }
 
+static void
+a_patient_letter_waits_for_company_but_not_for_ever(void **state)
+{
+    struct mailbox box;
+    struct note note = {0};
+    int64_t start = now_ms();
+
+    (void)state;
+    mailbox_init(&box, NULL, NULL);
+    mailbox_put_patient(&box, &note.letter);
+    assert_ptr_equal(mailbox_wait(&box, 60000), &note.letter);
+    assert_in_range(now_ms() - start, MAILBOX_PATIENCE_MS - 1, 30000);
+    mailbox_done(&box);
+}
+
+static void
+a_pressing_letter_takes_the_patient_along_at_once(void **state)
+{
+    struct mailbox box;
+    struct note notes[3] = {{.number = 0}, {.number = 1}, {.number = 2}};
+    int64_t start = now_ms(), rounds = 0;
+
+    (void)state;
+    mailbox_init(&box, NULL, NULL);
+    /* Far more of them than there would be time for with any patience. */
+    while (rounds++ < 1000) {
+        struct mailbox_letter *letter;
+
+        mailbox_put_patient(&box, &notes[0].letter);
+        mailbox_put(&box, &notes[1].letter);
+        mailbox_put_patient(&box, &notes[2].letter);
+        letter = mailbox_wait(&box, 60000);
+        for (int i = 0; i < 3; i++, letter = letter->next)
+            assert_ptr_equal(letter, &notes[i].letter);
+        assert_null(letter);
+    }
+    assert_true(now_ms() - start < 1000 * MAILBOX_PATIENCE_MS);
+    mailbox_done(&box);
+}
+
+static void *
+press(void *arg)
+{
+    static struct note note;
+    struct timespec nap = {.tv_nsec = MAILBOX_PATIENCE_MS * 100000};
+
+    (void)nanosleep(&nap, NULL);
+    mailbox_put(arg, &note.letter);
+    return NULL;
+}
+
+static void
+a_pressing_letter_ends_a_wait_over_patience(void **state)
+{
+    struct mailbox box;
+    struct note note = {0};
+    struct mailbox_letter *letter;
+    pthread_t thread;
+    int together = 0;
+
+    (void)state;
+    mailbox_init(&box, NULL, NULL);
+    for (int i = 0; i < 20; i++) {
+        mailbox_put_patient(&box, &note.letter);
+        assert_int_equal(pthread_create(&thread, NULL, press, &box), 0);
+        letter = mailbox_wait(&box, 60000);
+        assert_ptr_equal(letter, &note.letter);
+        together += letter->next != NULL;
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        (void)mailbox_take(&box);
+    }
+    assert_int_not_equal(together, 0);
+    mailbox_done(&box);
+}
+
 enum { SENDERS = 4, LETTERS = 5000 };
 
 struct sender {
@@ -114,7 +189,10 @@ send_all(void *arg)
 
         note->sender = sender->number;
         note->number = i;
-        mailbox_put(sender->box, &note->letter);
+        if (i % 3 == 0)
+            mailbox_put_patient(sender->box, &note->letter);
+        else
+            mailbox_put(sender->box, &note->letter);
     }
     return NULL;
 }
@@ -171,6 +249,9 @@ main(void)
         cmocka_unit_test(hands_over_in_order),
         cmocka_unit_test(wakes_once_for_all_that_gathers),
         cmocka_unit_test(sleeps_no_longer_than_it_may),
+        cmocka_unit_test(a_patient_letter_waits_for_company_but_not_for_ever),
+        cmocka_unit_test(a_pressing_letter_takes_the_patient_along_at_once),
+        cmocka_unit_test(a_pressing_letter_ends_a_wait_over_patience),
         cmocka_unit_test(loses_nothing_between_threads),
     };
 
