@@ -96,6 +96,15 @@ bool queue_store_claim(struct queue_store *s, const char *destination,
                        struct queue_message **out, size_t *count, bool *more,
                        struct err *err) must_use;
 
+/* Claims recipients that nobody works on, due or not, of messages between
+ * *last and `before` (identifiers, see id_at), oldest first, at most `max`;
+ * bodies stay where they are.  *last moves to the last message looked at: 0
+ * claimed means that there are no more.  A message with more recipients than
+ * that gives only so many. */
+bool queue_store_claim_aged(struct queue_store *s, uint64_t before, size_t max,
+                            uint64_t *last, struct queue_message **out,
+                            size_t *count, struct err *err) must_use;
+
 /* Gives claims of one message back unworked; their rows stay as they are. */
 void queue_store_release(struct queue_store *s, uint64_t id,
                          const uint32_t *numbers, size_t count);
@@ -117,7 +126,8 @@ struct queue_result {
     int64_t next_ms;    /* DEFERRED */
     bool warned;        /* DEFERRED: a delay warning is in `notices` */
     const char *reason; /* for people: reply or cause, with codes */
-    size_t attempt;     /* index into `attempts`; SIZE_MAX: none was made */
+    size_t attempt;     /* index into `attempts`; SIZE_MAX: none was made, and
+                           none is counted */
 };
 
 /* One try to hand over: what trace shows.  Strings may be NULL. */

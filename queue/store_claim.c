@@ -138,7 +138,7 @@ struct key {
 /* One call of queue_store_claim. */
 struct batch {
     struct queue_store *store;
-    const char *destination;
+    const char *destination; /* NULL: any */
     struct key *keys;
     size_t key_count;
     struct queue_message **out;
@@ -284,7 +284,7 @@ is_sound(const struct batch *b, const struct queue_message *m, uint64_t sum)
     const struct queue_rcpt *q = &m->rcpt[last];
 
     return r->address && r->domain && q->destination &&
-           strcmp(q->destination, b->destination) == 0 &&
+           (!b->destination || strcmp(q->destination, b->destination) == 0) &&
            q->number < QUEUE_NUMBERS_MAX &&
            sum == queue_store_rcpt_sum(m->id, q->number, r, q->destination);
 }
@@ -456,6 +456,62 @@ queue_store_claim(struct queue_store *s, const char *destination,
     for (size_t i = 0; i < b.count; i++)
         claim_rcpts(s, out[i]);
     *body_budget = budget;
+    *count = b.count;
+    return true;
+}
+
+/* --- what has been waiting for long --- */
+
+/* Moves *last over what is claimed or held, too. */
+static bool
+find_aged(struct batch *b, uint64_t before, size_t max, uint64_t *last,
+          struct err *err)
+{
+    struct db_statement *st = queue_store_use(
+        b->store, QUEUE_ST_AGED_ROWS,
+        "SELECT message, number, held FROM recipient"
+        " WHERE message > ? AND message < ? ORDER BY message, number");
+    bool row = true;
+
+    db_bind_int(st, 1, (int64_t)*last);
+    db_bind_int(st, 2, (int64_t)before);
+    while (row) {
+        struct key k;
+
+        if (!db_step(st, &row, err))
+            return false;
+        if (!row)
+            break;
+        k = (struct key){(uint64_t)db_int(st, 0), (uint32_t)db_int(st, 1)};
+        if (b->key_count == max)
+            break;
+        *last = k.id;
+        if (db_int(st, 2) == QUEUE_FREE &&
+            !is_claimed(b->store, k.id, k.number))
+            b->keys[b->key_count++] = k;
+    }
+    db_reset(st);
+    return true;
+}
+
+bool
+queue_store_claim_aged(struct queue_store *s, uint64_t before, size_t max,
+                       uint64_t *last, struct queue_message **out,
+                       size_t *count, struct err *err)
+{
+    scoped(own_free) struct key *keys = mem_array(struct key, max);
+    scoped(own_free) enum queue_hold *held = mem_array(enum queue_hold, max);
+    struct batch b = {.store = s, .keys = keys, .held = held, .out = out};
+    uint64_t from = *last;
+
+    *count = 0;
+    if (!find_aged(&b, before, max, last, err) || !load_all(&b, err)) {
+        free_all(&b);
+        *last = from;
+        return false;
+    }
+    for (size_t i = 0; i < b.count; i++)
+        claim_rcpts(s, out[i]);
     *count = b.count;
     return true;
 }

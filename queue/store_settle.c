@@ -177,18 +177,24 @@ defer_row(struct job *j, const struct queue_claim *row,
     struct db_statement *st =
         queue_store_use(s, QUEUE_ST_RCPT_DEFER,
                         "UPDATE recipient SET next_ms = ?3, warned = warned"
-                        " OR ?4, last = ?5, attempts = attempts + 1"
+                        " OR ?4, last = ?5, attempts = attempts + ?6"
                         " WHERE message = ?1 AND number = ?2");
 
     db_bind_int(st, 1, (int64_t)row->id);
     db_bind_int(st, 2, row->number);
+    db_bind_int(st, 6, r->attempt != SIZE_MAX);
     db_bind_int(st, 3, is_held ? QUEUE_NEVER_MS : r->next_ms);
     db_bind_int(st, 4, r->warned);
     db_bind_text(st, 5, r->reason);
     if (!db_run(st, err))
         return false;
     s->tally.rows[row->state]--;
-    s->tally.rows[is_held ? QUEUE_STATE_HELD : QUEUE_STATE_DEFERRED]++;
+    if (is_held)
+        s->tally.rows[QUEUE_STATE_HELD]++;
+    else if (r->attempt != SIZE_MAX)
+        s->tally.rows[QUEUE_STATE_DEFERRED]++;
+    else
+        s->tally.rows[row->state]++;
     return true;
 }
 

@@ -1,6 +1,7 @@
 #include "relay/daemon/dispatch.h"
 
 #include "relay/base/mem.h"
+#include "relay/daemon/aged.h"
 #include "relay/daemon/deliver.h"
 #include "relay/daemon/outcome.h"
 #include "relay/daemon/router.h"
@@ -16,6 +17,7 @@ struct dispatch {
     struct outcome *unrecorded; /* the store could not take them yet */
     unsigned settling, calls;   /* outcomes and store calls under way */
     bool draining;
+    struct aged *aged;
 };
 
 /* --- messages in --- */
@@ -240,6 +242,16 @@ work_claim(struct store_call *call, struct queue_store *store, struct err *err)
 }
 
 static void
+log_damage(const struct dispatch *d, const struct err *err)
+{
+    struct log_line line;
+
+    log_begin(&line, d->relay->log, LOG_LEVEL_ERROR, "store.claim");
+    log_text(&line, "reason", err->text);
+    log_end(&line);
+}
+
+static void
 claim_done(struct task *task)
 {
     struct claim_call *x =
@@ -253,8 +265,12 @@ claim_done(struct task *task)
         else
             queue_scheduler_add(d->scheduler, x->messages[i]);
     }
-    queue_scheduler_claimed(d->scheduler, x->destination,
-                            !x->base.call.failed && x->more);
+    if (x->base.call.failed)
+        log_damage(d, &x->base.call.err);
+    /* Rows that can't be read were set aside: the others are still there. */
+    queue_scheduler_claimed(
+        d->scheduler, x->destination,
+        x->base.call.failed ? x->base.call.err.kind == ERR_INPUT : x->more);
     free(x->destination);
     free(x);
 }
@@ -507,6 +523,7 @@ dispatch_new(struct relay *relay)
     d->timer = net_timer_new(&relay->loop, time_is_up, d);
     d->housekeeping = net_timer_new(&relay->loop, keep_house, d);
     net_timer_set(d->housekeeping, DISPATCH_HOUSEKEEPING_MS);
+    d->aged = aged_new(relay, d->scheduler);
     return d;
 }
 
@@ -521,7 +538,7 @@ bool
 dispatch_is_idle(const struct dispatch *d)
 {
     return queue_scheduler_active(d->scheduler) == 0 && d->settling == 0 &&
-           d->calls == 0;
+           d->calls == 0 && aged_is_idle(d->aged);
 }
 
 void
@@ -540,6 +557,7 @@ dispatch_free(struct dispatch **place)
     }
     net_timer_free(&d->timer);
     net_timer_free(&d->housekeeping);
+    aged_free(&d->aged);
     queue_scheduler_free(&d->scheduler);
     free(d);
 }

@@ -56,11 +56,16 @@ want_notice(struct outcome *o, size_t i, enum queue_action action)
 }
 
 static bool
-is_expired(const struct relay *relay, const struct queue_message *m,
-           uint32_t attempts)
+is_expired(const struct relay *relay, const struct report *report,
+           const struct queue_rcpt *rcpt)
 {
+    /* What others have tried in vain counts for those who waited. */
+    uint32_t attempts = report->is_aged ? rcpt->attempts + report->failures
+                                        : rcpt->attempts + 1;
+
     return queue_schedule_is_expired(&relay->config->retry, attempts,
-                                     m->arrived_ms, net_clock_steady());
+                                     report->job->message->arrived_ms,
+                                     net_clock_steady());
 }
 
 static bool
@@ -99,8 +104,6 @@ decide(struct outcome *o, size_t i)
     const struct queue_message *m = message(o);
     const struct queue_rcpt *rcpt = &m->rcpt[told->rcpt];
     struct queue_result *result = &o->results[i];
-    uint32_t attempts =
-        o->report->is_aged ? QUEUE_SCHEDULE_ATTEMPTS_MIN : rcpt->attempts + 1;
 
     o->reasons[i] = reason(&told->status);
     *result = (struct queue_result){
@@ -110,7 +113,8 @@ decide(struct outcome *o, size_t i)
         .reason = o->reasons[i],
         .attempt = told->attempt,
     };
-    if (told->outcome == QUEUE_DEFERRED && is_expired(o->relay, m, attempts))
+    if (told->outcome == QUEUE_DEFERRED &&
+        is_expired(o->relay, o->report, rcpt))
         result->outcome = QUEUE_EXPIRED;
     switch (result->outcome) {
     case QUEUE_DELIVERED:
@@ -132,10 +136,13 @@ outcome_is_void(const struct relay *relay, const struct report *report)
 {
     const struct queue_message *m = report->job->message;
 
-    for (size_t i = 0; i < report->rcpt_count; i++)
-        if (is_expired(relay, m, QUEUE_SCHEDULE_ATTEMPTS_MIN) ||
-            is_due_for_warning(relay, m, &m->rcpt[report->rcpt[i].rcpt]))
+    for (size_t i = 0; i < report->rcpt_count; i++) {
+        const struct queue_rcpt *rcpt = &m->rcpt[report->rcpt[i].rcpt];
+
+        if (is_expired(relay, report, rcpt) ||
+            is_due_for_warning(relay, m, rcpt))
             return false;
+    }
     return true;
 }
 

@@ -35,6 +35,7 @@ struct report {
     struct queue_job *job;
     bool is_last; /* of its order: the worker is through with it */
     bool is_aged; /* nothing was tried: is it time to warn, or to give up? */
+    unsigned failures; /* then: how often others failed in a row */
     enum report_contact contact;
     struct report_rcpt *rcpt; /* job->rcpt_count */
     size_t rcpt_count;
