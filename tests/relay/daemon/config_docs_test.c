@@ -170,6 +170,31 @@ is_name(const char *text, size_t len)
            strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") >= len;
 }
 
+/* Without quotes, braces and spaces: {"1m", "5m"} is 1m,5m. */
+static char *
+bare(const char *value)
+{
+    char *out = mem_text(value), *to = out;
+
+    for (const char *from = value; *from != '\0'; from++)
+        if (!strchr("\"{} ", *from))
+            *to++ = *from;
+    *to = '\0';
+    return out;
+}
+
+/* Sections with a title are examples. */
+static void
+expect_default(const struct config_key *key, const char *value)
+{
+    scoped(own_free) char *got = bare(value);
+    scoped(own_free) char *want = bare(key->preset ? key->preset : "");
+
+    if (!config_section_has_title(key->section) && strcmp(got, want) != 0)
+        fail_msg("%s: %s.%s = %s: another default", sample, key->section,
+                 key->name, value);
+}
+
 /* Behind the comment signs: what begins a section, ends one, or sets a key. */
 static void
 look_at_setting(struct met *met, char section[64], const char *line)
@@ -182,6 +207,7 @@ look_at_setting(struct met *met, char section[64], const char *line)
         section[0] = '\0';
     } else if (is_name(text, len) && strncmp(text + len, " = ", 3) == 0) {
         meet(met, sample, section, name);
+        expect_default(config_key_find(section, name), text + len + 3);
     } else if (is_name(text, len) && text[strlen(text) - 1] == '{') {
         if (!config_section_find(name))
             fail_msg("%s: no section \"%s\"", sample, name);
