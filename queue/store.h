@@ -79,8 +79,8 @@ bool queue_store_read(struct queue_store *s, uint64_t id, unsigned sequence,
 
 /* Destinations behind `after` ("" at first) in order of name that have
  * unclaimed, unheld work due at `now_ms`; up to `max` names, heap strings.
- * *next_ms: the earliest later time at which one passed over has work, kept
- * when it is not earlier.  `*end`: there are no more names. */
+ * *next_ms: the earliest later time at which one of them, or one passed over,
+ * has work; kept when it is not earlier.  `*end`: there are no more names. */
 bool queue_store_due(struct queue_store *s, const char *after, int64_t now_ms,
                      size_t max, char **names, size_t *count, int64_t *next_ms,
                      bool *end, struct err *err) must_use;

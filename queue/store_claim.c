@@ -96,6 +96,34 @@ next_destination(struct queue_store *s, const char *after, char **name,
     return true;
 }
 
+/* The earliest attempt of a destination behind now; QUEUE_NEVER_MS: none. */
+static bool
+find_later(struct queue_store *s, const char *destination, int64_t now_ms,
+           int64_t *at, struct err *err)
+{
+    struct db_statement *st =
+        queue_store_use(s, QUEUE_ST_DUE_LATER,
+                        "SELECT next_ms FROM recipient INDEXED BY recipient_due"
+                        " WHERE destination = ? AND next_ms > ?"
+                        " ORDER BY next_ms LIMIT 1");
+    bool row;
+
+    db_bind_text(st, 1, destination);
+    db_bind_int(st, 2, now_ms);
+    if (!db_step(st, &row, err))
+        return false;
+    *at = row ? db_int(st, 0) : QUEUE_NEVER_MS;
+    db_reset(st);
+    return true;
+}
+
+static void
+drop_names(char **names, size_t *count)
+{
+    while (*count > 0)
+        free(names[--*count]);
+}
+
 bool
 queue_store_due(struct queue_store *s, const char *after, int64_t now_ms,
                 size_t max, char **names, size_t *count, int64_t *next_ms,
@@ -110,17 +138,21 @@ queue_store_due(struct queue_store *s, const char *after, int64_t now_ms,
         int64_t at;
 
         if (!next_destination(s, last, &name, &at, err)) {
-            while (*count > 0)
-                free(names[--*count]);
+            drop_names(names, count);
             return false;
         }
         if (!name) {
             *end = true;
             break;
         }
-        if (at <= now_ms)
+        if (at <= now_ms) {
             names[(*count)++] = mem_text(name);
-        else if (at != QUEUE_NEVER_MS && at < *next_ms)
+            if (!find_later(s, name, now_ms, &at, err)) {
+                drop_names(names, count);
+                return false;
+            }
+        }
+        if (at != QUEUE_NEVER_MS && at < *next_ms)
             *next_ms = at;
         own_free(&last);
         last = take(&name);

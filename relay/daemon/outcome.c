@@ -22,6 +22,7 @@ struct outcome {
     enum queue_action *action; /* of the notice */
     struct queue_message *notices[3];
     size_t notice_count;
+    uint32_t jitter;     /* one for all, so that they stay together */
     struct buf original; /* read from the store for a notice */
     bool has_original;
 };
@@ -87,10 +88,9 @@ defer(struct outcome *o, size_t i, const struct queue_rcpt *rcpt)
 
     result->outcome = QUEUE_DEFERRED;
     result->warned = rcpt->warned;
-    result->next_ms =
-        aged ? rcpt->next_ms
-             : queue_schedule_next(schedule, attempts, net_clock_steady(),
-                                   arc4random());
+    result->next_ms = aged ? rcpt->next_ms
+                           : queue_schedule_next(schedule, attempts,
+                                                 net_clock_steady(), o->jitter);
     if (is_due_for_warning(o->relay, message(o), rcpt)) {
         result->warned = true;
         want_notice(o, i, QUEUE_ACTION_DELAYED);
@@ -412,6 +412,7 @@ outcome_start(struct relay *relay, struct report *report, outcome_fn *done,
     o->report = report;
     o->done = done;
     o->ctx = ctx;
+    o->jitter = arc4random();
     o->results = mem_array(struct queue_result, n);
     o->reasons = mem_array(char *, n);
     o->wants_notice = mem_array(bool, n);

@@ -83,6 +83,19 @@ later_work_is_told_by_its_time(void **state)
 }
 
 static void
+later_work_of_one_that_is_due_is_told_too(void **state)
+{
+    struct fixture *f = *state;
+    int64_t next;
+
+    enqueue_at(f, "a@b.example", NOW);
+    enqueue_at(f, "a@b.example", NOW + 300);
+    enqueue_at(f, "a@b.example", NOW + 200);
+    assert_string_equal(due(f, NOW, &next), "b.example");
+    assert_int_equal(next, NOW + 200);
+}
+
+static void
 an_earlier_time_that_is_known_is_kept(void **state)
 {
     struct fixture *f = *state;
@@ -424,6 +437,7 @@ main(void)
         TEST(an_empty_store_has_nothing_due),
         TEST(destinations_come_in_order_of_name_in_pages),
         TEST(later_work_is_told_by_its_time),
+        TEST(later_work_of_one_that_is_due_is_told_too),
         TEST(an_earlier_time_that_is_known_is_kept),
         TEST(claimed_rows_are_looked_past),
         TEST(held_rows_are_never_due),
