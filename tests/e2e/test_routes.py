@@ -1,0 +1,258 @@
+"""Routes, modes, and how many connections there are to whom."""
+
+import signal
+import threading
+import time
+
+import pytest
+
+from lab import script as s
+from lab.send import submit
+
+FINAL = ("delivery.sent", "delivery.deferred", "delivery.bounced")
+
+
+def via(world, *peers):
+    return [f"{getattr(p, 'host', p)}:{world.mx_port}" for p in peers]
+
+
+def route(world, *peers, to=("*",), **more):
+    return {"to": list(to), "via": via(world, *peers), **more}
+
+
+# --- routes ---
+
+
+def test_a_route_takes_what_it_names_and_the_rest_goes_by_mx(world, new_relay):
+    smarthost, direct = world.peer(), world.peer()
+    routed, by_mx = world.domain(direct), world.domain(direct)
+    relay = new_relay({'route "some"': route(world, smarthost, to=[f"@{routed}"])})
+    submit(relay, f"bob@{routed}", f"bob@{by_mx}")
+    assert world.ledger.one(domain=routed).peer is smarthost
+    assert world.ledger.one(domain=by_mx).peer is direct
+
+
+def test_routes_go_by_sender_too_and_the_first_match_wins(world, new_relay):
+    first, second = world.peer(), world.peer()
+    relay = new_relay(
+        {
+            'route "a"': route(world, first, **{"from": ["@special.test"]}),
+            'route "b"': route(world, second),
+        }
+    )
+    d = world.name()
+    submit(relay, f"a@{d}", sender="x@special.test")
+    submit(relay, f"b@{d}", sender="x@other.test")
+    assert world.ledger.one(f"a@{d}").peer is first
+    assert world.ledger.one(f"b@{d}").peer is second
+
+
+def test_a_route_fails_over_to_its_next_host_and_does_not_look_at_mx(
+    world, new_relay
+):
+    backup = world.peer()
+    relay = new_relay({'route "all"': route(world, world.nobody(), backup)})
+    d = world.domain(world.peer())
+    submit(relay, f"bob@{d}")
+    assert world.ledger.one(domain=d).peer is backup
+    assert world.dns.asked(d, "MX") == 0
+
+
+def test_a_route_may_lead_to_the_mx_of_a_domain(world, new_relay):
+    peer = world.peer()
+    provider = world.domain(peer)
+    relay = new_relay(
+        {'route "all"': {"to": ["*"], "via": [f"mx:{provider}:{world.mx_port}"]}}
+    )
+    d = world.name()
+    submit(relay, f"bob@{d}")
+    assert world.ledger.one(domain=d).peer is peer
+
+
+def faulty(world, kind):
+    host = f"mx.{world.name()}"
+    if kind == "clear":
+        return world.peer(host, offer=False)
+    cert = world.ca.good(host) if kind == "good" else world.ca.expired(host)
+    return world.peer(host, cert=cert)
+
+
+LEVELS = [  # level, host, delivered?, over TLS?
+    ("none", "good", True, False),
+    ("opportunistic", "good", True, True),
+    ("opportunistic", "expired", True, True),
+    ("opportunistic", "clear", True, False),
+    ("required", "expired", True, True),
+    ("required", "clear", False, None),
+    ("verified", "good", True, True),
+    ("verified", "expired", False, None),
+    ("verified", "clear", False, None),
+]
+
+
+@pytest.mark.parametrize("level, host, goes, tls", LEVELS)
+def test_a_route_s_tls_level(world, new_relay, level, host, goes, tls):
+    peer = faulty(world, host)
+    relay = new_relay({'route "all"': route(world, peer, tls=level)})
+    d = world.name()
+    mid = submit(relay, f"bob@{d}")
+    got = relay.log.one(FINAL, mid=mid)
+    if goes:
+        assert bool(world.ledger.one(domain=d).tls) == tls
+    else:
+        assert got["event"] == "delivery.deferred" and "4.7.5" in got["reply"]
+        assert not any(c.startswith("MAIL") for c in peer.commands)
+
+
+def test_a_route_is_verified_unless_it_says_otherwise(world, new_relay):
+    relay = new_relay({'route "all"': route(world, faulty(world, "expired"))})
+    mid = submit(relay, f"bob@{world.name()}")
+    assert "4.7.5" in relay.log.one("delivery.deferred", mid=mid)["reply"]
+
+
+def test_what_waits_for_a_route_takes_the_new_one_after_a_reload(world, new_relay):
+    peer = world.peer()
+    relay = new_relay({'route "all"': route(world, world.nobody())})
+    d = world.name()
+    mid = submit(relay, f"bob@{d}")
+    relay.log.one("delivery.deferred", mid=mid)
+    relay.write_config({'route "all"': route(world, peer)})
+    relay.signal(signal.SIGHUP)
+    assert world.ledger.one(domain=d).peer is peer
+
+
+# --- modes ---
+
+
+def test_mode_sink_takes_everything_and_delivers_nothing(world, new_relay):
+    relay = new_relay({"": {"mode": "sink"}})
+    d = world.domain(world.peer())
+    mid = submit(relay, f"bob@{d}")
+    assert "sink" in relay.log.one("delivery.sent", mid=mid)["reply"]
+    assert world.dns.asked(d) == 0 and not world.ledger.of(domain=d)
+
+
+def test_mode_redirect_sends_everything_to_one_address(world, new_relay):
+    catcher = f"all@{world.domain(world.peer())}"
+    relay = new_relay({"": {"mode": "redirect", "redirect_to": catcher}})
+    d = world.domain(world.peer())
+    submit(relay, f"bob@{d}")
+    got = world.ledger.one(catcher)
+    assert any(f"bob@{d}" in a for args in got.rcpt_args for a in args)
+    assert world.dns.asked(d) == 0 and not world.ledger.of(domain=d)
+
+
+# --- connections ---
+
+
+def test_a_connection_is_used_again(world, relay):
+    d = world.domain(world.peer())
+    for n in range(6):
+        submit(relay, f"u{n}@{d}")
+        world.ledger.one(f"u{n}@{d}")
+    sessions = {m.session for m in world.ledger.of(domain=d)}
+    assert len(sessions) <= 2, "at most one for each worker"
+
+
+def test_no_connection_takes_more_messages_than_allowed(world, new_relay):
+    relay = new_relay(
+        {"delivery": {"messages_per_connection": 2}, "": {"workers": 1}}
+    )
+    d = world.domain(world.peer())
+    for n in range(6):
+        submit(relay, f"u{n}@{d}")
+        world.ledger.one(f"u{n}@{d}")
+    assert len({m.session for m in world.ledger.of(domain=d)}) == 3
+
+
+def test_a_connection_that_died_while_it_waited_costs_nothing(world, new_relay):
+    relay = new_relay({"": {"workers": 1}})
+    peer = world.scripted([*s.ACCEPT, s.FIN], [*s.ACCEPT, s.FIN])
+    d = world.domain(peer)
+    for n in range(2):
+        mid = submit(relay, f"u{n}@{d}")
+        assert relay.log.one(FINAL, mid=mid)["event"] == "delivery.sent"
+        peer.wait(n + 1)
+
+
+class Crowd:
+    """Counts how many sessions are inside at a time."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.now = self.most = 0
+
+    def enter(self, _connection):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.1)
+
+    def leave(self, _connection):
+        with self.lock:
+            self.now -= 1
+
+    def dialog(self):
+        return [*s.SENT, self.enter, self.leave, b"250 ok\r\n", *s.GOODBYE]
+
+
+@pytest.mark.parametrize("where", ["domain", "route"])
+def test_there_are_never_more_connections_than_allowed(world, new_relay, where):
+    crowd = Crowd()
+    peer = world.scripted(crowd.dialog())
+    d = world.domain(peer)
+    config = {"delivery": {"messages_per_connection": 1}}
+    if where == "domain":
+        config["delivery"]["connections_per_domain"] = 3
+    else:
+        config['route "all"'] = route(world, peer, tls="none", connections=3)
+    relay = new_relay(config)
+    for n in range(24):
+        submit(relay, f"u{n}@{d}")
+    relay.log.wait("delivery.sent", count=24)
+    assert 1 < crowd.most <= 3
+
+
+def test_a_dead_destination_is_probed_by_one_message_while_others_flow(
+    world, new_relay
+):
+    relay = new_relay({"retry": {"schedule": ["300ms", "20s"]}})
+    dead_host = world.nobody()
+    dead, alive = world.domain(dead_host), world.domain(world.peer())
+    first = submit(relay, f"first@{dead}")
+    relay.log.one("delivery.deferred", mid=first)
+    for n in range(40):
+        submit(relay, f"u{n}@{dead}")
+        submit(relay, f"u{n}@{alive}")
+    world.ledger.wait(domain=alive, count=40)
+    time.sleep(1)
+    tries = [
+        e for e in relay.log.find("delivery.attempt") if e["destination"] == dead
+    ]
+    assert len(tries) <= 6, f"{len(tries)} attempts at a dead host"
+
+
+def test_when_a_dead_destination_comes_back_everything_flows(world, new_relay):
+    relay = new_relay({"retry": {"schedule": ["300ms", "500ms"]}})
+    host = f"mx.{world.name()}"
+    ip = world.address()
+    world.dns.put(host, "A", ip, ttl=1)
+    d = world.domain(host, ttl=1)
+    for n in range(30):
+        submit(relay, f"u{n}@{d}")
+    relay.log.one("delivery.deferred", to=f"u0@{d}")
+    peer = world.peer(host)
+    world.dns.put(host, "A", peer.ip, ttl=1)
+    got = world.ledger.wait(domain=d, count=30, timeout=20)
+    assert sorted(r for m in got for r in m.rcpts) == sorted(
+        f"u{n}@{d}" for n in range(30)
+    )
+
+
+def test_a_peer_that_never_answers_holds_up_nobody_else(world, relay):
+    stuck = world.domain(world.scripted([s.Sleep(3), s.FIN]))
+    alive = world.domain(world.peer())
+    for n in range(10):
+        submit(relay, f"u{n}@{stuck}")
+        submit(relay, f"u{n}@{alive}")
+    world.ledger.wait(domain=alive, count=10, timeout=2)
