@@ -18,7 +18,7 @@ struct receive {
     enum config_tls tls;
     struct intake *intake; /* the message that is coming in */
     bool waits_for_intake; /* it has too much on its way to the store */
-    bool over;
+    bool over, killed;
     unsigned turn; /* the engine's, that the limit is for */
     bool in_body;
     int64_t body_began_ms;
@@ -62,6 +62,15 @@ receive_left(struct relay *relay, const struct addr *peer)
     task_post(&relay->inbox, &x->task);
 }
 
+/* While the relay stops, no client holds it up by not hanging up. */
+static uint64_t
+linger_ms(const struct receive *r)
+{
+    if (r->killed)
+        return 0;
+    return r->worker->is_stopping ? RECEIVE_FAREWELL_MS : RECEIVE_LINGER_MS;
+}
+
 /* The only place where a session dies; called last by every callback. */
 static bool
 bury(struct receive *r)
@@ -70,7 +79,7 @@ bury(struct receive *r)
         return false;
     intake_abandon(&r->intake);
     smtp_server_free(&r->smtp);
-    net_conn_close(&r->conn, RECEIVE_LINGER_MS);
+    net_conn_close(&r->conn, linger_ms(r));
     unlink_session(r);
     receive_left(r->worker->relay, &r->peer);
     free(r);
@@ -472,7 +481,7 @@ receive_shut(struct receive *r)
 void
 receive_kill(struct receive *r)
 {
-    r->over = true;
+    r->over = r->killed = true;
     (void)bury(r);
 }
 

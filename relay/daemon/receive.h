@@ -18,6 +18,7 @@ enum {
     RECEIVE_RATE_MIN = 30 * 1000,
     RECEIVE_BODY_MS = 30 * 60 * 1000,
     RECEIVE_LINGER_MS = 5000,
+    RECEIVE_FAREWELL_MS = 500, /* the same, while the relay stops */
 };
 
 struct receive;
