@@ -27,12 +27,12 @@ come_home(struct task *task)
 {
     struct admin_ask *x = own_container(task, struct admin_ask, task);
 
+    if (x->found && x->kind->home)
+        x->kind->home(x);
     if (x->found)
         admin_answer_json(x->request, 200, take(&x->found));
     else
         admin_answer_error(x->request, 503, "the relay is about to end");
-    if (x->kind->answered)
-        x->kind->answered(x);
     free(x->from);
     free(x->destination);
     free(x);

@@ -18,8 +18,8 @@ struct admin_ask_kind {
     void (*start)(struct admin_ask *x, resolver_fn *done);
     /* Worker: sets x->found. */
     void (*look)(struct admin_ask *x, const struct policy_facts *facts);
-    /* Main thread, behind the answer; or NULL. */
-    void (*answered)(struct admin_ask *x);
+    /* Main thread, before the answer goes out, when there is one; or NULL. */
+    void (*home)(struct admin_ask *x);
 };
 
 struct admin_ask {

@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 
-const char *const admin_filter_names[] = {"id",    "domain",     "from", "to",
-                                          "state", "older_than", NULL};
+const char *const admin_filter_names[ADMIN_FILTER_COUNT] = {
+    "id", "domain", "from", "to", "state", "older_than"};
 
 static const char *const states[] = {
     [QUEUE_STATE_ANY] = "any",           [QUEUE_STATE_QUEUED] = "queued",

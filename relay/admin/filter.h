@@ -14,7 +14,8 @@ struct admin_filter {
     char *domain, *from, *to;
 };
 
-extern const char *const admin_filter_names[]; /* NULL at the end */
+enum { ADMIN_FILTER_COUNT = 6 };
+extern const char *const admin_filter_names[ADMIN_FILTER_COUNT];
 
 /* ERR_INPUT: no such name, or not such a value.  `now_ms` is the time that
  * older_than counts back from. */

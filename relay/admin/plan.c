@@ -4,6 +4,7 @@
 #include "relay/admin/ask.h"
 #include "relay/admin/routes.h"
 #include "relay/base/mem.h"
+#include "relay/daemon/dispatch.h"
 #include "relay/daemon/router.h"
 #include "relay/net/timer.h"
 
@@ -141,10 +142,32 @@ look(struct admin_ask *x, const struct policy_facts *facts)
         "good_until", admin_time(facts->good_until_ms));
 }
 
+/* Only the main thread knows whether anybody could be reached there. */
+static void
+add_destination(void *ctx, const struct queue_destination_row *row)
+{
+    struct admin_ask *x = ctx;
+
+    if (strcmp(row->name, x->destination) != 0)
+        return;
+    json_object_set_new(x->found, "blocked_until",
+                        admin_time(row->blocked_until_ms));
+    json_object_set_new(x->found, "failures",
+                        json_integer((json_int_t)row->failures));
+    json_object_set_new(x->found, "why", admin_text(row->why));
+}
+
+static void
+home(struct admin_ask *x)
+{
+    queue_scheduler_each(dispatch_scheduler(x->relay->dispatch),
+                         add_destination, x);
+}
+
 void
 admin_plan(struct relay *relay, struct net_http_request *r, const char *name)
 {
-    static const struct admin_ask_kind kind = {start, look, NULL};
+    static const struct admin_ask_kind kind = {start, look, home};
 
     admin_ask_start(&kind, relay, r, name);
 }

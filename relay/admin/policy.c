@@ -141,7 +141,7 @@ refreshed(struct admin_ask *x, const struct policy_facts *facts)
 }
 
 static void
-refresh_answered(struct admin_ask *x)
+refresh_home(struct admin_ask *x)
 {
     forget_on_workers(x->relay, &x->domain, x->worker);
 }
@@ -150,7 +150,7 @@ void
 admin_refresh(struct relay *relay, struct net_http_request *r, const char *name)
 {
     static const struct admin_ask_kind kind = {start_refresh, refreshed,
-                                               refresh_answered};
+                                               refresh_home};
 
     admin_ask_start(&kind, relay, r, name);
 }

@@ -83,7 +83,7 @@ read_query(struct net_http_request *r, struct read_call *x, struct err *err)
 {
     const char *cursor = net_http_query(r, "cursor");
 
-    for (size_t i = 0; admin_filter_names[i]; i++) {
+    for (size_t i = 0; i < ADMIN_FILTER_COUNT; i++) {
         const char *value = net_http_query(r, admin_filter_names[i]);
 
         if (value && !admin_filter_set(&x->filter, admin_filter_names[i], value,

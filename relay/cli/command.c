@@ -78,6 +78,7 @@ overview(const char *group, FILE *out)
 static int
 unknown(const char *group, const char *word)
 {
+    const char *front = group ? group : "", *space = group ? " " : "";
     struct cli_nearest nearest;
 
     cli_nearest_init(&nearest, word, strlen(word));
@@ -85,18 +86,18 @@ unknown(const char *group, const char *word)
         const struct cli_command *c = &cli_commands[i];
         char first[CLI_NEAREST_MAX + 1];
 
-        if (group && is_first(c, group))
+        (void)snprintf(first, sizeof(first), "%.*s", (int)first_len(c),
+                       c->name);
+        if (!group)
+            cli_nearest_consider(&nearest, first);
+        else if (is_first(c, group))
             cli_nearest_consider(&nearest, second_word(c));
-        if (group || second_word(c))
-            continue;
-        (void)snprintf(first, sizeof(first), "%s", c->name);
-        cli_nearest_consider(&nearest, c->name);
     }
-    (void)fprintf(stderr, "sealpost: unknown command \"%s%s%s\"",
-                  group ? group : "", group ? " " : "", word);
-    if (nearest.best)
-        (void)fprintf(stderr, "; \"%s%s%s\" is near it", group ? group : "",
-                      group ? " " : "", nearest.best);
+    (void)fprintf(stderr, "sealpost: unknown command \"%s%s%s\"", front, space,
+                  word);
+    if (*nearest.best)
+        (void)fprintf(stderr, "; \"%s%s%s\" is near it", front, space,
+                      nearest.best);
     (void)fputs("\nusage: sealpost COMMAND [options], or sealpost --help\n",
                 stderr);
     return EX_USAGE;

@@ -1,27 +1,128 @@
 #include "relay/cli/commands.h"
 
-#define CONFIG_HELP                                                            \
-    "  -c, --config FILE  the configuration; default /etc/sealpost/"           \
-    "sealpost.conf,\n"                                                         \
-    "                     which need not exist\n"
+/* What many of them say about themselves; columns line up at 22. */
+#define FILE_HELP                                                              \
+    "  -c, --config FILE     the configuration; default\n"                     \
+    "                        /etc/sealpost/sealpost.conf, which need not "     \
+    "exist\n"
+#define TARGET_HELP                                                            \
+    FILE_HELP "      --socket PATH     the relay's control socket, instead "   \
+              "of the\n                        configuration's\n"
+#define JSON_HELP "      --json            for programs\n"
+#define LOOK_HELP                                                              \
+    TARGET_HELP JSON_HELP "\nWorks also while no relay runs: then it reads "   \
+                          "the state directory.\n"
+#define FILTER_HELP                                                            \
+    "  -d, --domain DOMAIN   of the recipient\n"                               \
+    "      --from ADDRESS    of the sender: an address, @domain, or <>\n"      \
+    "      --to ADDRESS      of the recipient: an address, or @domain\n"       \
+    "  -s, --state STATE     queued, active, deferred or held\n"               \
+    "      --older-than T    arrived longer ago than T: 30m, 4h, 2d\n"
+#define CHANGE_USAGE                                                           \
+    "ID...|--all|FILTER [--yes] [--dry-run] [-c FILE] [--socket PATH]"
+#define CHANGE_HELP                                                            \
+    FILTER_HELP                                                                \
+    "  -a, --all             everything\n"                                     \
+    "  -n, --dry-run         only say how many\n"                              \
+    "  -y, --yes             also when they are more than 100\n" TARGET_HELP
 
 const struct cli_command cli_commands[] = {
     {"serve", "[-c FILE]", "run the relay in the foreground",
-     CONFIG_HELP
+     FILE_HELP
      "\n"
-     "Logs to stdout.  SIGTERM drains and ends, SIGHUP reads the "
-     "configuration\n"
-     "again.  Exit: 0 drained, 75 could not start now, 78 bad configuration.\n",
+     "Logs to stdout.  SIGTERM drains and ends, SIGHUP reads the\n"
+     "configuration again.  Exit: 0 drained, 75 could not start now, 78 bad\n"
+     "configuration.\n",
      cli_serve},
     {"check", "[-c FILE] [--json]", "read the configuration and show it",
-     CONFIG_HELP
-     "  --json             one object, keys with value and origin\n"
+     FILE_HELP JSON_HELP
      "\n"
      "Prints the effective values and where each came from; secrets are\n"
-     "masked.  Exit: 0 good, 78 with every error as FILE:LINE: KEY: what.\n",
+     "masked.  Exit: 0 good; 78 with every error as FILE:LINE: KEY: what is\n"
+     "wrong.\n",
      cli_check},
-    {"version", "[--json]", "show versions of the relay and its libraries",
-     "  --json             one object\n", cli_version},
+    {"send", "[-t] [-i] [-f FROM] [-F NAME] [RCPT...]",
+     "hand a message on stdin to the relay, as sendmail does",
+     "  -t                    recipients are in To, Cc and Bcc; Bcc is "
+     "removed\n"
+     "  -i, -oi               a line with a single dot does not end it\n"
+     "  -f, -r ADDRESS        the envelope sender; <> for none\n"
+     "  -F NAME               full name for a From field, if there is none\n"
+     "  -N never|LIST         notify of success, failure, delay (RFC 3461)\n"
+     "  -R full|hdrs          how much a notification returns\n"
+     "  -V ENVID              envelope id for notifications\n"
+     "  -O requiretls=yes     refused by this version\n"
+     "  -v                    show the relay's replies\n"
+     "  -bs                   speak SMTP on stdin and stdout\n"
+     "  -bp                   list the queue, as mailq does\n"
+     "  -q                    try everything again now\n"
+     "      --config FILE     the configuration: which listener, which host\n"
+     "                        name\n"
+     "      --socket PATH     the control socket, for -bp and -q\n"
+     "\n"
+     "Goes to $SEALPOST_SMTP (127.0.0.1:2525, unix:/path), else to the first\n"
+     "listener of the configuration.  Nothing is sent unless all recipients\n"
+     "are accepted.  Exit: 0 accepted and safe on disk; 64 wrong words, 65\n"
+     "bad address or message, 67 no such recipient, 69 refused, 70 the relay\n"
+     "speaks no SMTP, 75 try again later.\n",
+     cli_send},
+    {"status", "[--json]", "what the relay is doing, on one screen",
+     TARGET_HELP JSON_HELP, cli_status},
+    {"queue list", "[FILTER] [ID] [--json]", "list what is in the queue",
+     FILTER_HELP LOOK_HELP, cli_queue_list},
+    {"queue show", "ID [--json]", "one message and who still has to get it",
+     LOOK_HELP, cli_queue_show},
+    {"queue explain", "ID [--json]", "why a message still waits, and for what",
+     TARGET_HELP JSON_HELP, cli_queue_explain},
+    {"queue cat", "ID", "print a message as it lies in the queue", LOOK_HELP,
+     cli_queue_cat},
+    {"queue retry", CHANGE_USAGE, "try again now", CHANGE_HELP,
+     cli_queue_change},
+    {"queue hold", CHANGE_USAGE, "deliver it only after a release", CHANGE_HELP,
+     cli_queue_change},
+    {"queue release", CHANGE_USAGE, "end a hold and try now", CHANGE_HELP,
+     cli_queue_change},
+    {"queue delete", CHANGE_USAGE, "drop it; nobody is told", CHANGE_HELP,
+     cli_queue_change},
+    {"trace", "ID [--json]", "all that happened to one message", LOOK_HELP,
+     cli_trace},
+    {"policy list", "[--json]", "the cached MTA-STS policies", LOOK_HELP,
+     cli_policy_list},
+    {"policy show", "DOMAIN [--json]", "one cached policy, as published",
+     LOOK_HELP, cli_policy_show},
+    {"policy refresh", "DOMAIN", "fetch a policy anew", TARGET_HELP,
+     cli_policy_change},
+    {"policy forget", "DOMAIN", "drop a policy from the cache", TARGET_HELP,
+     cli_policy_change},
+    {"reload", "", "have the relay read its configuration again",
+     TARGET_HELP
+     "\n"
+     "Exit: 0 in force; 78 refused, with every error, and the old one stays.\n",
+     cli_reload},
+    {"drain", "[--wait T]", "take no more mail and empty the queue",
+     "      --wait T          until nothing is under way, or T (30s, 5m) is\n"
+     "                        over\n" TARGET_HELP "\n"
+     "The relay goes on delivering until it is ended by SIGTERM.  Deferred\n"
+     "and held mail stays for the next start.  Exit: 75 when mail was still\n"
+     "under way at the end of T.\n",
+     cli_drain},
+    {"healthcheck", "[live|ready]", "is the relay well? for containers",
+     TARGET_HELP
+     "\n"
+     "Says nothing and exits 0 when it is; else 1, and why.  `ready` is the\n"
+     "default: it fails while draining and while the queue can't be written.\n",
+     cli_healthcheck},
+    {"version", "[--json]", "versions of the relay and its libraries",
+     JSON_HELP, cli_version},
+    {"mailq", "", "list the queue as other mail systems do", TARGET_HELP,
+     cli_mailq},
+    {"postqueue", "-p|-j|-f|-i ID|-s DOMAIN", "the same as Postfix's",
+     "  -p                    list the queue\n"
+     "  -j                    the same, one JSON object per line\n"
+     "  -f                    try everything again now\n"
+     "  -i ID                 try one message again now\n"
+     "  -s DOMAIN             try mail for a domain again now\n" TARGET_HELP,
+     cli_postqueue},
 };
 
 const size_t cli_command_count = sizeof(cli_commands) / sizeof(cli_commands[0]);

@@ -4,8 +4,27 @@
 
 #include "relay/cli/command.h"
 
-int cli_serve(const struct cli_command *self, int argc, char **argv);
-int cli_check(const struct cli_command *self, int argc, char **argv);
-int cli_version(const struct cli_command *self, int argc, char **argv);
+#define CLI_COMMAND(name)                                                      \
+    int name(const struct cli_command *self, int argc, char **argv)
+
+CLI_COMMAND(cli_serve);
+CLI_COMMAND(cli_check);
+CLI_COMMAND(cli_send);
+CLI_COMMAND(cli_queue_list);
+CLI_COMMAND(cli_queue_show);
+CLI_COMMAND(cli_queue_explain);
+CLI_COMMAND(cli_queue_cat);
+CLI_COMMAND(cli_queue_change); /* retry, hold, release, delete */
+CLI_COMMAND(cli_trace);
+CLI_COMMAND(cli_policy_list);
+CLI_COMMAND(cli_policy_show);
+CLI_COMMAND(cli_policy_change); /* refresh, forget */
+CLI_COMMAND(cli_status);
+CLI_COMMAND(cli_reload);
+CLI_COMMAND(cli_drain);
+CLI_COMMAND(cli_healthcheck);
+CLI_COMMAND(cli_version);
+CLI_COMMAND(cli_mailq);
+CLI_COMMAND(cli_postqueue);
 
 #endif

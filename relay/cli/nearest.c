@@ -36,7 +36,7 @@ cli_nearest_init(struct cli_nearest *n, const char *word, size_t len)
         len = CLI_NEAREST_MAX;
     memcpy(n->word, word, len);
     n->word[len] = '\0';
-    n->best = NULL;
+    n->best[0] = '\0';
     n->distance = len / 2 < 3 ? len / 2 + 1 : 4;
 }
 
@@ -50,6 +50,6 @@ cli_nearest_consider(struct cli_nearest *n, const char *known)
     d = distance(n->word, known);
     if (d < n->distance) {
         n->distance = d;
-        n->best = known;
+        memcpy(n->best, known, strlen(known) + 1);
     }
 }

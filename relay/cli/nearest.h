@@ -9,7 +9,7 @@ enum { CLI_NEAREST_MAX = 40 }; /* octets of a word that are compared */
 struct cli_nearest {
     char word[CLI_NEAREST_MAX + 1];
     size_t distance;
-    const char *best; /* NULL: nothing is near */
+    char best[CLI_NEAREST_MAX + 1]; /* "": nothing is near */
 };
 
 void cli_nearest_init(struct cli_nearest *n, const char *word, size_t len);

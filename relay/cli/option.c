@@ -45,7 +45,7 @@ unknown_long(const struct words *w, const char *word, size_t len)
     for (size_t i = 0; i < w->count; i++)
         cli_nearest_consider(&nearest, w->options[i].name);
     (void)snprintf(name, sizeof(name), "%.*s", (int)len, word);
-    if (nearest.best)
+    if (*nearest.best)
         return cli_command_misuse(w->command,
                                   "unknown option --%s; --%s is near it", name,
                                   nearest.best);
@@ -136,6 +136,7 @@ cli_option_parse(const struct cli_command *c, const struct cli_option *options,
         if (code != CLI_GO_ON)
             return code;
     }
+    *kept = NULL;
     *argc = (int)(kept - argv);
     return CLI_GO_ON;
 }

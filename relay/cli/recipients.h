@@ -1,0 +1,20 @@
+/*
+ * relay/cli/recipients - the addresses in a list as people write them: names,
+ * comments, groups, angle brackets (RFC 5322 section 3.4).
+ *
+ * Forgiving where the meaning is clear; each address is checked afterwards by
+ * whoever takes it.
+ */
+#ifndef RELAY_CLI_RECIPIENTS_H
+#define RELAY_CLI_RECIPIENTS_H
+
+#include "relay/base/slice.h"
+
+/* `address` ends in NUL and is good during the call. */
+typedef void cli_recipient_fn(void *ctx, const char *address);
+
+/* Calls `each` for every address of a list, in order; folded lines may still
+ * have their line ends. */
+void cli_recipients_each(struct slice list, cli_recipient_fn *each, void *ctx);
+
+#endif

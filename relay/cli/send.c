@@ -1,0 +1,237 @@
+#include "relay/base/mem.h"
+#include "relay/base/own.h"
+#include "relay/cli/commands.h"
+#include "relay/cli/letter.h"
+#include "relay/cli/mailq.h"
+#include "relay/cli/send_options.h"
+#include "relay/cli/smtp_pass.h"
+#include "relay/cli/smtp_socket.h"
+#include "relay/cli/submit.h"
+#include "relay/cli/target.h"
+#include "relay/mail/address.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+struct send {
+    const struct cli_send_options *options;
+    const struct config *config; /* may be NULL */
+    char host[256];              /* what bare names belong to */
+    struct mail_envelope envelope;
+    int code;
+};
+
+static void
+set_host(struct send *s)
+{
+    const char *name = s->config ? s->config->hostname : "";
+
+    if (*name)
+        (void)snprintf(s->host, sizeof(s->host), "%s", name);
+    else if (gethostname(s->host, sizeof(s->host) - 1) != 0)
+        (void)snprintf(s->host, sizeof(s->host), "localhost");
+}
+
+/* "root" is root on this host. */
+static char *
+qualified(const struct send *s, const char *address)
+{
+    return *address && !strchr(address, '@')
+               ? mem_printf("%s@%s", address, s->host)
+               : mem_text(address);
+}
+
+static const char *
+user_name(void)
+{
+    const struct passwd *pw = getpwuid(getuid());
+
+    return pw ? pw->pw_name : "nobody";
+}
+
+/* --- the envelope --- */
+
+static void
+set_from(struct send *s)
+{
+    const char *given = s->options->from;
+    char *from = qualified(s, given ? given : user_name());
+    struct mail_address address;
+    struct err err;
+
+    s->envelope.from = from;
+    if (*from == '\0')
+        return;
+    if (!mail_address_parse(slice_of(from), true, &address, &err)) {
+        s->code = cli_fail(EX_DATAERR, "the sender %s: %s; -f gives another",
+                           from, err.text);
+        return;
+    }
+    s->envelope.smtputf8 |= !address.is_ascii;
+}
+
+static bool
+is_known(const struct mail_envelope *e, const char *address)
+{
+    for (size_t i = 0; i < e->rcpt_count; i++)
+        if (strcmp(e->rcpt[i].address, address) == 0)
+            return true;
+    return false;
+}
+
+static void
+add_recipient(void *ctx, const char *text)
+{
+    struct send *s = ctx;
+    char *whole scoped(own_free) = qualified(s, text);
+    struct mail_address address;
+    struct mail_rcpt *rcpt;
+    struct err err;
+
+    if (!mail_address_parse(slice_of(whole), true, &address, &err)) {
+        s->code = cli_fail(EX_DATAERR, "the recipient %s: %s", whole, err.text);
+        return;
+    }
+    if (is_known(&s->envelope, address.text))
+        return;
+    rcpt = mail_envelope_add(&s->envelope);
+    rcpt->address = mem_text(address.text);
+    rcpt->domain = mem_text(address.is_literal ? address.text + address.at + 1
+                                               : address.domain.text);
+    rcpt->notify = s->options->notify;
+    s->envelope.smtputf8 |= !address.is_ascii;
+}
+
+/* --- the message --- */
+
+static bool
+read_stdin(struct buf *in, struct err *err)
+{
+    for (;;) {
+        ssize_t n = read(STDIN_FILENO, buf_room(in, 65536), 65536);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_errno(err, "stdin");
+        if (n == 0)
+            return true;
+        in->len += (size_t)n;
+        if (in->len > CLI_LETTER_MAX)
+            return err_set(err, ERR_LIMIT, "the message is too large");
+    }
+}
+
+static int
+read_letter(struct send *s, struct buf *out)
+{
+    struct buf raw scoped(buf_free) = {0}, lines scoped(buf_free) = {0};
+    struct cli_letter_wish wish = {
+        .take_recipients = s->options->take_recipients,
+        .from = s->envelope.from,
+        .name = s->options->name,
+    };
+    struct err err;
+
+    if (!read_stdin(&raw, &err))
+        return cli_fail(err.kind == ERR_LIMIT ? EX_DATAERR : EX_NOINPUT, "%s",
+                        err.text);
+    cli_letter_lines(buf_slice(&raw), s->options->dots, &lines);
+    cli_letter_make(buf_slice(&lines), &wish, add_recipient, s, out);
+    return s->code;
+}
+
+static int
+hand_over(struct send *s, struct slice message)
+{
+    char *where scoped(own_free) = NULL;
+    int fd scoped(own_close) = -1;
+    struct err err;
+
+    if (!cli_smtp_open(s->config, &fd, &where, &err))
+        return cli_fail(EX_TEMPFAIL, "the relay can't be reached at %s: %s",
+                        where, err.text);
+    return cli_submit(fd, s->host, &s->envelope, message, s->options->verbose);
+}
+
+static int
+send_message(struct send *s, const struct cli_command *self, int argc,
+             char **argv)
+{
+    struct buf message scoped(buf_free) = {0};
+    int code;
+
+    if (s->options->requiretls)
+        return cli_fail(EX_UNAVAILABLE,
+                        "requiretls: this version can't promise it; the "
+                        "message was not sent");
+    set_from(s);
+    for (int i = 1; i < argc; i++)
+        cli_recipients_each(slice_of(argv[i]), add_recipient, s);
+    if (s->code != EX_OK)
+        return s->code;
+    if (s->envelope.rcpt_count == 0 && !s->options->take_recipients)
+        return cli_command_misuse(self, "to whom? name recipients, or -t");
+    code = read_letter(s, &message);
+    if (code != EX_OK)
+        return code;
+    if (s->envelope.rcpt_count == 0)
+        return cli_fail(EX_USAGE, "the message has no recipients");
+    return hand_over(s, buf_slice(&message));
+}
+
+/* --- the other modes --- */
+
+static int
+pass_smtp(const struct config *config)
+{
+    char *where scoped(own_free) = NULL;
+    int fd scoped(own_close) = -1;
+    struct err err;
+
+    if (!cli_smtp_open(config, &fd, &where, &err))
+        return cli_fail(EX_TEMPFAIL, "the relay can't be reached at %s: %s",
+                        where, err.text);
+    if (!cli_smtp_pass(fd, &err))
+        return cli_fail(EX_TEMPFAIL, "%s", err.text);
+    return EX_OK;
+}
+
+int
+cli_send(const struct cli_command *self, int argc, char **argv)
+{
+    struct cli_send_options options = {0};
+    struct cli_target target = {0};
+    struct send send = {.options = &options};
+    int code = cli_send_options(self, &options, &argc, argv);
+
+    if (code != CLI_GO_ON)
+        return code;
+    target.file = options.config;
+    target.given_socket = options.socket;
+    cli_target_open(&target);
+    switch (options.mode) {
+    case CLI_SEND_MESSAGE:
+        send.config = target.config;
+        set_host(&send);
+        send.envelope.ret = options.ret;
+        send.envelope.envid = mem_text(options.envid);
+        code = send_message(&send, self, argc, argv);
+        mail_envelope_done(&send.envelope);
+        break;
+    case CLI_SEND_SMTP:
+        code = pass_smtp(target.config);
+        break;
+    case CLI_SEND_QUEUE:
+        code = cli_mailq_print(&target, false);
+        break;
+    case CLI_SEND_FLUSH:
+        code = cli_mailq_flush(&target, NULL, NULL);
+        break;
+    }
+    cli_target_close(&target);
+    return code;
+}

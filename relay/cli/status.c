@@ -1,0 +1,135 @@
+#include "relay/cli/commands.h"
+#include "relay/cli/target.h"
+#include "relay/cli/term.h"
+
+#include <inttypes.h>
+#include <sysexits.h>
+
+static void
+numbers(const char *title, const json_t *object, const char *const *keys)
+{
+    printf("%-13s", title);
+    for (size_t i = 0; keys[i]; i++)
+        printf("%s%s %" PRId64, i > 0 ? "  " : "", keys[i],
+               cli_number(object, keys[i]));
+    (void)fputc('\n', stdout);
+}
+
+static void
+print_head(const json_t *s, int64_t now)
+{
+    char time[CLI_TERM_TEXT], age[CLI_TERM_TEXT];
+    const char *state = cli_text(s, "state");
+
+    printf("%ssealpost %s%s on %s: %s%s%s since %s (%s), mode %s, pid %" PRId64
+           "\n\n",
+           cli_term_paint(CLI_BOLD), cli_text(s, "version"),
+           cli_term_paint(CLI_PLAIN), cli_text(s, "hostname"),
+           cli_term_paint(cli_term_state(state)), state,
+           cli_term_paint(CLI_PLAIN),
+           cli_term_time(cli_time(s, "up_since"), now, time),
+           cli_term_span(cli_number(s, "up_s") * 1000, age),
+           cli_text(s, "mode"), cli_number(s, "pid"));
+}
+
+static void
+print_queue(const json_t *q, int64_t now)
+{
+    static const char *const states[] = {"queued", "active", "deferred", "held",
+                                         NULL};
+    char size[CLI_TERM_TEXT], age[CLI_TERM_TEXT];
+    int64_t oldest = cli_time(q, "oldest");
+
+    printf("%-13s%" PRId64 " messages, %" PRId64 " recipients, %s octets",
+           "queue", cli_number(q, "messages"), cli_number(q, "recipients"),
+           cli_term_size((uint64_t)cli_number(q, "octets"), size));
+    if (oldest)
+        printf(", oldest %s", cli_term_span(now - oldest, age));
+    (void)fputc('\n', stdout);
+    numbers("", q, states);
+}
+
+static void
+print_rates(const json_t *c, int64_t up_s)
+{
+    double minutes = (double)(up_s > 0 ? up_s : 1) / 60;
+
+    printf("%-13s%.1f accepted, %.1f sent per minute, on average\n", "rates",
+           (double)cli_number(c, "accepted") / minutes,
+           (double)cli_number(c, "sent") / minutes);
+}
+
+static void
+print_destination(const json_t *d, int64_t now)
+{
+    char span[CLI_TERM_TEXT];
+    int64_t until = cli_time(d, "blocked_until");
+
+    printf("  %-30s %" PRId64 " waiting%s, %" PRId64 " under way",
+           cli_text(d, "name"), cli_number(d, "waiting"),
+           json_is_true(json_object_get(d, "more")) ? " and more" : "",
+           cli_number(d, "active"));
+    if (until > now)
+        printf(", %sblocked%s for %s", cli_term_paint(CLI_RED),
+               cli_term_paint(CLI_PLAIN), cli_term_span(until - now, span));
+    (void)fputc('\n', stdout);
+    if (*cli_text(d, "why"))
+        printf("    %s%s%s\n", cli_term_paint(CLI_DIM), cli_text(d, "why"),
+               cli_term_paint(CLI_PLAIN));
+}
+
+static void
+print_status(const json_t *s, int64_t now)
+{
+    static const char *const outcomes[] = {
+        "accepted", "refused", "sent", "deferred", "bounced", "expired", NULL};
+    const json_t *c = json_object_get(s, "counters");
+    const json_t *d = json_object_get(s, "destinations");
+    const json_t *top = json_object_get(d, "top");
+    size_t i;
+    json_t *one;
+
+    print_head(s, now);
+    print_queue(json_object_get(s, "queue"), now);
+    numbers("since start", c, outcomes);
+    print_rates(c, cli_number(s, "up_s"));
+    printf("%-13s%" PRId64 " in (%" PRId64 " now), %" PRId64 " out, %" PRId64
+           " reused\n",
+           "connections", cli_number(c, "connections_in"),
+           cli_number(s, "sessions"), cli_number(c, "connections_out"),
+           cli_number(c, "connections_reused"));
+    printf("%-13s%s, %" PRId64 " deliveries refused; DNSSEC %s\n", "policy",
+           cli_text(s, "policy_enforce"), cli_number(c, "policy_refusals"),
+           cli_text(s, "dnssec"));
+    if (cli_number(d, "count") == 0)
+        return;
+    printf("\n%sdestinations%s with work or trouble: %" PRId64 "\n",
+           cli_term_paint(CLI_BOLD), cli_term_paint(CLI_PLAIN),
+           cli_number(d, "count"));
+    json_array_foreach(top, i, one) print_destination(one, now);
+}
+
+int
+cli_status(const struct cli_command *self, int argc, char **argv)
+{
+    struct cli_target target = {0};
+    bool json = false;
+    const struct cli_option options[] = {CLI_TARGET_OPTIONS(&target),
+                                         {.name = "json", .flag = &json}};
+    json_t *status = NULL;
+    int code = cli_option_parse(self, options, 3, &argc, argv);
+
+    if (code == CLI_GO_ON && argc > 1)
+        code = cli_command_misuse(self, "\"%s\" is too much", argv[1]);
+    if (code != CLI_GO_ON)
+        return code;
+    cli_target_open(&target);
+    code = cli_target_call(&target, "GET", "/v1/status", NULL, &status);
+    if (code == EX_OK && json)
+        cli_print_json(status);
+    else if (code == EX_OK)
+        print_status(status, cli_now_ms());
+    json_decref(status);
+    cli_target_close(&target);
+    return code;
+}

@@ -1,0 +1,214 @@
+#include "relay/cli/target.h"
+
+#include "relay/base/mem.h"
+#include "relay/cli/control.h"
+#include "relay/cli/offline.h"
+#include "relay/cli/term.h"
+
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+void
+cli_target_open(struct cli_target *t)
+{
+    struct config_errors errs = {0};
+    const char *path = CONFIG_CONTROL_DEFAULT;
+
+    t->lock_fd = -1;
+    if (!config_load(t->file, &t->config, &errs))
+        t->config = NULL;
+    config_errors_done(&errs);
+    if (t->config)
+        path = t->config->control.socket;
+    /* A relay run as another user has it in the usual place. */
+    if (access(path, F_OK) != 0 && access(CONFIG_CONTROL_DEFAULT, F_OK) == 0)
+        path = CONFIG_CONTROL_DEFAULT;
+    t->socket = mem_text(t->given_socket ? t->given_socket : path);
+}
+
+void
+cli_target_close(struct cli_target *t)
+{
+    config_free(&t->config);
+    queue_store_close(&t->store);
+    if (t->socket)
+        own_close(&t->lock_fd);
+    own_free(&t->socket);
+}
+
+static int
+no_relay(const struct cli_target *t, const struct err *err)
+{
+    if (err->kind == ERR_MISSING)
+        return cli_fail(EX_UNAVAILABLE, "no relay is running (%s)", err->text);
+    return cli_fail(EX_UNAVAILABLE, "%s: %s", t->socket, err->text);
+}
+
+static int
+refused(const struct cli_answer *a, const json_t *value)
+{
+    const char *why = cli_text(value, "error");
+    const json_t *each = json_object_get(value, "errors");
+    int code = EX_TEMPFAIL;
+
+    for (size_t i = 0; i < json_array_size(each); i++)
+        (void)fprintf(stderr, "%s\n",
+                      json_string_value(json_array_get(each, i)));
+    if (a->status == 404)
+        code = EX_NOINPUT;
+    else if (a->status >= 400 && a->status < 500)
+        code = EX_DATAERR;
+    return cli_fail(code, "%s", *why ? why : "the relay refused");
+}
+
+int
+cli_target_call(struct cli_target *t, const char *method, const char *target,
+                const json_t *body, json_t **out)
+{
+    char *text scoped(own_free) = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    struct cli_answer answer;
+    struct err err;
+    json_t *value;
+    int code = EX_OK;
+
+    if (!cli_control_ask(t->socket, method, target, text, &answer, &err))
+        return no_relay(t, &err);
+    value = json_loadb(buf_text(&answer.body), answer.body.len, 0, NULL);
+    if (answer.status >= 300)
+        code = refused(&answer, value);
+    else if (!value)
+        code = cli_fail(EX_PROTOCOL, "%s: the answer is no JSON", t->socket);
+    cli_answer_done(&answer);
+    if (code == EX_OK && out)
+        *out = value;
+    else
+        json_decref(value);
+    return code;
+}
+
+/* --- looking, with or without a relay --- */
+
+static void
+add_path(struct buf *url, enum cli_look what, const char *key)
+{
+    static const char *const front[] = {
+        [CLI_LOOK_MESSAGE] = "/v1/messages/",
+        [CLI_LOOK_TRACE] = "/v1/messages/",
+        [CLI_LOOK_POLICIES] = "/v1/policies?cursor=",
+        [CLI_LOOK_POLICY] = "/v1/policies/",
+    };
+
+    buf_add_text(url, front[what]);
+    cli_url_add(url, key);
+    buf_add_text(url, what == CLI_LOOK_TRACE ? "/trace" : "");
+}
+
+/* Is there a relay at the other end? */
+static bool
+runs(const struct cli_target *t)
+{
+    struct cli_answer answer;
+    struct err err;
+
+    if (cli_control_ask(t->socket, "GET", "/livez", NULL, &answer, &err)) {
+        cli_answer_done(&answer);
+        return true;
+    }
+    return err.kind != ERR_MISSING;
+}
+
+/* EX_OK with t->store NULL: ask the relay. */
+static int
+choose(struct cli_target *t)
+{
+    struct err err;
+
+    if (t->store || runs(t))
+        return EX_OK;
+    if (!t->config)
+        return cli_fail(EX_UNAVAILABLE,
+                        "no relay is running at %s, and its configuration "
+                        "can't be read",
+                        t->socket);
+    if (!cli_offline_open(t->config->state_directory, &t->lock_fd, &t->store,
+                          &err))
+        return cli_fail(EX_UNAVAILABLE, "no relay is running at %s; %s",
+                        t->socket, err.text);
+    (void)fprintf(stderr, "no relay is running; this is what %s/queue.db has\n",
+                  t->config->state_directory);
+    return EX_OK;
+}
+
+static int
+looked(bool ok, const struct err *err)
+{
+    if (ok)
+        return EX_OK;
+    return cli_fail(err->kind == ERR_MISSING ? EX_NOINPUT : EX_DATAERR, "%s",
+                    err->text);
+}
+
+int
+cli_target_look(struct cli_target *t, enum cli_look what, const char *key,
+                json_t **out)
+{
+    struct buf url scoped(buf_free) = {0};
+    struct err err = {0};
+    int code = choose(t);
+
+    if (code != EX_OK)
+        return code;
+    if (t->store)
+        return looked(cli_offline_look(t->store, what, key, out, &err), &err);
+    add_path(&url, what, key);
+    return cli_target_call(t, "GET", buf_text(&url), NULL, out);
+}
+
+int
+cli_target_queue(struct cli_target *t, const struct cli_filter *f,
+                 const char *cursor, json_t **out)
+{
+    struct buf url scoped(buf_free) = {0};
+    struct err err = {0};
+    int code = choose(t);
+
+    if (code != EX_OK)
+        return code;
+    if (t->store)
+        return looked(cli_offline_queue(t->store, f, cursor, out, &err), &err);
+    buf_add_text(&url, "/v1/queue?cursor=");
+    cli_url_add(&url, cursor);
+    cli_filter_add(f, &url);
+    return cli_target_call(t, "GET", buf_text(&url), NULL, out);
+}
+
+int
+cli_target_piece(struct cli_target *t, const char *id, unsigned sequence,
+                 struct buf *out, bool *end)
+{
+    char *path scoped(own_free) =
+        mem_printf("/v1/messages/%s/body?piece=%u", id, sequence);
+    struct cli_answer answer;
+    struct err err = {0};
+    int code = EX_OK;
+
+    *end = false;
+    if (t->store) {
+        bool ok = cli_offline_piece(t->store, id, sequence, out, &err);
+
+        *end = !ok && err.kind == ERR_MISSING;
+        return looked(ok || *end, &err);
+    }
+    if (!cli_control_ask(t->socket, "GET", path, NULL, &answer, &err))
+        return no_relay(t, &err);
+    if (answer.status == 200)
+        buf_add(out, buf_slice(&answer.body));
+    else if (answer.status == 404)
+        *end = true;
+    else
+        code = cli_fail(EX_DATAERR, "the message can't be read: %d",
+                        answer.status);
+    cli_answer_done(&answer);
+    return code;
+}
