@@ -189,12 +189,13 @@ set_from_file(const struct env *e, const struct target *t, const char *variable,
     buf_free(&text);
 }
 
-/* Kubernetes sets variables of this kind for a service named like us. */
+/* What `sealpost send` takes, and what Kubernetes sets for a service named like
+ * us. */
 static bool
-is_of_kubernetes(const char *name)
+is_of_others(const char *name)
 {
-    return strstr(name, "_SERVICE_") || strstr(name, "_PORT_") ||
-           strcmp(name, "SEALPOST_PORT") == 0 ||
+    return strcmp(name, "SEALPOST_SMTP") == 0 || strstr(name, "_SERVICE_") ||
+           strstr(name, "_PORT_") || strcmp(name, "SEALPOST_PORT") == 0 ||
            (strlen(name) > 5 && !strstr(name, "__") &&
             strcmp(name + strlen(name) - 5, "_PORT") == 0);
 }

@@ -563,6 +563,7 @@ the_environment_wins_over_the_file(void **state)
         {"SEALPOST_SERVICE_PORT_SMTP", "25"},
         {"SEALPOST_PORT", "tcp://10.0.0.1:25"},
         {"SEALPOST_PORT_25_TCP_ADDR", "10.0.0.1"},
+        {"SEALPOST_SMTP", "127.0.0.1:25"},
     };
     enum { COUNT = sizeof(set) / sizeof(*set) };
     scoped(done) struct fixture f = {0};
