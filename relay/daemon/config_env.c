@@ -207,7 +207,7 @@ report_unknown(const struct env *e, const char *variable, struct slice name)
     scoped(own_free) char *key = NULL;
     const char *near;
 
-    if (is_of_kubernetes(variable) ||
+    if (is_of_others(variable) ||
         strcmp(variable, "SEALPOST_SMTP") == 0) /* says where `send` goes */
         return;
     if (cut_word(&rest, &section))
