@@ -207,8 +207,7 @@ report_unknown(const struct env *e, const char *variable, struct slice name)
     scoped(own_free) char *key = NULL;
     const char *near;
 
-    if (is_of_others(variable) ||
-        strcmp(variable, "SEALPOST_SMTP") == 0) /* says where `send` goes */
+    if (is_of_others(variable))
         return;
     if (cut_word(&rest, &section))
         (void)cut_word(&rest, &title);
