@@ -32,6 +32,7 @@ struct give_back {
     uint64_t id;
     uint32_t *numbers;
     size_t count;
+    int64_t next_ms; /* the earliest of their attempts */
 };
 
 static void
@@ -65,6 +66,8 @@ given_back(struct task *task)
     struct give_back *x = own_container(task, struct give_back, call.task);
 
     x->aged->under_way--;
+    /* While they were claimed, a look for due work passed them over. */
+    queue_scheduler_later(x->aged->scheduler, x->next_ms);
     free(x->numbers);
     free(x);
 }
@@ -79,13 +82,17 @@ give_back(struct aged *a, const struct queue_job *job, bool named)
 
     x->aged = a;
     x->id = m->id;
+    x->next_ms = INT64_MAX;
     x->numbers = mem_array(uint32_t, m->envelope.rcpt_count);
     for (size_t i = 0; i < m->envelope.rcpt_count; i++) {
         bool is_named = next < job->rcpt_count && job->rcpt[next] == i;
 
         next += is_named;
-        if (is_named == named)
-            x->numbers[x->count++] = m->rcpt[i].number;
+        if (is_named != named)
+            continue;
+        x->numbers[x->count++] = m->rcpt[i].number;
+        if (m->rcpt[i].next_ms < x->next_ms)
+            x->next_ms = m->rcpt[i].next_ms;
     }
     post(a, &x->call, work_give_back, given_back);
 }
@@ -109,8 +116,10 @@ outcome_done(void *ctx, struct outcome *o, bool failed)
     a->under_way--;
     if (failed) /* it is looked at again in the next round */
         give_back(a, job, true);
-    else if (outcome_has_notices(o))
-        queue_scheduler_later(a->scheduler, net_clock_steady());
+    else
+        queue_scheduler_later(a->scheduler, outcome_has_notices(o)
+                                                ? net_clock_steady()
+                                                : outcome_next_ms(o));
     outcome_free(&o);
     drop(job);
 }

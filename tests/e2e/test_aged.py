@@ -39,3 +39,23 @@ def test_mail_that_was_not_tried_expires_all_the_same(world, new_relay, home):
         relay.log.one("delivery.expired", mid=mid, timeout=30)
         report = world.ledger.one(f"expired{i}@{home}").data.decode()
         assert "Action: failed" in report, report
+
+
+def test_looking_at_old_mail_makes_no_retry_late(world, new_relay, home):
+    """What is looked at while the next due work is sought is not forgotten."""
+    relay = new_relay({"retry": {"schedule": ["100ms"], "warn": "300ms"}})
+    mids = []
+    for _ in range(15):
+        mx = world.peer()
+        mx.replies["MAIL"] = [["451 4.3.2 busy"]]
+        mids.append(
+            submit(
+                *(relay, f"bob@{world.domain(mx)}"),
+                sender=f"app@{home}",
+                rcpt_options=["NOTIFY=FAILURE"],
+            )
+        )
+    time.sleep(5)
+    for mid in mids:
+        late = relay.log.find("delivery.deferred", mid=mid)[-1]["delay_ms"]
+        assert late > 3000, f"no attempt behind {late} ms"
