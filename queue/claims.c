@@ -1,11 +1,9 @@
 #include "queue/claims.h"
 
+#include "relay/base/map.h"
 #include "relay/base/mem.h"
 
 #include <stdlib.h>
-
-#define uthash_fatal(message) abort()
-#include <uthash.h>
 
 struct entry {
     uint64_t key;

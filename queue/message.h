@@ -23,28 +23,28 @@ enum {
 /* What the queue knows of one recipient, beside its address in the envelope
  * (same index). */
 struct queue_rcpt {
-    uint32_t number;      /* within the message, from 0; stays */
-    char *destination;    /* what it waits for: "example.com" in A-label form,
-                             or "route:NAME" */
-    uint32_t attempts;    /* made so far */
-    int64_t next_ms;      /* next attempt, steady clock; 0 at once */
-    bool warned;          /* the delay warning was sent, or may not be */
+    uint32_t number;   /* within the message, from 0; stays */
+    char *destination; /* what it waits for: "example.com" in A-label form,
+                          or "route:NAME" */
+    uint32_t attempts; /* made so far */
+    int64_t next_ms;   /* next attempt, steady clock; 0 at once */
+    bool warned;       /* the delay warning was sent, or may not be */
     bool held;
-    char *last;           /* the last reply or reason, for people; or NULL */
+    char *last; /* the last reply or reason, for people; or NULL */
 };
 
 struct queue_message {
     uint64_t id;
-    int64_t arrived_ms;  /* steady clock, ms since 1970 */
+    int64_t arrived_ms; /* steady clock, ms since 1970 */
     struct mail_envelope envelope;
     struct queue_rcpt *rcpt; /* envelope.rcpt_count of them */
-    uint64_t size;       /* octets, canonical CRLF form, trace fields included */
+    uint64_t size; /* octets, canonical CRLF form, trace fields included */
     bool has_8bit;
     bool tls_required_no; /* header TLS-Required: No (RFC 8689 section 5) */
-    char *origin;        /* for people: "203.0.113.5 (mail.example.com)" */
-    char *message_id;    /* of the header; or NULL */
-    struct buf body;     /* all of it; empty when it is in the store only */
-    size_t jobs;         /* the scheduler's: jobs that still need it */
+    char *origin;         /* for people: "203.0.113.5 (mail.example.com)" */
+    char *message_id;     /* of the header; or NULL */
+    struct buf body;      /* all of it; empty when it is in the store only */
+    size_t jobs;          /* the scheduler's: jobs that still need it */
 };
 
 struct queue_message *queue_message_new(void);

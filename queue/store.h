@@ -126,8 +126,9 @@ struct queue_result {
     int64_t next_ms;    /* DEFERRED */
     bool warned;        /* DEFERRED: a delay warning is in `notices` */
     const char *reason; /* for people: reply or cause, with codes */
-    size_t attempt;     /* index into `attempts`; SIZE_MAX: none was made, and
-                           none is counted */
+    size_t attempt;     /* index into `attempts`; SIZE_MAX: none was made */
+    bool untried;       /* DEFERRED: it was not this one's turn, so no attempt
+                           is counted */
 };
 
 /* One try to hand over: what trace shows.  Strings may be NULL. */

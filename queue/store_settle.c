@@ -182,7 +182,7 @@ defer_row(struct job *j, const struct queue_claim *row,
 
     db_bind_int(st, 1, (int64_t)row->id);
     db_bind_int(st, 2, row->number);
-    db_bind_int(st, 6, r->attempt != SIZE_MAX);
+    db_bind_int(st, 6, !r->untried);
     db_bind_int(st, 3, is_held ? QUEUE_NEVER_MS : r->next_ms);
     db_bind_int(st, 4, r->warned);
     db_bind_text(st, 5, r->reason);
@@ -191,7 +191,7 @@ defer_row(struct job *j, const struct queue_claim *row,
     s->tally.rows[row->state]--;
     if (is_held)
         s->tally.rows[QUEUE_STATE_HELD]++;
-    else if (r->attempt != SIZE_MAX)
+    else if (!r->untried)
         s->tally.rows[QUEUE_STATE_DEFERRED]++;
     else
         s->tally.rows[row->state]++;

@@ -136,7 +136,7 @@ const char *smtp_client_step(const struct smtp_client *c);
 
 /* True once the final dot or the last BDAT is out and unanswered. */
 bool smtp_client_is_in_doubt(const struct smtp_client *c);
-const struct smtp_capability *smtp_client_capability(
-    const struct smtp_client *c);
+const struct smtp_capability *
+smtp_client_capability(const struct smtp_client *c);
 
 #endif

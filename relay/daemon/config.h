@@ -126,8 +126,8 @@ struct config {
         struct config_networks networks; /* may relay without AUTH */
         struct config_texts sender_domains, recipient_domains; /* none: any;
                                                              A-label form */
-        uint64_t size_max;     /* octets of a message */
-        unsigned rcpt_max;     /* recipients of a message */
+        uint64_t size_max; /* octets of a message */
+        unsigned rcpt_max; /* recipients of a message */
     } access;
 
     struct {

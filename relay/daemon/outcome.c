@@ -112,6 +112,7 @@ decide(struct outcome *o, size_t i)
         .outcome = told->outcome,
         .reason = o->reasons[i],
         .attempt = told->attempt,
+        .untried = o->report->is_aged,
     };
     if (told->outcome == QUEUE_DEFERRED &&
         is_expired(o->relay, o->report, rcpt))

@@ -227,6 +227,7 @@ knows_what_is_in_a_network(void **state)
     }
 }
 
+/* The registries of RFC 6890. */
 static void
 knows_special_addresses(void **state)
 {

@@ -366,6 +366,7 @@ leaves_out_malformed_records_only(void **state)
     check_fails(&b, DNS_MX, "malformed record");
 }
 
+/* How long a negative answer is good: RFC 2308 section 5. */
 static void
 tells_nothing_from_nowhere(void **state)
 {

@@ -9,6 +9,7 @@
 
 #include "relay/base/mem.h"
 
+/* With the OPT record of RFC 6891 section 6.1. */
 static void
 writes_a_query(void **state)
 {

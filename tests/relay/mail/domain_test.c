@@ -24,6 +24,7 @@ check(parse_fn *parse, const char *in, const char *want)
         assert_int_equal(err.kind, ERR_INPUT);
 }
 
+/* A-labels as RFC 5890 section 2.3.2.1 has them. */
 static void
 keeps_the_a_label_form(void **state)
 {

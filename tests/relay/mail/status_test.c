@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+/* The syntax of RFC 3463 section 2. */
 static void
 splits_an_enhanced_code_off_a_reply(void **state)
 {

@@ -442,8 +442,8 @@ each_limit_starts_anew(void **state)
     (void)state;
     begin(&o);
     for (int i = 0; i < 10; i++) {
-        net_conn_limit(o.conn, 40);
-        usleep(10000);
+        net_conn_limit(o.conn, 400); /* ten of them take longer */
+        usleep(50000);
         turns(&o, 1);
     }
     assert_int_equal(o.lates, 0);

@@ -253,6 +253,7 @@ try_certificate(size_t i, enum net_tls_check check)
     net_tls_free(&server);
 }
 
+/* Reference names by RFC 6125 section 6.4. */
 static void
 pkix_refuses_all_but_the_named_host(void **state)
 {
