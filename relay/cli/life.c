@@ -10,6 +10,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+enum {
+    POLL_MS = 200,
+    CALM_POLLS = 4, /* in a row */
+};
+
 int
 cli_reload(const struct cli_command *self, int argc, char **argv)
 {
@@ -31,38 +36,57 @@ cli_reload(const struct cli_command *self, int argc, char **argv)
 
 /* --- drain --- */
 
-/* What could be delivered now, and what has to wait. */
+/* What there is in the queue, by state. */
+struct left {
+    int64_t queued, active, deferred, held;
+};
+
 static int
-look(struct cli_target *t, int64_t *now, int64_t *later)
+look(struct cli_target *t, struct left *out)
 {
     json_t *status = NULL;
     int code = cli_target_call(t, "GET", "/v1/status", NULL, &status);
     const json_t *q = json_object_get(status, "queue");
 
-    *now = cli_number(q, "queued") + cli_number(q, "active");
-    *later = cli_number(q, "deferred") + cli_number(q, "held");
+    *out = (struct left){cli_number(q, "queued"), cli_number(q, "active"),
+                         cli_number(q, "deferred"), cli_number(q, "held")};
     json_decref(status);
+    return code;
+}
+
+/* What is queued may wait for a host that can't be reached: so the end is when
+ * nothing was under way for a while. */
+static int
+wait_until(struct cli_target *t, int64_t until, struct left *left)
+{
+    int code = look(t, left);
+
+    for (int calm = left->active == 0;
+         code == EX_OK && calm < CALM_POLLS && cli_now_ms() < until;) {
+        (void)usleep(POLL_MS * 1000);
+        code = look(t, left);
+        calm = left->active == 0 ? calm + 1 : 0;
+    }
     return code;
 }
 
 static int
 drain(struct cli_target *t, int64_t wait_ms)
 {
-    int64_t until = cli_now_ms() + wait_ms, now = 0, later = 0;
+    struct left left = {0};
+    int64_t until = cli_now_ms() + wait_ms;
     int code = cli_target_call(t, "POST", "/v1/drain", NULL, NULL);
 
     if (code == EX_OK)
-        code = look(t, &now, &later);
-    while (code == EX_OK && now > 0 && cli_now_ms() < until) {
-        (void)usleep(200 * 1000);
-        code = look(t, &now, &later);
-    }
+        code = wait_until(t, until, &left);
     if (code != EX_OK)
         return code;
-    printf("no more mail is taken; left: %" PRId64
-           " recipients under way, %" PRId64 " deferred or held\n",
-           now, later);
-    return now > 0 && wait_ms > 0 ? EX_TEMPFAIL : EX_OK;
+    printf("no more mail is taken; recipients left: %" PRId64
+           " (under way %" PRId64 ", queued %" PRId64 ", deferred %" PRId64
+           ", held %" PRId64 ")\n",
+           left.queued + left.active + left.deferred + left.held, left.active,
+           left.queued, left.deferred, left.held);
+    return left.active > 0 && wait_ms > 0 ? EX_TEMPFAIL : EX_OK;
 }
 
 int

@@ -17,6 +17,9 @@ lock(const char *directory, int *out, struct err *err)
     char *path scoped(own_free) = mem_printf("%s/queue.lock", directory);
     int fd scoped(own_close) = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
+    if (fd < 0 && errno == ENOENT)
+        return err_set(err, ERR_MISSING, "and there is no queue in %s",
+                       directory);
     if (fd < 0)
         return err_errno(err, "%s", path);
     if (flock(fd, LOCK_SH | LOCK_NB) != 0)

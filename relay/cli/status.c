@@ -21,15 +21,14 @@ print_head(const json_t *s, int64_t now)
     char time[CLI_TERM_TEXT], age[CLI_TERM_TEXT];
     const char *state = cli_text(s, "state");
 
-    printf("%ssealpost %s%s on %s: %s%s%s since %s (%s), mode %s, pid %" PRId64
-           "\n\n",
-           cli_term_paint(CLI_BOLD), cli_text(s, "version"),
-           cli_term_paint(CLI_PLAIN), cli_text(s, "hostname"),
-           cli_term_paint(cli_term_state(state)), state,
-           cli_term_paint(CLI_PLAIN),
-           cli_term_time(cli_time(s, "up_since"), now, time),
+    printf("%ssealpost %s%s on %s: %s%s%s, mode %s\n", cli_term_paint(CLI_BOLD),
+           cli_text(s, "version"), cli_term_paint(CLI_PLAIN),
+           cli_text(s, "hostname"), cli_term_paint(cli_term_state(state)),
+           state, cli_term_paint(CLI_PLAIN), cli_text(s, "mode"));
+    printf("%-13s%s, since %s, pid %" PRId64 "\n\n", "up",
            cli_term_span(cli_number(s, "up_s") * 1000, age),
-           cli_text(s, "mode"), cli_number(s, "pid"));
+           cli_term_time(cli_time(s, "up_since"), now, time),
+           cli_number(s, "pid"));
 }
 
 static void

@@ -133,7 +133,7 @@ choose(struct cli_target *t)
                         t->socket);
     if (!cli_offline_open(t->config->state_directory, &t->lock_fd, &t->store,
                           &err))
-        return cli_fail(EX_UNAVAILABLE, "no relay is running at %s; %s",
+        return cli_fail(EX_UNAVAILABLE, "no relay is running at %s, %s",
                         t->socket, err.text);
     (void)fprintf(stderr, "no relay is running; this is what %s/queue.db has\n",
                   t->config->state_directory);
