@@ -8,29 +8,31 @@
 
 #include <stdlib.h>
 
+static int
+hex(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *at = c ? strchr(digits, c | 0x20) : NULL;
+
+    return at ? (int)(at - digits) : -1;
+}
+
 bool
 admin_domain(const char *name, struct mail_domain *out, struct err *err)
 {
-    char *plain scoped(own_free) = mem_text(name);
-    struct slice rest = slice_of(name);
-    size_t n = 0;
+    struct buf plain scoped(buf_free) = {0};
 
-    while (rest.len > 0) {
-        char digits[3] = {0};
-        char *end;
+    for (; *name; name++) {
+        int high = *name == '%' ? hex(name[1]) : -1;
+        int low = high >= 0 ? hex(name[2]) : -1;
 
-        if (rest.p[0] != '%' || rest.len < 3) {
-            plain[n++] = rest.p[0];
-            rest = slice_from(rest, 1);
-            continue;
-        }
-        memcpy(digits, rest.p + 1, 2);
-        plain[n++] = (char)strtoul(digits, &end, 16);
-        if (end != digits + 2)
+        if (*name == '%' && low < 0)
             return err_set(err, ERR_INPUT, "not a domain");
-        rest = slice_from(rest, 3);
+        buf_add_byte(&plain, *name == '%' ? (char)(high * 16 + low) : *name);
+        if (*name == '%')
+            name += 2;
     }
-    return mail_domain_parse((struct slice){plain, n}, out, err);
+    return mail_domain_parse(buf_slice(&plain), out, err);
 }
 
 /* --- forgetting, on every worker --- */
