@@ -97,9 +97,8 @@ print_status(const json_t *s, int64_t now)
            "connections", cli_number(c, "connections_in"),
            cli_number(s, "sessions"), cli_number(c, "connections_out"),
            cli_number(c, "connections_reused"));
-    printf("%-13s%s, %" PRId64 " deliveries refused; DNSSEC %s\n", "policy",
-           cli_text(s, "policy_enforce"), cli_number(c, "policy_refusals"),
-           cli_text(s, "dnssec"));
+    printf("%-13s%" PRId64 " deliveries refused; DNSSEC %s\n", "policy",
+           cli_number(c, "policy_refusals"), cli_text(s, "dnssec"));
     if (cli_number(d, "count") == 0)
         return;
     printf("\n%sdestinations%s with work or trouble: %" PRId64 "\n",

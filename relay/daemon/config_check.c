@@ -61,6 +61,19 @@ settle(const struct check *k, const char *section, const char *key, char *value)
     return value;
 }
 
+/* RFC 5321 section 4.1.1.1 wants a fully-qualified name in EHLO. */
+static void
+warn_bare_name(const struct check *k)
+{
+    const struct config_setting *s = setting_of(k, "", "", "hostname");
+
+    if (!strchr(k->c->hostname, '.'))
+        config_warning(k->errs, s->origin, s->name,
+                       "\"%.100s\" has no dot, so that many servers will "
+                       "refuse mail: set the full name of this machine",
+                       k->c->hostname);
+}
+
 static void
 check_hostname(const struct check *k)
 {
@@ -70,6 +83,7 @@ check_hostname(const struct check *k)
 
     if (c->hostname[0] == '\0') {
         c->hostname = settle(k, "", "hostname", config_default_hostname());
+        warn_bare_name(k);
         return;
     }
     if (mail_domain_parse(slice_of(c->hostname), &domain, &err) ||
@@ -77,6 +91,8 @@ check_hostname(const struct check *k)
         c->hostname = config_keep(c->origins, mem_text(domain.text));
     else
         blame(k, "", "", "hostname", err.text);
+    if (k->errs->count == 0)
+        warn_bare_name(k);
 }
 
 static void

@@ -341,5 +341,6 @@ main(void)
 
     (void)clearenv();
     (void)setenv("STATE_DIRECTORY", "/tmp/sealpost-state", 1);
+    (void)setenv("SEALPOST_HOSTNAME", "relay.example.com", 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -716,6 +716,20 @@ a_host_name_is_needed(void **state)
 }
 
 static void
+a_bare_host_name_is_warned_of(void **state)
+{
+    scoped(done) struct fixture f = {0};
+
+    (void)state;
+    (void)setenv("SEALPOST_HOSTNAME", "relay", 1);
+    assert_true(load(&f, ""));
+    (void)setenv("SEALPOST_HOSTNAME", "relay.example.com", 1);
+    assert_string_equal(f.c->hostname, "relay");
+    assert_int_equal(f.errs.warning_count, 1);
+    assert_non_null(strstr(f.errs.warning[0], "\"relay\" has no dot"));
+}
+
+static void
 secrets_are_not_repeated(void **state)
 {
     scoped(done) struct fixture f = {0};
@@ -845,6 +859,7 @@ main(void)
         cmocka_unit_test(the_variables_of_other_images_are_understood),
         cmocka_unit_test(mistakes_in_the_environment_are_errors_too),
         cmocka_unit_test(a_host_name_is_needed),
+        cmocka_unit_test(a_bare_host_name_is_warned_of),
         cmocka_unit_test(secrets_are_not_repeated),
         cmocka_unit_test(origins_are_printed),
         cmocka_unit_test(what_is_printed_reads_the_same),
