@@ -4,6 +4,7 @@
 #include "relay/base/mem.h"
 #include "relay/net/dns_cache.h"
 #include "relay/net/dns_channel.h"
+#include "relay/net/dns_validator.h"
 #include "relay/net/timer.h"
 
 #include <assert.h>
@@ -68,7 +69,8 @@ TAILQ_HEAD(questions, question);
 
 struct net_dns {
     uv_loop_t *loop;
-    struct net_dns_channel *channel;
+    struct net_dns_channel *channel; /* one of the two carries */
+    struct net_dns_validator *validator;
     uint64_t timeout_ms;
     bool trust_ad;
     struct net_dns_cache *cache;
@@ -147,6 +149,24 @@ answered(void *ctx, const uint8_t *answer, size_t len, const char *why)
 }
 
 static void
+validated(void *ctx, const uint8_t *answer, size_t len, bool secure,
+          const char *why)
+{
+    struct flight *f = ctx;
+    struct question *q = f->question;
+
+    if (q) {
+        if (answer)
+            dns_answer_read(answer, len, q->name, q->type, &q->answer);
+        else
+            fail(q, why);
+        q->answer.authentic = secure;
+        settle(f->dns, q);
+    }
+    free(f);
+}
+
+static void
 send_flight(struct flight *f)
 {
     net_dns_channel_send(f->dns->channel, f->query, f->len, answered, f);
@@ -189,6 +209,11 @@ ask(struct net_dns *dns, struct question *q)
     f->dns = dns;
     f->question = q;
     q->flight = f;
+    if (dns->validator) {
+        net_dns_validator_ask(dns->validator, q->name, q->type, validated, f);
+        set_deadline(dns);
+        return;
+    }
     /* The answer's question is compared too; an id that happens to be in use
      * does no harm. */
     if (RAND_bytes((unsigned char *)&id, sizeof(id)) != 1)
@@ -291,7 +316,8 @@ destroy(struct net_dns *dns)
         TAILQ_REMOVE(&dns->settled, q, link);
         release(q);
     }
-    net_dns_channel_close(&dns->channel); /* frees each flight */
+    net_dns_channel_close(&dns->channel); /* these free each flight */
+    net_dns_validator_close(&dns->validator);
     net_timer_free(&dns->deadline);
     net_timer_free(&dns->turn);
     net_dns_cache_free(&dns->cache);
@@ -333,8 +359,12 @@ net_dns_new(uv_loop_t *loop, const struct net_dns_config *config,
     dns->cache = net_dns_cache_new(NET_DNS_CACHE_MAX, CACHE_OCTETS_MAX);
     dns->deadline = net_timer_new(loop, deadline_passed, dns);
     dns->turn = net_timer_new(loop, deliver, dns);
-    dns->channel = net_dns_channel_open(loop, config, err);
-    if (!dns->channel)
+    if (config->validate)
+        dns->validator =
+            net_dns_validator_open(loop, config, config->trust_anchor, err);
+    else
+        dns->channel = net_dns_channel_open(loop, config, err);
+    if (!dns->channel && !dns->validator)
         net_dns_free(&dns);
     return dns;
 }

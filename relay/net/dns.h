@@ -25,6 +25,8 @@ struct net_dns_config {
     size_t server_count;
     int64_t timeout_ms; /* of one whole question, all tries */
     bool trust_ad;      /* the servers' AD bit may be believed */
+    bool validate;      /* DNSSEC in process: see relay/net/dns_validator.h */
+    const char *trust_anchor; /* for that; "" or NULL: the root's */
 };
 
 struct net_dns;       /* one resolver client per loop */
