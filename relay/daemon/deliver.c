@@ -889,7 +889,8 @@ plan_made(struct deliver *d, const struct config_route *route)
     case POLICY_GO:
         break;
     case POLICY_DEFER:
-        atomic_fetch_add(&d->worker->relay->counters.policy_refusals, 1);
+        if (d->plan.source != POLICY_SOURCE_DEFAULT)
+            atomic_fetch_add(&d->worker->relay->counters.policy_refusals, 1);
         begin_report(d);
         d->began_ms = net_clock_steady();
         fail_here(d, &d->plan.status, "policy");
