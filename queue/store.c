@@ -11,6 +11,9 @@ enum {
      * that need not grow before it is written back. */
     RESERVE = 4 * 1024 * 1024,
     RESERVE_WAL = WAL_MAX + 4 * 1024 * 1024,
+    /* What the WAL holds must still fit into the file when it is written back:
+     * from here on no more mail is taken. */
+    ROOM_MIN = RESERVE_WAL + 2 * RESERVE,
     CHECK_MAX = 256 * 1024 * 1024, /* a larger file is not checked at start:
                                       it would take too long */
 };
@@ -116,6 +119,12 @@ queue_store_checkpoint(struct queue_store *s, bool force, struct err *err)
         return true;
     return db_checkpoint(s->db, err) &&
            db_reserve(s->db, RESERVE, RESERVE_WAL, err);
+}
+
+bool
+queue_store_has_room(const struct queue_store *s, struct err *err)
+{
+    return db_has_room(s->db, ROOM_MIN, err);
 }
 
 static bool

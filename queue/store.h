@@ -49,6 +49,10 @@ void queue_store_rollback(struct queue_store *s);
  * an alarm, not a loss. */
 bool queue_store_checkpoint(struct queue_store *s, bool force,
                             struct err *err) must_use;
+/* Is there room on the disk for more mail, besides what it takes to record what
+ * becomes of what is queued?  ERR_SPACE: no. */
+bool queue_store_has_room(const struct queue_store *s,
+                          struct err *err) must_use;
 /* Writes, reads back and takes away one row: is the store able to commit?  In
  * the transaction that is open, whose commit then tells, or in its own. */
 bool queue_store_probe(struct queue_store *s, struct err *err) must_use;

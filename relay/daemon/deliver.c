@@ -272,6 +272,16 @@ all_failed(struct deliver *d)
 
 /* --- the message --- */
 
+/* What can't be recorded would be delivered again: it is not even begun. */
+static bool
+may_start(struct deliver *d)
+{
+    if (atomic_load(&d->worker->relay->store_is_healthy))
+        return true;
+    end_order(d);
+    return false;
+}
+
 static void
 start_mail(struct deliver *d)
 {
@@ -467,7 +477,8 @@ on_ready(struct deliver *d)
         on_loop(d);
         return;
     }
-    start_mail(d);
+    if (may_start(d))
+        start_mail(d);
 }
 
 static void
@@ -806,6 +817,8 @@ connect_here(struct deliver *d, bool may_share)
 static void
 first_address(struct deliver *d)
 {
+    if (!may_start(d))
+        return;
     begin_report(d);
     d->candidate = 0;
     d->in_clear = false;

@@ -53,8 +53,10 @@ dispatch_send(struct relay *relay, struct queue_message *m)
 static void
 may_run(struct dispatch *d)
 {
-    queue_scheduler_may_run(d->scheduler, !d->draining && !d->unrecorded &&
-                                              d->relay->store_is_healthy);
+    bool may = !d->draining && !d->unrecorded && d->relay->store_is_healthy &&
+               d->settling < DISPATCH_SETTLING_MAX;
+
+    queue_scheduler_may_run(d->scheduler, may);
 }
 
 static void
@@ -66,9 +68,10 @@ outcome_done(void *ctx, struct outcome *o, bool failed)
     if (failed) {
         *outcome_link(o) = d->unrecorded;
         d->unrecorded = o;
-        may_run(d);
-        return;
     }
+    may_run(d);
+    if (failed)
+        return;
     queue_scheduler_later(d->scheduler, outcome_has_notices(o)
                                             ? net_clock_steady()
                                             : outcome_next_ms(o));
@@ -111,6 +114,7 @@ report_arrived(struct task *task)
         report_free(&r);
     } else {
         d->settling++;
+        may_run(d);
         (void)outcome_start(d->relay, r, outcome_done, d);
     }
     if (over)
@@ -142,6 +146,8 @@ dispatch_store_health(struct dispatch *d, bool healthy)
         outcome_retry(o);
         o = next;
     }
+    /* What could not be claimed is found again. */
+    queue_scheduler_later(d->scheduler, net_clock_steady());
     may_run(d);
     dispatch_pump(d);
 }

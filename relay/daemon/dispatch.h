@@ -13,6 +13,8 @@
 enum {
     DISPATCH_HOUSEKEEPING_MS = 60 * 1000, /* old mail, history, policies */
     DISPATCH_SCAN_NAMES = 500,            /* due destinations asked at a time */
+    DISPATCH_SETTLING_MAX = 500, /* results not yet recorded: what is done
+                                    twice after a crash */
 };
 
 struct dispatch;

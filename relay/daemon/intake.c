@@ -128,6 +128,7 @@ spill(struct intake *in, size_t len)
     struct buf *body = &in->message->body;
     struct spill_call *x = mem_new(struct spill_call);
 
+    x->call.grows = true;
     x->call.work = work_spill;
     x->call.task.run = spill_done;
     x->call.home = &in->worker->inbox;
@@ -307,6 +308,7 @@ enqueue(struct intake *in)
 {
     struct enqueue_call *x = mem_new(struct enqueue_call);
 
+    x->call.grows = true;
     x->call.work = work_enqueue;
     x->call.task.run = enqueue_done;
     x->call.home = &in->worker->inbox;

@@ -134,9 +134,14 @@ rules(const struct receive *r)
 static bool
 is_able(const struct receive *r, struct mail_status *why)
 {
-    if (atomic_load(&r->worker->relay->store_is_healthy))
+    const struct relay *relay = r->worker->relay;
+    bool is_healthy = atomic_load(&relay->store_is_healthy);
+
+    if (is_healthy && store_thread_has_room(relay->store))
         return true;
-    mail_status_set(why, 452, "4.3.1", "the queue can't be written to now");
+    mail_status_set(why, 452, "4.3.1",
+                    is_healthy ? "the disk is nearly full"
+                               : "the queue can't be written to now");
     return false;
 }
 

@@ -1,6 +1,7 @@
 #include "relay/daemon/store_thread.h"
 
 #include "relay/base/mem.h"
+#include "relay/net/timer.h"
 
 #include <assert.h>
 #include <stdatomic.h>
@@ -14,6 +15,9 @@ struct store_thread {
     store_health_fn *health;
     void *ctx;
     bool in_trouble;
+    struct err room; /* why there is none */
+    _Atomic bool has_room;
+    int64_t probe_at_ms;
     _Atomic uint64_t commits;
 };
 
@@ -22,6 +26,8 @@ set_trouble(struct store_thread *t, const struct err *why)
 {
     struct log_line line;
 
+    if (why)
+        t->probe_at_ms = net_clock_steady() + STORE_PROBE_MS;
     if (t->in_trouble == (why != NULL))
         return;
     t->in_trouble = why != NULL;
@@ -33,19 +39,98 @@ set_trouble(struct store_thread *t, const struct err *why)
     t->health(t->ctx, why);
 }
 
+static void
+set_room(struct store_thread *t, const struct err *why)
+{
+    struct log_line line;
+
+    if (why) {
+        t->room = *why;
+        t->probe_at_ms = net_clock_steady() + STORE_PROBE_MS;
+    }
+    if (atomic_load(&t->has_room) == (why == NULL))
+        return;
+    atomic_store(&t->has_room, why == NULL);
+    log_begin(&line, t->log, why ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+              "store.room");
+    log_bool(&line, "takes_mail", !why);
+    log_text(&line, "reason", why ? why->text : NULL);
+    log_end(&line);
+}
+
+/* False: the transaction has failed, not only the call. */
 static bool
 run_call(struct store_thread *t, struct store_call *call)
 {
-    struct err err = {0};
+    struct err err = t->room;
 
-    call->failed = false;
+    call->failed = call->grows && !atomic_load(&t->has_room);
+    if (call->failed) {
+        call->err = err;
+        return true;
+    }
+    err = (struct err){0};
     if (call->work(call, t->store, &err))
         return true;
     call->failed = true;
     call->err = err;
-    return err.kind == ERR_MISSING || err.kind == ERR_INPUT;
+    return err.kind == ERR_MISSING || err.kind == ERR_INPUT ||
+           err.kind == ERR_LIMIT;
 }
 
+static void
+send_home(struct mailbox_letter *first, const struct mailbox_letter *end)
+{
+    while (first != end) {
+        struct store_call *call =
+            own_container(first, struct store_call, task.letter);
+
+        first = first->next;
+        if (call->home)
+            task_post(call->home, &call->task);
+        else
+            call->task.run(&call->task);
+    }
+}
+
+/* The letter behind the last one of a batch, `stop` at the latest. */
+static struct mailbox_letter *
+batch_end(struct mailbox_letter *first, const struct mailbox_letter *stop)
+{
+    for (size_t n = 0; first != stop && n < STORE_BATCH_MAX; n++)
+        first = first->next;
+    return first;
+}
+
+static void
+mind_room(struct store_thread *t)
+{
+    struct err err;
+
+    if (atomic_load(&t->has_room) && !queue_store_has_room(t->store, &err))
+        set_room(t, &err);
+}
+
+#ifdef SEALPOST_EARLY_ANSWER
+/* The negative control of the crash test: what would be lost if answers did
+ * not wait for the commit.  Never part of a product. */
+static void
+work_batch(struct store_thread *t, struct mailbox_letter *first,
+           struct mailbox_letter *end)
+{
+    struct err err = {0};
+    struct timespec nap = {.tv_nsec = 20 * 1000 * 1000};
+
+    if (!queue_store_begin(t->store, &err))
+        abort();
+    for (struct mailbox_letter *l = first; l != end; l = l->next)
+        (void)run_call(t, own_container(l, struct store_call, task.letter));
+    send_home(first, end);
+    (void)nanosleep(&nap, NULL);
+    if (!queue_store_commit(t->store, &err))
+        abort();
+}
+#else
 static void
 fail_all(struct mailbox_letter *first, const struct mailbox_letter *end,
          const struct err *err)
@@ -82,79 +167,47 @@ transact(struct store_thread *t, struct mailbox_letter *first,
     return true;
 }
 
-/* After a failed transaction: each call alone, unless it is the disk that
- * would fail them all. */
-static void
+/* After a failed transaction: each call alone.  False: one of those failed
+ * that must be able to do their work even on a full disk; *err is why. */
+static bool
 transact_each(struct store_thread *t, struct mailbox_letter *first,
               const struct mailbox_letter *end, struct err *err)
 {
+    bool ok = true;
+
     for (; first != end; first = first->next) {
-        if (err->kind == ERR_SPACE) {
-            fail_all(first, end, err);
-            return;
+        bool grows =
+            own_container(first, struct store_call, task.letter)->grows;
+
+        if (transact(t, first, first->next, err))
+            continue;
+        fail_all(first, first->next, err);
+        if (err->kind == ERR_SPACE && grows) {
+            set_room(t, err);
+            continue;
         }
-        if (!transact(t, first, first->next, err))
-            fail_all(first, first->next, err);
+        ok = false;
+        if (err->kind == ERR_SPACE) { /* the others would fare no better */
+            fail_all(first, end, err);
+            break;
+        }
     }
+    return ok;
 }
 
 static void
-send_home(struct mailbox_letter *first, const struct mailbox_letter *end)
+work_batch(struct store_thread *t, struct mailbox_letter *first,
+           struct mailbox_letter *end)
 {
-    while (first != end) {
-        struct store_call *call =
-            own_container(first, struct store_call, task.letter);
+    struct err err = {0};
 
-        first = first->next;
-        if (call->home)
-            task_post(call->home, &call->task);
+    mind_room(t);
+    if (!transact(t, first, end, &err)) {
+        if (err.kind == ERR_SPACE)
+            set_room(t, &err);
         else
-            call->task.run(&call->task);
-    }
-}
-
-/* The letter behind the last one of a batch, `stop` at the latest. */
-static struct mailbox_letter *
-batch_end(struct mailbox_letter *first, const struct mailbox_letter *stop)
-{
-    for (size_t n = 0; first != stop && n < STORE_BATCH_MAX; n++)
-        first = first->next;
-    return first;
-}
-
-#ifdef SEALPOST_EARLY_ANSWER
-/* The negative control of the crash test: what would be lost if answers did
- * not wait for the commit.  Never part of a product. */
-static void
-work_batch(struct store_thread *t, struct mailbox_letter *first,
-           struct mailbox_letter *end)
-{
-    struct err err = {0};
-    struct timespec nap = {.tv_nsec = 20 * 1000 * 1000};
-
-    if (!queue_store_begin(t->store, &err))
-        abort();
-    for (struct mailbox_letter *l = first; l != end; l = l->next)
-        (void)run_call(t, own_container(l, struct store_call, task.letter));
-    send_home(first, end);
-    (void)nanosleep(&nap, NULL);
-    if (!queue_store_commit(t->store, &err))
-        abort();
-}
-#else
-static void
-work_batch(struct store_thread *t, struct mailbox_letter *first,
-           struct mailbox_letter *end)
-{
-    struct err err = {0};
-
-    if (transact(t, first, end, &err)) {
-        set_trouble(t, NULL);
-    } else {
-        struct err each = err;
-
-        transact_each(t, first, end, &each);
-        if (err.kind != ERR_INPUT)
+            set_trouble(t, &err);
+        if (!transact_each(t, first, end, &err))
             set_trouble(t, &err);
     }
     send_home(first, end);
@@ -162,32 +215,50 @@ work_batch(struct store_thread *t, struct mailbox_letter *first,
 #endif
 
 static void
+checkpoint(struct store_thread *t, bool force, struct err *err)
+{
+    struct log_line line;
+
+    if (queue_store_checkpoint(t->store, force, err))
+        return;
+    if (err->kind == ERR_SPACE) {
+        set_room(t, err);
+        return;
+    }
+    log_begin(&line, t->log, LOG_LEVEL_ERROR, "store.checkpoint");
+    log_text(&line, "reason", err->text);
+    log_end(&line);
+    set_trouble(t, err);
+}
+
+static bool
+can_write(struct store_thread *t, struct err *err)
+{
+    if (!queue_store_begin(t->store, err))
+        return false;
+    if (queue_store_probe(t->store, err))
+        return queue_store_commit(t->store, err);
+    queue_store_rollback(t->store);
+    return false;
+}
+
+/* Only this ends trouble: a transaction that only read proves nothing. */
+static void
 probe(struct store_thread *t)
 {
     struct err err = {0};
 
-    if (!queue_store_begin(t->store, &err))
+    if (net_clock_steady() < t->probe_at_ms)
         return;
-    if (!queue_store_probe(t->store, &err)) {
-        queue_store_rollback(t->store);
-        return;
-    }
-    if (queue_store_commit(t->store, &err))
+    t->probe_at_ms = net_clock_steady() + STORE_PROBE_MS;
+    if (t->in_trouble && can_write(t, &err))
         set_trouble(t, NULL);
-}
-
-static void
-checkpoint(struct store_thread *t)
-{
-    struct err err = {0};
-    struct log_line line;
-
-    if (queue_store_checkpoint(t->store, false, &err))
-        return;
-    log_begin(&line, t->log, LOG_LEVEL_ERROR, "store.checkpoint");
-    log_text(&line, "reason", err.text);
-    log_end(&line);
-    set_trouble(t, &err);
+    if (!t->in_trouble && !atomic_load(&t->has_room)) {
+        err.kind = ERR_NONE;
+        checkpoint(t, true, &err);
+        if (err.kind == ERR_NONE && queue_store_has_room(t->store, &err))
+            set_room(t, NULL);
+    }
 }
 
 /* A letter without work ends the thread. */
@@ -201,6 +272,7 @@ static void *
 run(void *arg)
 {
     struct store_thread *t = arg;
+    struct err err;
     bool over = false;
 
     while (!over) {
@@ -214,10 +286,10 @@ run(void *arg)
             struct mailbox_letter *end = batch_end(l, stop);
 
             work_batch(t, l, end);
-            checkpoint(t);
+            checkpoint(t, false, &err);
             l = end;
         }
-        if (t->in_trouble && !over)
+        if (!over && (t->in_trouble || !atomic_load(&t->has_room)))
             probe(t);
     }
     return NULL;
@@ -233,6 +305,8 @@ store_thread_start(struct queue_store **store, struct log *log,
     t->log = log;
     t->health = health;
     t->ctx = ctx;
+    atomic_store(&t->has_room, true);
+    mind_room(t);
     mailbox_init(&t->box, NULL, NULL);
     if (pthread_create(&t->thread, NULL, run, t) != 0)
         abort();
@@ -268,4 +342,10 @@ uint64_t
 store_thread_commits(const struct store_thread *t)
 {
     return atomic_load_explicit(&t->commits, memory_order_relaxed);
+}
+
+bool
+store_thread_has_room(const struct store_thread *t)
+{
+    return atomic_load(&t->has_room);
 }

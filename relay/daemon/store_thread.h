@@ -9,9 +9,13 @@
  * `failed` is committed and synced.
  *
  * When a transaction fails each of its calls is tried again by itself, so that
- * a bad one fails alone.  When writing as such fails (a full disk, an I/O
- * error) the thread says so by the health function and tries by itself, once a
- * second, whether it works again.
+ * a bad one fails alone.  When writing as such fails (an I/O error, a disk
+ * without any room) the thread says so by the health function and tries by
+ * itself, once a second, whether it works again.
+ *
+ * Before it comes to that a disk that fills up takes no more mail: calls that
+ * grow the queue fail, so that there is room to record what becomes of what is
+ * queued already.
  */
 #ifndef RELAY_DAEMON_STORE_THREAD_H
 #define RELAY_DAEMON_STORE_THREAD_H
@@ -33,6 +37,7 @@ struct store_call {
      * brings home.  ERR_MISSING is an answer, not a failure. */
     bool (*work)(struct store_call *call, struct queue_store *store,
                  struct err *err);
+    bool grows; /* it puts mail in: it fails at once while there is no room */
     bool is_patient; /* nobody waits for it: it may wait a moment for others
                         to share its commit */
     bool failed;     /* then err says why */
@@ -55,6 +60,9 @@ void store_thread_post(struct store_thread *t, struct store_call *call);
 /* Finishes all calls that were posted before, closes the store, ends the
  * thread. */
 void store_thread_stop(struct store_thread **t);
+
+/* Is there room for more mail?  Any thread. */
+bool store_thread_has_room(const struct store_thread *t);
 
 /* Transactions committed so far; any thread. */
 uint64_t store_thread_commits(const struct store_thread *t);

@@ -59,6 +59,10 @@ uint64_t db_wal_octets(const struct db *db);
 bool db_reserve(struct db *db, uint64_t file_octets, uint64_t wal_octets,
                 struct err *err) must_use;
 
+/* Has the file system that many octets free?  ERR_SPACE: no. */
+bool db_has_room(const struct db *db, uint64_t octets,
+                 struct err *err) must_use;
+
 /* "PRAGMA quick_check" in full or nothing: false with the first finding. */
 bool db_check(struct db *db, struct err *err) must_use;
 

@@ -84,8 +84,8 @@ db_wal_octets(const struct db *db)
     return db->wal_frames * (db->page_size + FRAME_HEADER);
 }
 
-static bool
-has_room(const struct db *db, uint64_t octets, struct err *err)
+bool
+db_has_room(const struct db *db, uint64_t octets, struct err *err)
 {
     struct statvfs fs;
 
@@ -125,7 +125,7 @@ reserve_pages(struct db *db, uint64_t octets, struct err *err)
     if ((uint64_t)pages * db->page_size >= octets / 2)
         return true;
     /* Once in the WAL, once in the file. */
-    if (!has_room(db, 2 * octets, err) || !db_begin(db, err))
+    if (!db_has_room(db, 2 * octets, err) || !db_begin(db, err))
         return false;
     if (!fill(db, octets, err)) {
         db_rollback(db);
@@ -147,7 +147,7 @@ reserve_wal(struct db *db, uint64_t octets, struct err *err)
         return err_errno(err, "%s", db->wal.path);
     if ((uint64_t)st.st_size >= octets)
         return true;
-    if (!has_room(db, octets, err))
+    if (!db_has_room(db, octets, err))
         return false;
     errno = posix_fallocate(fd, 0, (off_t)octets);
     if (errno == EFBIG)

@@ -160,7 +160,7 @@ not_to_be_found_is_an_answer_and_no_trouble(void **state)
 static void
 a_full_disk_fails_all_and_is_told_until_it_is_over(void **state)
 {
-    struct note full = {.fails = 1, .kind = ERR_SPACE}, later = {0};
+    struct note full = {.fails = 2, .kind = ERR_SPACE}, later = {0};
     struct fixture f;
 
     (void)state;
@@ -171,16 +171,54 @@ a_full_disk_fails_all_and_is_told_until_it_is_over(void **state)
     assert_true(full.failed);
     assert_int_equal(f.bad, 1);
     assert_int_equal(f.good, 0);
+    /* That something could be read, or was done by chance, proves nothing. */
     post(&f, &later);
-    finish(&f);
+    while (f.home < 2)
+        (void)usleep(1000);
     assert_false(later.failed);
+    assert_int_equal(f.good, 0);
+    for (int i = 0; i < 300 && f.good == 0; i++)
+        (void)usleep(10 * 1000);
+    finish(&f);
     assert_int_equal(f.good, 1);
+}
+
+static void
+without_room_only_what_grows_fails(void **state)
+{
+    struct note full = {.fails = 1, .kind = ERR_SPACE}, other = {0}, more = {0};
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    full.call.grows = more.call.grows = true;
+    post(&f, &full);
+    post(&f, &other);
+    while (f.home < 2)
+        (void)usleep(1000);
+    assert_true(full.failed);
+    assert_false(other.failed);
+    assert_false(store_thread_has_room(f.thread));
+    post(&f, &more);
+    while (f.home < 3)
+        (void)usleep(1000);
+    assert_true(more.failed);
+    assert_int_equal(more.call.err.kind, ERR_SPACE);
+    assert_int_equal(more.runs, 0);
+    for (int i = 0; i < 300 && !store_thread_has_room(f.thread); i++)
+        (void)usleep(10 * 1000);
+    assert_true(store_thread_has_room(f.thread));
+    more = (struct note){.call.grows = true};
+    post(&f, &more);
+    finish(&f);
+    assert_false(more.failed);
+    assert_int_equal(f.bad, 0);
 }
 
 static void
 health_comes_back_by_itself(void **state)
 {
-    struct note full = {.fails = 1, .kind = ERR_SPACE};
+    struct note full = {.fails = 2, .kind = ERR_SYSTEM};
     struct fixture f;
 
     (void)state;
@@ -201,6 +239,7 @@ main(void)
         cmocka_unit_test(a_bad_call_fails_alone),
         cmocka_unit_test(not_to_be_found_is_an_answer_and_no_trouble),
         cmocka_unit_test(a_full_disk_fails_all_and_is_told_until_it_is_over),
+        cmocka_unit_test(without_room_only_what_grows_fails),
         cmocka_unit_test(health_comes_back_by_itself),
     };
 
