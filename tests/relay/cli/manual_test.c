@@ -4,6 +4,7 @@
 #include "relay/base/mem.h"
 #include "relay/base/own.h"
 
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -11,20 +12,20 @@
 
 #include <cmocka.h>
 
-/* The manual tells of every command that --help prints, with every option, and
- * of no other.  Tests run in tests/. */
+/* The manual tells of every command that --help prints, with every option, of
+ * no other, and of every event in the log.  Tests run in tests/. */
 static const char manual[] = "../etc/man/sealpost.8";
 
 static char *
-read_manual(void)
+read_text(const char *path)
 {
-    FILE *in = fopen(manual, "r");
+    FILE *in = fopen(path, "r");
     struct buf text = {0};
     char piece[4096];
     size_t n;
 
     if (!in)
-        fail_msg("%s can't be read", manual);
+        fail_msg("%s can't be read", path);
     while ((n = fread(piece, 1, sizeof(piece), in)) > 0)
         buf_add(&text, (struct slice){piece, n});
     (void)fclose(in);
@@ -111,7 +112,7 @@ check_options(const char *text, const char *own, const char *name,
 static void
 the_manual_tells_of_every_command_and_option(void **state)
 {
-    scoped(own_free) char *text = read_manual();
+    scoped(own_free) char *text = read_text(manual);
     unsigned missing = 0;
 
     (void)state;
@@ -142,7 +143,7 @@ is_command(const char *name)
 static void
 it_tells_of_no_other(void **state)
 {
-    scoped(own_free) char *text = read_manual();
+    scoped(own_free) char *text = read_text(manual);
     const char *p = strstr(text, "\n.Sh COMMANDS\n");
     const char *end = p ? strstr(p + 1, "\n.Sh ") : NULL;
 
@@ -157,12 +158,59 @@ it_tells_of_no_other(void **state)
     }
 }
 
+/* The first text in a call, or NULL. */
+static char *
+first_text(const char *call)
+{
+    const char *end = strchr(call, ';'), *from = strchr(call, '"');
+
+    if (!end || !from || from > end)
+        return NULL;
+    return mem_copy((struct slice){from + 1, strcspn(from + 1, "\"")});
+}
+
+static unsigned
+check_events(const char *text, const char *source, const char *call)
+{
+    unsigned missing = 0;
+
+    for (const char *p = strstr(source, call); p; p = strstr(p + 1, call)) {
+        scoped(own_free) char *event = first_text(p);
+
+        if (!event || strstr(text, event))
+            continue;
+        print_error("%s: the event %s is missing\n", manual, event);
+        missing++;
+    }
+    return missing;
+}
+
+static void
+it_tells_of_every_event_that_is_logged(void **state)
+{
+    scoped(own_free) char *text = read_text(manual);
+    unsigned missing = 0;
+    glob_t files = {0};
+
+    (void)state;
+    assert_int_equal(glob("../relay/*/*.c", 0, NULL, &files), 0);
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        scoped(own_free) char *source = read_text(files.gl_pathv[i]);
+
+        missing += check_events(text, source, "log_begin(&");
+        missing += check_events(text, source, " say(&");
+    }
+    globfree(&files);
+    assert_int_equal(missing, 0);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_manual_tells_of_every_command_and_option),
         cmocka_unit_test(it_tells_of_no_other),
+        cmocka_unit_test(it_tells_of_every_event_that_is_logged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
