@@ -295,8 +295,11 @@ open_as(const char *directory, enum db_access access, bool *was_clean,
     s->db = db_open(path, access, &queue_store_schema, err);
     if (!s->db)
         return NULL;
-    if (access == DB_OWN && !check_end(s, path, was_clean, err))
-        return NULL;
+    if (access == DB_OWN) {
+        db_keep_wal(s->db, true);
+        if (!check_end(s, path, was_clean, err))
+            return NULL;
+    }
     return take(&s);
 }
 
@@ -326,15 +329,16 @@ queue_store_open_read(const char *directory, struct err *err)
     return take(&s);
 }
 
-/* When the mark cannot be taken away the next start checks the file. */
+/* While the mark is there the WAL has to be there too. */
 static void
 mark_closed(struct queue_store *s)
 {
     struct err ignored;
 
     queue_store_rollback(s);
-    if (queue_store_begin(s, &ignored) && meta_drop(s, OPEN_MARK, &ignored))
-        (void)!queue_store_commit(s, &ignored);
+    if (queue_store_begin(s, &ignored) && meta_drop(s, OPEN_MARK, &ignored) &&
+        queue_store_commit(s, &ignored))
+        db_keep_wal(s->db, false);
 }
 
 void

@@ -242,6 +242,23 @@ bool queue_store_change(struct queue_store *s, enum queue_change change,
                         const struct queue_filter *f, int64_t now_ms, bool dry,
                         uint64_t *count, struct err *err) must_use;
 
+/* The same in runs of at most `max` recipients, a transaction each, so that a
+ * change of a million does not keep everybody else waiting.  The first four
+ * fields are the caller's, the rest begins as zero.  Whoever runs a failed
+ * transaction again gives the struct as it was before. */
+struct queue_bulk {
+    enum queue_change change;
+    struct queue_filter filter;
+    int64_t now_ms;
+    bool dry;
+    uint64_t count; /* so far */
+    bool end;       /* there is nothing left to do */
+    uint64_t id;    /* how far it has come */
+    uint32_t number;
+};
+bool queue_store_bulk(struct queue_store *s, struct queue_bulk *b, size_t max,
+                      struct err *err) must_use;
+
 struct queue_counts {
     uint64_t messages, recipients, octets;
     uint64_t by_state[QUEUE_STATE_ACTIVE + 1]; /* recipients */

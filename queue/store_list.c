@@ -275,28 +275,50 @@ concerns(enum queue_change change, int64_t held)
     return false;
 }
 
-/* Up to QUEUE_PAGE rows behind *cursor, which moves along. */
+/* Up to `max` rows behind the bulk's cursor, which moves along. */
 static bool
-find_targets(struct queue_store *s, enum queue_change change,
-             const struct queue_filter *f, struct target *cursor,
+find_targets(struct queue_store *s, struct queue_bulk *b, size_t max,
              struct target *out, size_t *count, struct err *err)
 {
     struct scan scan;
     bool found = true, ok = true;
 
     *count = 0;
-    scan_begin(&scan, s, f, cursor->id, cursor->number);
-    while (*count < QUEUE_PAGE) {
+    scan_begin(&scan, s, &b->filter, b->id, b->number);
+    while (*count < max) {
         ok = scan_next(&scan, &found, err);
         if (!ok || !found)
             break;
-        *cursor = (struct target){scan.row.id, scan.row.number,
-                                  scan.row.attempts, scan.held};
-        if (concerns(change, scan.held))
-            out[(*count)++] = *cursor;
+        b->id = scan.row.id;
+        b->number = scan.row.number;
+        if (concerns(b->change, scan.held))
+            out[(*count)++] =
+                (struct target){b->id, b->number, scan.row.attempts, scan.held};
     }
+    b->end = !found;
     scan_end(&scan);
     return ok;
+}
+
+bool
+queue_store_bulk(struct queue_store *s, struct queue_bulk *b, size_t max,
+                 struct err *err)
+{
+    scoped(own_free) struct target *page = mem_array(struct target, QUEUE_PAGE);
+
+    while (max > 0 && !b->end) {
+        size_t n;
+
+        if (!find_targets(s, b, max < QUEUE_PAGE ? max : QUEUE_PAGE, page, &n,
+                          err))
+            return false;
+        for (size_t i = 0; !b->dry && i < n; i++)
+            if (!apply(s, b->change, &page[i], b->now_ms, err))
+                return false;
+        b->count += n;
+        max -= n;
+    }
+    return true;
 }
 
 bool
@@ -304,19 +326,12 @@ queue_store_change(struct queue_store *s, enum queue_change change,
                    const struct queue_filter *f, int64_t now_ms, bool dry,
                    uint64_t *count, struct err *err)
 {
-    scoped(own_free) struct target *page = mem_array(struct target, QUEUE_PAGE);
-    struct target cursor = {0};
-    size_t n = QUEUE_PAGE;
+    struct queue_bulk b = {
+        .change = change, .filter = *f, .now_ms = now_ms, .dry = dry};
 
-    *count = 0;
-    while (n == QUEUE_PAGE) {
-        if (!find_targets(s, change, f, &cursor, page, &n, err))
-            return false;
-        *count += n;
-        for (size_t i = 0; !dry && i < n; i++)
-            if (!apply(s, change, &page[i], now_ms, err))
-                return false;
-    }
+    if (!queue_store_bulk(s, &b, SIZE_MAX, err))
+        return false;
+    *count = b.count;
     return true;
 }
 

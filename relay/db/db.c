@@ -58,6 +58,13 @@ db_close(struct db **db)
     free(d);
 }
 
+void
+db_keep_wal(struct db *db, bool keep)
+{
+    (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
+                            (int)keep, NULL);
+}
+
 static int
 count_frames(void *ctx, sqlite3 *handle, const char *name, int frames)
 {
@@ -179,8 +186,7 @@ set_up_writing(struct db *db, struct err *err)
     if (!mode)
         return err_set(err, ERR_SYSTEM, "%s: the file system refuses WAL mode",
                        db->file.path);
-    (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0,
-                            NULL);
+    db_keep_wal(db, false);
     (void)sqlite3_wal_hook(db->handle, count_frames, db);
     return true;
 }

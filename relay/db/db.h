@@ -39,6 +39,10 @@ struct db *db_open(const char *path, enum db_access access,
                    const struct db_schema *schema, struct err *err) must_use;
 void db_close(struct db **db);
 
+/* Whether closing leaves the WAL as it is, as a crash would.  Otherwise it is
+ * written back and removed. */
+void db_keep_wal(struct db *db, bool keep);
+
 /* Was there a WAL with anything in it when the database was opened? */
 bool db_had_wal(const struct db *db);
 

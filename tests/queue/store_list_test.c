@@ -342,6 +342,29 @@ a_change_reaches_behind_the_first_page(void **state)
 }
 
 static void
+a_bulk_change_goes_on_where_it_stopped(void **state)
+{
+    struct fixture *f = *state;
+    struct queue_bulk b = {.change = QUEUE_CHANGE_HOLD, .now_ms = NOW};
+    struct queue_bulk delete = {.change = QUEUE_CHANGE_DELETE, .now_ms = NOW};
+
+    for (int i = 0; i < 5; i++)
+        ENQUEUE(f, false, "a@b.example", "b@c.example");
+    for (uint64_t n = 3; !b.end; n += 3) {
+        OK(f, queue_store_bulk(f->s, &b, 3, &f->err));
+        assert_int_equal(b.count, n < 10 ? n : 10);
+        assert_int_equal(counts(f).by_state[QUEUE_STATE_HELD], b.count);
+        assert_true(n < 30);
+    }
+    OK(f, queue_store_bulk(f->s, &b, 3, &f->err));
+    assert_int_equal(b.count, 10);
+    while (!delete.end)
+        OK(f, queue_store_bulk(f->s, &delete, 1, &f->err));
+    assert_int_equal(delete.count, 10);
+    assert_int_equal(counts(f).messages, 0);
+}
+
+static void
 counts_tell_the_oldest(void **state)
 {
     struct fixture *f = *state;
@@ -389,6 +412,7 @@ main(void)
         TEST(retry_makes_what_is_deferred_due),
         TEST(delete_takes_recipient_body_and_leaves_a_trace),
         TEST(a_change_reaches_behind_the_first_page),
+        TEST(a_bulk_change_goes_on_where_it_stopped),
         TEST(counts_tell_the_oldest),
         TEST(listing_works_with_no_relay_running),
     };
