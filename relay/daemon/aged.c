@@ -2,6 +2,7 @@
 
 #include "relay/base/mem.h"
 #include "relay/daemon/outcome.h"
+#include "relay/daemon/release.h"
 #include "relay/net/timer.h"
 
 #include <stdlib.h>
@@ -27,11 +28,7 @@ struct stretch {
 };
 
 struct give_back {
-    struct store_call call;
     struct aged *aged;
-    uint64_t id;
-    uint32_t *numbers;
-    size_t count;
     int64_t next_ms; /* the earliest of their attempts */
 };
 
@@ -49,26 +46,14 @@ post(struct aged *a, struct store_call *call,
 
 /* --- giving back --- */
 
-static bool
-work_give_back(struct store_call *call, struct queue_store *store,
-               struct err *err)
-{
-    struct give_back *x = own_container(call, struct give_back, call);
-
-    (void)err;
-    queue_store_release(store, x->id, x->numbers, x->count);
-    return true;
-}
-
 static void
-given_back(struct task *task)
+given_back(void *ctx)
 {
-    struct give_back *x = own_container(task, struct give_back, call.task);
+    struct give_back *x = ctx;
 
     x->aged->under_way--;
     /* While they were claimed, a look for due work passed them over. */
     queue_scheduler_later(x->aged->scheduler, x->next_ms);
-    free(x->numbers);
     free(x);
 }
 
@@ -78,23 +63,23 @@ give_back(struct aged *a, const struct queue_job *job, bool named)
 {
     const struct queue_message *m = job->message;
     struct give_back *x = mem_new(struct give_back);
-    size_t next = 0; /* the job names them in order */
+    uint32_t *numbers = mem_array(uint32_t, m->envelope.rcpt_count);
+    size_t count = 0, next = 0; /* the job names them in order */
 
     x->aged = a;
-    x->id = m->id;
     x->next_ms = INT64_MAX;
-    x->numbers = mem_array(uint32_t, m->envelope.rcpt_count);
     for (size_t i = 0; i < m->envelope.rcpt_count; i++) {
         bool is_named = next < job->rcpt_count && job->rcpt[next] == i;
 
         next += is_named;
         if (is_named != named)
             continue;
-        x->numbers[x->count++] = m->rcpt[i].number;
+        numbers[count++] = m->rcpt[i].number;
         if (m->rcpt[i].next_ms < x->next_ms)
             x->next_ms = m->rcpt[i].next_ms;
     }
-    post(a, &x->call, work_give_back, given_back);
+    a->under_way++;
+    release_start(a->relay, m->id, numbers, count, given_back, x);
 }
 
 /* --- one message --- */

@@ -4,6 +4,7 @@
 #include "relay/daemon/aged.h"
 #include "relay/daemon/deliver.h"
 #include "relay/daemon/outcome.h"
+#include "relay/daemon/release.h"
 #include "relay/daemon/router.h"
 #include "relay/daemon/worker.h"
 
@@ -134,7 +135,8 @@ dispatch_store_health(struct dispatch *d, bool healthy)
 {
     struct outcome *o = take(&d->unrecorded);
 
-    if (!healthy) {
+    /* The last word on health may come when the store thread has ended. */
+    if (!healthy || !d->relay->store) {
         d->unrecorded = o;
         may_run(d);
         return;
@@ -354,45 +356,19 @@ do_scan(struct dispatch *d)
     post(d, &x->base, work_scan, scan_done);
 }
 
-struct release_call {
-    struct dispatch_call base;
-    uint64_t id;
-    uint32_t *numbers;
-    size_t count;
-};
-
-static bool
-work_release(struct store_call *call, struct queue_store *store,
-             struct err *err)
-{
-    struct release_call *x =
-        own_container(call, struct release_call, base.call);
-
-    (void)err;
-    queue_store_release(store, x->id, x->numbers, x->count);
-    return true;
-}
-
 static void
-release_done(struct task *task)
+released(void *ctx)
 {
-    struct release_call *x =
-        own_container(task, struct release_call, base.call.task);
+    struct dispatch *d = ctx;
 
-    x->base.dispatch->calls--;
-    free(x->numbers);
-    free(x);
+    d->calls--;
 }
 
 static void
 do_release(struct dispatch *d, const struct queue_do *what)
 {
-    struct release_call *x = mem_new(struct release_call);
-
-    x->id = what->id;
-    x->numbers = what->numbers;
-    x->count = what->count;
-    post(d, &x->base, work_release, release_done);
+    d->calls++;
+    release_start(d->relay, what->id, what->numbers, what->count, released, d);
 }
 
 void

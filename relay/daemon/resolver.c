@@ -104,11 +104,13 @@ read_done(struct task *task)
               sts_shelf_parse(x->domain, buf_slice(&x->text), &found, &err);
 
     e->store_calls--;
-    policy_lookup_answer_cache(e->lookup, x->number, ok ? &found : NULL,
-                               net_clock_steady());
+    if (!e->resolver->is_cut) {
+        policy_lookup_answer_cache(e->lookup, x->number, ok ? &found : NULL,
+                                   net_clock_steady());
+        pump(e);
+    }
     policy_sts_entry_done(&found);
     free_cache_call(x);
-    pump(e);
 }
 
 static bool
@@ -600,21 +602,11 @@ resolver_cut(struct resolver *r)
     struct entry *e;
 
     r->is_cut = true;
+    stop_queries(&r->fetches_waiting);
     TAILQ_FOREACH(e, &r->entries, link)
-    end_waits(e, NULL);
-}
-
-/* Tells whoever waits that nothing will come. */
-static void
-give_up(struct entry *e)
-{
-    struct resolver_wait *w;
-
-    while ((w = TAILQ_FIRST(&e->waits)) != NULL) {
-        TAILQ_REMOVE(&e->waits, w, link);
-        *w->slot = NULL;
-        w->done(w->ctx, NULL);
-        free(w);
+    {
+        stop_queries(&e->queries);
+        end_waits(e, NULL);
     }
 }
 
@@ -630,7 +622,7 @@ resolver_free(struct resolver **place)
         return;
     stop_queries(&r->fetches_waiting);
     while ((e = TAILQ_FIRST(&r->entries)) != NULL) {
-        give_up(e);
+        end_waits(e, NULL);
         stop_queries(&e->queries);
         free_entry(e);
     }

@@ -323,7 +323,7 @@ cut_arrived(struct task *task)
     struct cut_task *x = own_container(task, struct cut_task, task);
     struct worker *w = x->worker;
 
-    w->is_stopping = true;
+    w->is_stopping = w->is_cut = true;
     while (w->sessions)
         receive_kill(w->sessions);
     while (w->deliveries)

@@ -36,7 +36,8 @@ struct worker {
     struct pool *pool;
     struct receive *sessions;   /* list */
     struct deliver *deliveries; /* list */
-    bool is_stopping;
+    bool is_stopping;           /* no more of anything is begun */
+    bool is_cut;                /* and the store is asked nothing more */
 };
 
 /* Opens everything on the calling thread, so that errors stop the start, then
