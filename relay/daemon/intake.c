@@ -72,8 +72,11 @@ free_spill(struct task *task)
 static void
 unspill(struct intake *in)
 {
-    struct spill_call *x = mem_new(struct spill_call);
+    struct spill_call *x;
 
+    if (in->worker->is_cut)
+        return;
+    x = mem_new(struct spill_call);
     x->call.work = work_unspill;
     x->call.task.run = free_spill;
     x->id = in->message->id;
