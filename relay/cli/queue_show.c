@@ -68,10 +68,7 @@ copy_body(struct cli_target *t, const char *id, int64_t size)
     if (fflush(stdout) != 0)
         return cli_fail(EX_IOERR, "can't write");
     if (copied < size)
-        return cli_fail(EX_NOINPUT,
-                        copied == 0 ? "%s: finished, its text is gone"
-                                    : "%s: finished while it was read",
-                        id);
+        return cli_fail(EX_NOINPUT, "%s: finished while it was read", id);
     return EX_OK;
 }
 
@@ -86,6 +83,9 @@ cli_queue_cat(const struct cli_command *self, int argc, char **argv)
         return code;
     cli_target_open(&target);
     code = cli_target_look(&target, CLI_LOOK_MESSAGE, argv[1], &message);
+    if (code == EX_OK &&
+        json_array_size(json_object_get(message, "recipients")) == 0)
+        code = cli_fail(EX_NOINPUT, "%s: finished, its text is gone", argv[1]);
     if (code == EX_OK)
         code = copy_body(&target, argv[1], cli_number(message, "size"));
     json_decref(message);

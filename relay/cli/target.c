@@ -46,8 +46,9 @@ no_relay(const struct cli_target *t, const struct err *err)
 }
 
 static int
-refused(const struct cli_answer *a, const json_t *value)
+refused(struct cli_answer *a)
 {
+    json_auto_t *value = json_loadb(buf_text(&a->body), a->body.len, 0, NULL);
     const char *why = cli_text(value, "error");
     const json_t *each = json_object_get(value, "errors");
     int code = EX_TEMPFAIL;
@@ -76,14 +77,13 @@ cli_target_call(struct cli_target *t, const char *method, const char *target,
         return no_relay(t, &err);
     value = json_loadb(buf_text(&answer.body), answer.body.len, 0, NULL);
     if (answer.status >= 300)
-        code = refused(&answer, value);
+        code = refused(&answer);
     else if (!value)
         code = cli_fail(EX_PROTOCOL, "%s: the answer is no JSON", t->socket);
     cli_answer_done(&answer);
     if (code == EX_OK && out)
-        *out = value;
-    else
-        json_decref(value);
+        *out = json_incref(value);
+    json_decref(value);
     return code;
 }
 
@@ -207,8 +207,7 @@ cli_target_piece(struct cli_target *t, const char *id, unsigned sequence,
     else if (answer.status == 404)
         *end = true;
     else
-        code = cli_fail(EX_DATAERR, "the message can't be read: %d",
-                        answer.status);
+        code = refused(&answer);
     cli_answer_done(&answer);
     return code;
 }
