@@ -152,6 +152,7 @@ policy_hosts_answer(struct policy_hosts_answers *a,
     f->failed = answer->outcome == DNS_FAILED;
     f->exists = answer->outcome != DNS_NXDOMAIN;
     f->authentic = answer->authentic;
+    snprintf(f->canonical, sizeof(f->canonical), "%s", answer->canonical);
     if (f->failed)
         snprintf(f->why, sizeof(f->why), "%s", answer->why);
     for (size_t i = 0; i < answer->count; i++) {
@@ -181,6 +182,22 @@ interleave(const struct policy_hosts_answers *a, struct policy_host_facts *h)
     }
 }
 
+/* Both families have the CNAMEs of the one name, unless these changed between
+ * the answers; and a name is no less authentic for a family that could not be
+ * learnt, or whoever can make one fail could take the TLSA records away. */
+static void
+keep_canonical(const struct policy_hosts_answers *a,
+               struct policy_host_facts *h)
+{
+    const struct policy_hosts_family *f = &a->v4;
+
+    if (f->count == 0 || (!f->authentic && a->v6.count > 0))
+        f = &a->v6;
+    h->address_authentic = f->authentic;
+    snprintf(h->canonical, sizeof(h->canonical), "%s",
+             f->canonical[0] ? f->canonical : h->name);
+}
+
 static void
 forbid(struct policy_host_facts *h, const char *special)
 {
@@ -200,6 +217,7 @@ policy_hosts_settle(const struct policy_hosts_answers *a,
     interleave(a, h);
     if (h->address_count > 0) {
         h->state = POLICY_HOST_FOUND;
+        keep_canonical(a, h);
     } else if (failed->failed) {
         h->state = POLICY_HOST_UNKNOWN;
         snprintf(h->why, sizeof(h->why), "%s lookup: %.100s",

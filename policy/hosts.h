@@ -27,7 +27,8 @@ struct policy_hosts_family {
     struct addr addresses[POLICY_ADDRESSES_MAX];
     size_t count;
     char special[ADDR_TEXT_SIZE]; /* an address that may not be used, or "" */
-    char why[120];                /* failed */
+    char canonical[DNS_NAME_MAX + 1];
+    char why[120]; /* failed */
 };
 
 struct policy_hosts_answers {
@@ -38,8 +39,8 @@ void policy_hosts_answer(struct policy_hosts_answers *a,
                          const struct dns_answer *answer, bool allow_special);
 bool policy_hosts_is_complete(const struct policy_hosts_answers *a);
 
-/* Only when complete: sets state, why and addresses of `h`, and clears
- * `authentic` when an answer was not. */
+/* Only when complete: sets state, why, addresses and canonical name of `h`, and
+ * clears `authentic` when an answer was not. */
 void policy_hosts_settle(const struct policy_hosts_answers *a,
                          struct policy_host_facts *h);
 

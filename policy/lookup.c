@@ -2,6 +2,7 @@
 
 #include "policy/discovery.h"
 #include "policy/hosts.h"
+#include "policy/tlsa.h"
 #include "relay/base/mem.h"
 
 #include <assert.h>
@@ -9,9 +10,9 @@
 #include <stdlib.h>
 
 enum {
-    /* MX, TXT, cache, two addresses of the policy host, fetch, keep, and two
-     * addresses of each host. */
-    ASKS_MAX = 7 + 2 * POLICY_HOSTS_MAX,
+    /* MX, TXT, cache, two addresses of the policy host, fetch, keep, and of
+     * each host two addresses and what POLICY_TLSA_ASKS_MAX says. */
+    ASKS_MAX = 7 + (2 + POLICY_TLSA_ASKS_MAX) * POLICY_HOSTS_MAX,
     TTL_MIN_MS = 1000,
     FAILED_TTL_MS = 5000,
     DAY_MS = 24 * 60 * 60 * 1000,
@@ -26,12 +27,13 @@ enum role {
     ROLE_FETCH,
     ROLE_KEEP,
     ROLE_HOST,
+    ROLE_TLSA,
 };
 
 struct ask {
     struct policy_ask ask;
     enum role role;
-    size_t host; /* ROLE_HOST */
+    size_t host; /* ROLE_HOST, ROLE_TLSA */
     char *name;
     bool is_answered;
 };
@@ -44,12 +46,13 @@ enum sts_step {
 };
 
 struct policy_lookup {
-    bool sts_wanted, allow_special, ipv6;
+    bool allow_special, ipv6, dane;
     uint64_t shuffle;
     char policy_host[DNS_NAME_MAX + 1];
     struct policy_facts facts;
     bool has_mx; /* facts.mx and the names of the hosts are settled */
     struct policy_hosts_answers answers[POLICY_HOSTS_MAX];
+    struct policy_tlsa tlsa[POLICY_HOSTS_MAX];
 
     enum sts_step step;
     struct policy_discovery discovery;
@@ -140,6 +143,8 @@ use_via(struct policy_lookup *l, const struct policy_question *q)
         struct addr a;
 
         h->authentic = true;
+        if (q->via_ports)
+            l->tlsa[i].port = q->via_ports[i];
         if (addr_parse(slice_of(q->via[i]), &a, &err)) {
             policy_hosts_literal(h, q->via[i], l->ipv6, l->allow_special);
             continue;
@@ -193,6 +198,9 @@ policy_lookup_new(const struct policy_question *q, int64_t now_ms)
     l->allow_special = q->allow_special;
     l->ipv6 = q->ipv6;
     l->shuffle = q->shuffle;
+    l->dane = q->dane;
+    for (size_t i = 0; i < POLICY_HOSTS_MAX; i++)
+        l->tlsa[i].port = q->port ? q->port : POLICY_PORT;
     l->facts.is_literal = q->is_literal;
     l->facts.good_until_ms = now_ms + DAY_MS;
     snprintf(l->facts.domain.text, sizeof(l->facts.domain.text), "%s",
@@ -300,6 +308,8 @@ on_mx(struct policy_lookup *l, const struct dns_answer *answer)
 {
     l->has_mx = true;
     l->facts.mx_authentic = answer->authentic;
+    snprintf(l->facts.mx_canonical, sizeof(l->facts.mx_canonical), "%s",
+             answer->canonical);
     l->facts.mx = policy_hosts_choose(answer, l->facts.domain.text, l->shuffle,
                                       &l->facts.hosts, &l->facts.host_count);
     if (l->facts.mx == POLICY_MX_UNKNOWN)
@@ -308,14 +318,39 @@ on_mx(struct policy_lookup *l, const struct dns_answer *answer)
 }
 
 static void
+ask_tlsa(struct policy_lookup *l, size_t host)
+{
+    char name[POLICY_TLSA_NAME_SIZE];
+    enum dns_type type;
+
+    if (!policy_tlsa_next(&l->tlsa[host], &l->facts.hosts[host], &type, name))
+        return;
+    ask_dns(l, ROLE_TLSA, name, type);
+    l->asks[l->count - 1].host = host;
+}
+
+static void
 on_address(struct policy_lookup *l, size_t host,
            const struct dns_answer *answer)
 {
     struct policy_hosts_answers *a = &l->answers[host];
+    struct policy_host_facts *h = &l->facts.hosts[host];
 
     policy_hosts_answer(a, answer, l->allow_special);
-    if (policy_hosts_is_complete(a))
-        policy_hosts_settle(a, &l->facts.hosts[host]);
+    if (!policy_hosts_is_complete(a))
+        return;
+    policy_hosts_settle(a, h);
+    if (!l->dane)
+        return;
+    policy_tlsa_begin(&l->tlsa[host], l->facts.mx_authentic, h);
+    ask_tlsa(l, host);
+}
+
+static void
+on_tlsa(struct policy_lookup *l, size_t host, const struct dns_answer *answer)
+{
+    policy_tlsa_answer(&l->tlsa[host], answer, &l->facts.hosts[host]);
+    ask_tlsa(l, host);
 }
 
 /* An answer to what was not asked, or answered before, is a bug of the
@@ -346,6 +381,8 @@ policy_lookup_answer_dns(struct policy_lookup *l, unsigned number,
         policy_discovery_txt(&l->discovery, answer);
     else if (a->role == ROLE_HOST)
         on_address(l, a->host, answer);
+    else if (a->role == ROLE_TLSA)
+        on_tlsa(l, a->host, answer);
     else
         policy_hosts_answer(&l->policy_answers, answer, l->allow_special);
     advance(l, now_ms);
@@ -390,6 +427,8 @@ policy_lookup_take_facts(struct policy_lookup *l, struct policy_facts *out)
 void
 policy_facts_done(struct policy_facts *f)
 {
+    for (size_t i = 0; i < f->host_count; i++)
+        policy_dane_done(&f->hosts[i].tlsa);
     free(f->hosts);
     policy_sts_done(&f->sts);
     policy_sts_entry_done(&f->sts_entry);

@@ -8,6 +8,7 @@
  *     next() -> ask MX, TXT _mta-sts, cache   | answer_dns, answer_cache
  *     next() -> ask FETCH (addresses known)   | answer_fetch
  *     next() -> ask A, AAAA of each host      | answer_dns
+ *     next() -> ask TLSA, CNAME of each host  | answer_dns
  *     next() -> false and is_over(): facts
  *
  * Every ask has a number; the answer names it.  Temporary failures are facts
@@ -16,6 +17,7 @@
 #ifndef POLICY_LOOKUP_H
 #define POLICY_LOOKUP_H
 
+#include "policy/dane.h"
 #include "policy/sts.h"
 #include "relay/base/addr.h"
 #include "relay/base/dns.h"
@@ -23,6 +25,7 @@
 enum {
     POLICY_HOSTS_MAX = 20,    /* MX hosts tried; the rest is dropped */
     POLICY_ADDRESSES_MAX = 5, /* per host and in all tried per host */
+    POLICY_PORT = 25,         /* RFC 5321 section 4.5.4.2 */
     POLICY_FETCH_BACKOFF_MS = 5 * 60 * 1000, /* RFC 8461 section 3.3 */
 };
 
@@ -59,6 +62,9 @@ struct policy_question {
                            used (loopback test beds, private relays) */
     bool ipv6;          /* IPv6 addresses may be used */
     uint64_t shuffle;   /* random seed for MX of equal preference */
+    bool dane;          /* TLSA records are wanted */
+    unsigned port;      /* whose TLSA records; 0: POLICY_PORT */
+    const unsigned *via_ports; /* the same for each of `via`; NULL: `port` */
 };
 
 enum policy_mx_state {
@@ -76,6 +82,16 @@ enum policy_host_state {
     POLICY_HOST_UNKNOWN, /* could not be learnt */
 };
 
+enum policy_tlsa_state {
+    POLICY_TLSA_OFF,      /* not wanted; or the host has no address, or is
+                             nothing but one */
+    POLICY_TLSA_NONE,     /* the host publishes none */
+    POLICY_TLSA_INSECURE, /* something on the way to them is not authentic:
+                             as though there were none */
+    POLICY_TLSA_FOUND,    /* authentic records, usable or not */
+    POLICY_TLSA_FAILED,   /* could not be learnt: not this host, not now */
+};
+
 struct policy_host_facts {
     char name[DNS_NAME_MAX + 1];
     uint16_t preference;
@@ -84,7 +100,14 @@ struct policy_host_facts {
     struct addr addresses[POLICY_ADDRESSES_MAX]; /* port not set; families
                                                     take turns */
     size_t address_count;
-    bool authentic; /* MX and address answers were all authenticated */
+    bool authentic;         /* MX and address answers were all authenticated */
+    bool address_authentic; /* the answer that gave `canonical` was */
+    /* FOUND: the name behind the CNAMEs of the address answers. */
+    char canonical[DNS_NAME_MAX + 1];
+    enum policy_tlsa_state tlsa_state;
+    char tlsa_why[160];               /* INSECURE, FAILED */
+    char tlsa_base[DNS_NAME_MAX + 1]; /* FOUND: the TLSA base domain */
+    struct policy_dane_set tlsa;      /* FOUND: all of them, as published */
 };
 
 enum policy_sts_state {
@@ -103,6 +126,8 @@ struct policy_facts {
     enum policy_mx_state mx;
     char mx_why[120];
     bool mx_authentic;
+    /* The domain behind the CNAMEs of the MX answer; "" without one. */
+    char mx_canonical[DNS_NAME_MAX + 1];
     struct policy_host_facts *hosts; /* in the order in which to try them */
     size_t host_count;
     enum policy_sts_state sts_state;

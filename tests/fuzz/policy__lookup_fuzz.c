@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { NOW = 1000000000, ASKS = 7 + 2 * POLICY_HOSTS_MAX, HOUR = 3600000 };
+enum { NOW = 1000000000, ASKS = 7 + 4 * POLICY_HOSTS_MAX, HOUR = 3600000 };
 
 static const char *const hosts[] = {
     "mx1.example.com", "mx2.example.com", "MX1.example.com",
@@ -48,6 +48,21 @@ roll(struct dice *d, unsigned sides)
     return *d->p++ % sides;
 }
 
+/* Well formed for every second number; sequences for matching type 0. */
+static void
+make_tlsa(struct dice *d, unsigned n, struct dns_record *r)
+{
+    static const size_t lengths[] = {40, 32, 64, 0};
+
+    r->tlsa.usage = (uint8_t)(n & 1 ? 2 + n / 2 % 2 : roll(d, 256));
+    r->tlsa.selector = (uint8_t)(n & 1 ? n / 4 % 2 : roll(d, 256));
+    r->tlsa.matching = (uint8_t)(n & 1 ? n / 8 % 3 : roll(d, 256));
+    r->tlsa.len = n & 1 ? lengths[n / 8 % 3] : roll(d, 70);
+    r->tlsa.data = mem_array(uint8_t, r->tlsa.len + 2);
+    r->tlsa.data[0] = 0x30;
+    r->tlsa.data[1] = 38;
+}
+
 static void
 make_record(struct dice *d, enum dns_type type, struct dns_record *r)
 {
@@ -59,6 +74,10 @@ make_record(struct dice *d, enum dns_type type, struct dns_record *r)
     } else if (type == DNS_TXT) {
         r->txt.p = mem_text(strings[n % 4]);
         r->txt.len = strlen(r->txt.p);
+    } else if (type == DNS_TLSA) {
+        make_tlsa(d, n, r);
+    } else if (type == DNS_CNAME) {
+        (void)r; /* the answer alone says where it leads */
     } else if (type == DNS_A) {
         r->a.s_addr = htonl(((n & 1 ? 127U : 9U) << 24) + n);
     } else {
@@ -78,6 +97,8 @@ answer_dns(struct dice *d, struct policy_lookup *l,
         .ttl_s = roll(d, 4) * 1000,
     };
 
+    snprintf(a.canonical, sizeof(a.canonical), "%s",
+             roll(d, 4) == 3 ? "real.sample" : ask->name);
     if (a.outcome == DNS_FAILED)
         snprintf(a.why, sizeof(a.why), "SERVFAIL");
     if (a.outcome == DNS_FOUND) {
@@ -175,6 +196,27 @@ run(struct dice *d, struct policy_lookup *l, int64_t *now_ms)
     }
 }
 
+/* Records are there when, and only when, everything that leads to them was
+ * authentic, and they are at the host or behind its aliases. */
+static void
+check_tlsa(const struct policy_question *q, const struct policy_facts *f,
+           const struct policy_host_facts *h)
+{
+    bool has_failed = h->tlsa_state == POLICY_TLSA_FAILED;
+    bool is_asked_for = q->dane && h->state == POLICY_HOST_FOUND;
+
+    assert(is_asked_for || h->tlsa_state == POLICY_TLSA_OFF);
+    assert(!has_failed || h->tlsa_why[0]);
+    assert(h->tlsa.count <= POLICY_DANE_RECORDS_MAX);
+    assert((h->tlsa_state == POLICY_TLSA_FOUND) == (h->tlsa.count > 0));
+    assert(h->tlsa_state == POLICY_TLSA_FOUND || !h->tlsa_base[0]);
+    if (h->tlsa_state != POLICY_TLSA_FOUND)
+        return;
+    assert(f->mx_authentic);
+    assert(strcmp(h->tlsa_base, h->name) == 0 ||
+           (h->address_authentic && strcmp(h->tlsa_base, h->canonical) == 0));
+}
+
 static void
 check_facts(const struct policy_question *q, const struct policy_facts *f,
             int64_t now_ms)
@@ -186,6 +228,7 @@ check_facts(const struct policy_question *q, const struct policy_facts *f,
 
         assert((h->state == POLICY_HOST_FOUND) == (h->address_count > 0));
         assert((h->state == POLICY_HOST_FOUND) == !h->why[0]);
+        check_tlsa(q, f, h);
         for (size_t j = 0; j < h->address_count; j++) {
             assert(q->allow_special || !addr_is_special(&h->addresses[j]));
             assert(q->ipv6 || h->addresses[j].any.sa_family == AF_INET);
@@ -243,6 +286,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .refresh = flags & 8,
         .allow_special = flags & 16,
         .ipv6 = flags & 32,
+        .dane = flags & 64,
+        .port = flags & 128 ? 587 : 0,
         .shuffle = flags,
     };
     int64_t now_ms = NOW;

@@ -19,10 +19,11 @@
  *     A mx1.example.com = 192.0.2.1 ttl 60
  *     TXT _mta-sts.example.com ! SERVFAIL
  *
- * "=" gives records, "-" NODATA, "~" NXDOMAIN, "!" a failure.  What no line
- * names is NODATA.  The cache and the policy host are set apart.
+ * "=" gives records, "-" NODATA, "~" NXDOMAIN, "!" a failure; "via NAME"
+ * behind them is where CNAMEs lead, "ad" that all of it is authentic.  What no
+ * line names is NODATA.  The cache and the policy host are set apart.
  */
-enum { NOW = 1000000000, HOUR = 60 * 60 * 1000, DAY = 24 * HOUR, ASKS = 64 };
+enum { NOW = 1000000000, HOUR = 60 * 60 * 1000, DAY = 24 * HOUR, ASKS = 128 };
 
 struct world {
     const char *dns;
@@ -65,6 +66,23 @@ find_line(const char *dns, const char *type, const char *name)
     return NULL;
 }
 
+/* "3 1 1 64": what is to be matched, and how many octets of it. */
+static void
+read_tlsa(struct slice text, struct dns_record *r)
+{
+    uint8_t *const numbers[] = {&r->tlsa.usage, &r->tlsa.selector,
+                                &r->tlsa.matching};
+    unsigned long long n = 0;
+
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(slice_number(slice_cut(&text, ' '), UINT8_MAX, &n));
+        *numbers[i] = (uint8_t)n;
+    }
+    assert_true(slice_number(text, UINT16_MAX, &n));
+    r->tlsa.len = (size_t)n;
+    r->tlsa.data = mem_array(uint8_t, r->tlsa.len + 1);
+}
+
 static void
 read_record(enum dns_type type, struct slice text, struct dns_record *r)
 {
@@ -81,6 +99,10 @@ read_record(enum dns_type type, struct slice text, struct dns_record *r)
     } else if (type == DNS_TXT) {
         r->txt.p = mem_copy(text);
         r->txt.len = text.len;
+    } else if (type == DNS_TLSA) {
+        read_tlsa(text, r);
+    } else if (type == DNS_CNAME) {
+        (void)r; /* the answer alone says where it leads */
     } else if (addr_parse(text, &a, &err)) {
         if (type == DNS_A)
             r->a = a.v4.sin_addr;
@@ -104,7 +126,21 @@ read_records(struct dns_answer *a, struct slice line)
     }
 }
 
-/* " ttl 60" and " ad" at the end of a line are of the answer. */
+static struct slice
+cut_via(struct slice line, struct dns_answer *a)
+{
+    const char *via = memmem(line.p, line.len, " via ", 5);
+
+    if (!via)
+        return line;
+    size_t head = (size_t)(via - line.p);
+
+    snprintf(a->canonical, sizeof(a->canonical), "%.*s",
+             (int)(line.len - head - 5), via + 5);
+    return slice_first(line, head);
+}
+
+/* " via NAME", " ttl 60" and " ad" at the end of a line are of the answer. */
 static struct slice
 cut_tail(struct slice line, struct dns_answer *a)
 {
@@ -116,12 +152,12 @@ cut_tail(struct slice line, struct dns_answer *a)
         line.len -= 3;
     }
     if (!ttl)
-        return line;
+        return cut_via(line, a);
     size_t head = (size_t)(ttl - line.p);
 
     assert_true(slice_number(slice_from(line, head + 5), UINT32_MAX, &seconds));
     a->ttl_s = (uint32_t)seconds;
-    return slice_first(line, head);
+    return cut_via(slice_first(line, head), a);
 }
 
 static struct dns_answer
@@ -234,6 +270,31 @@ look_up(struct world *w, const struct policy_question *q)
 }
 
 static void
+describe_tlsa(const struct policy_host_facts *h, struct buf *out)
+{
+    static const char *const states[] = {
+        [POLICY_TLSA_OFF] = "off",           [POLICY_TLSA_NONE] = "none",
+        [POLICY_TLSA_INSECURE] = "insecure", [POLICY_TLSA_FOUND] = "found",
+        [POLICY_TLSA_FAILED] = "failed",
+    };
+
+    if (h->tlsa_state == POLICY_TLSA_OFF)
+        return;
+    buf_printf(out, "  tlsa %s", states[h->tlsa_state]);
+    if (h->tlsa_why[0])
+        buf_printf(out, " (%s)", h->tlsa_why);
+    if (h->tlsa_base[0])
+        buf_printf(out, " %s", h->tlsa_base);
+    for (size_t i = 0; i < h->tlsa.count; i++) {
+        const struct policy_dane_record *r = &h->tlsa.records[i];
+
+        buf_printf(out, ", %u %u %u %zu", r->usage, r->selector, r->matching,
+                   r->len);
+    }
+    buf_add_text(out, "\n");
+}
+
+static void
 describe_hosts(const struct policy_facts *f, struct buf *out)
 {
     static const char *const states[] = {
@@ -255,6 +316,7 @@ describe_hosts(const struct policy_facts *f, struct buf *out)
         for (size_t j = 0; j < h->address_count; j++)
             buf_printf(out, " %s", addr_text(&h->addresses[j], text));
         buf_add_text(out, "\n");
+        describe_tlsa(h, out);
     }
 }
 
@@ -1047,6 +1109,224 @@ the_longest_domains_have_no_policy(void **state)
     policy_facts_done(&f);
 }
 
+/* ---- DANE ---- */
+
+#define SECURE_MX "MX example.com = 10 a.example ad\n"
+#define SECURE_A "A a.example = 192.0.2.1 ad\nAAAA a.example - ad\n"
+#define SECURE "mx found ad\nsts off\n10 a.example ad: 192.0.2.1\n"
+#define PARTLY "mx found ad\nsts off\n10 a.example: 192.0.2.1\n"
+#define TLSA "TLSA _25._tcp.a.example = 3 1 1 32 ad\n"
+#define FOUND "  tlsa found a.example, 3 1 1 32\n"
+
+static const struct {
+    const char *dns, *want;
+} dane_cases[] = {
+    {SECURE_MX SECURE_A TLSA, SECURE FOUND},
+    {SECURE_MX SECURE_A, SECURE "  tlsa none\n"},
+    {SECURE_MX SECURE_A "TLSA _25._tcp.a.example ~\n", SECURE "  tlsa none\n"},
+    {SECURE_MX SECURE_A "TLSA _25._tcp.a.example = 3 1 1 32\n",
+     SECURE "  tlsa insecure (the TLSA records are not authentic)\n"},
+    {SECURE_MX SECURE_A "TLSA _25._tcp.a.example ! SERVFAIL\n",
+     SECURE "  tlsa failed (TLSA lookup: SERVFAIL)\n"},
+    /* a record that leads elsewhere is one all the same */
+    {SECURE_MX SECURE_A
+     "TLSA _25._tcp.a.example = 3 1 1 32 via tlsa.sample ad\n",
+     SECURE FOUND},
+    /* all of them, usable or not */
+    {SECURE_MX SECURE_A
+     "TLSA _25._tcp.a.example = 0 0 0 0, 3 1 1 0, 1 2 3 4, 2 0 1 32 ad\n",
+     SECURE "  tlsa found a.example, 0 0 0 0, 3 1 1 0, 1 2 3 4, 2 0 1 32\n"},
+
+    /* what is not authentic ends it, and nothing more is asked */
+    {"MX example.com = 10 a.example\n" SECURE_A TLSA,
+     "mx found\nsts off\n10 a.example: 192.0.2.1\n"
+     "  tlsa insecure (the MX records are not authentic)\n"},
+    {SECURE_MX "A a.example = 192.0.2.1\n" TLSA,
+     PARTLY "  tlsa insecure (the addresses are not authentic)\n"},
+
+    /* One family is enough: a failure of the other must not take the records
+     * away. */
+    {SECURE_MX "A a.example = 192.0.2.1 ad\nAAAA a.example ! timeout\n" TLSA,
+     PARTLY FOUND},
+    {SECURE_MX "A a.example = 192.0.2.1 ad\n" TLSA, PARTLY FOUND},
+    {SECURE_MX "A a.example ! timeout\nAAAA a.example = 2001:db8::1 ad\n" TLSA,
+     "mx found ad\nsts off\n10 a.example: 2001:db8::1\n" FOUND},
+    {SECURE_MX "A a.example = 192.0.2.1\n"
+               "AAAA a.example = 2001:db8::1 ad\n" TLSA,
+     "mx found ad\nsts off\n10 a.example: 2001:db8::1 192.0.2.1\n" FOUND},
+
+    /* aliases */
+    {SECURE_MX "A a.example = 192.0.2.1 via real.sample ad\n"
+               "AAAA a.example - via real.sample ad\n"
+               "TLSA _25._tcp.real.sample = 2 0 1 32 ad\n" TLSA,
+     SECURE "  tlsa found real.sample, 2 0 1 32\n"},
+    {SECURE_MX "A a.example = 192.0.2.1 via real.sample ad\n"
+               "AAAA a.example - via real.sample ad\n" TLSA,
+     SECURE FOUND},
+    {SECURE_MX "A a.example = 192.0.2.1 via real.sample\n"
+               "CNAME a.example = x via real.sample ad\n" TLSA,
+     PARTLY FOUND},
+    {SECURE_MX "A a.example = 192.0.2.1 via real.sample\n"
+               "CNAME a.example = x via real.sample\n" TLSA,
+     PARTLY "  tlsa insecure (the CNAME is not authentic)\n"},
+    {SECURE_MX "A a.example = 192.0.2.1 via real.sample\n"
+               "CNAME a.example ! REFUSED\n" TLSA,
+     PARTLY "  tlsa failed (CNAME lookup: REFUSED)\n"},
+
+    /* each host for itself */
+    {"MX example.com = 1 a.example, 2 b.example, 3 c.example, 4 d.example "
+     "ad\n" SECURE_A TLSA "A b.example = 192.0.2.2\nA c.example ! timeout\n"
+     "AAAA d.example = 2001:db8::4 ad\n"
+     "TLSA _25._tcp.d.example ! timeout\n",
+     "mx found ad\nsts off\n1 a.example ad: 192.0.2.1\n" FOUND
+     "2 b.example: 192.0.2.2\n"
+     "  tlsa insecure (the addresses are not authentic)\n"
+     "3 c.example: unknown (A lookup: timeout)\n"
+     "4 d.example: 2001:db8::4\n"
+     "  tlsa failed (TLSA lookup: timeout)\n"},
+
+    /* the implicit MX: that there are no MX records is authentic, or not */
+    {"MX example.com - ad\nA example.com = 192.0.2.1 ad\n"
+     "TLSA _25._tcp.example.com = 3 1 1 32 ad\n",
+     "mx implicit ad\nsts off\n0 example.com: 192.0.2.1\n"
+     "  tlsa found example.com, 3 1 1 32\n"},
+    {"MX example.com -\nA example.com = 192.0.2.1 ad\n"
+     "TLSA _25._tcp.example.com = 3 1 1 32 ad\n",
+     "mx implicit\nsts off\n0 example.com: 192.0.2.1\n"
+     "  tlsa insecure (the MX records are not authentic)\n"},
+
+    /* where there is no host, there is nothing to ask */
+    {"MX example.com = 0 . ad\n", "mx null ad\nsts off\n"},
+    {"MX example.com ! SERVFAIL\n", "mx unknown (SERVFAIL)\nsts off\n"},
+};
+
+enum { DANE_CASES = sizeof(dane_cases) / sizeof(dane_cases[0]) };
+
+static void
+finds_tlsa_records_in_whatever_order(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < DANE_CASES * ORDERS; i++) {
+        scoped(world_done) struct world w = {
+            .dns = dane_cases[i / ORDERS].dns,
+            .order = (unsigned)(i % ORDERS) * 2654435761U >> 8,
+        };
+        struct policy_question q = lab_question();
+
+        q.sts = false;
+        q.dane = true;
+        check_facts(&w, &q, dane_cases[i / ORDERS].want);
+    }
+}
+
+static void
+without_dane_no_tlsa_is_asked_for(void **state)
+{
+    scoped(world_done) struct world w = {
+        .dns = SECURE_MX "A a.example = 192.0.2.1 via real.sample\n" TLSA};
+    struct policy_question q = lab_question();
+
+    (void)state;
+    q.sts = false;
+    check_facts(&w, &q, PARTLY);
+    assert_string_equal(buf_text(&w.asked),
+                        "MX example.com\nA a.example\nAAAA a.example\n");
+}
+
+/* Servers of names without DNSSEC may fail on the question itself. */
+static void
+below_names_without_dnssec_no_tlsa_is_asked_for(void **state)
+{
+    scoped(world_done) struct world w = {
+        .dns = SECURE_MX "A a.example = 192.0.2.1\n"
+                         "TLSA _25._tcp.a.example ! SERVFAIL\n"};
+    struct policy_question q = lab_question();
+
+    (void)state;
+    q.sts = false;
+    q.dane = true;
+    check_facts(&w, &q,
+                PARTLY "  tlsa insecure (the addresses are not authentic)\n");
+    assert_null(strstr(buf_text(&w.asked), "TLSA"));
+    assert_null(strstr(buf_text(&w.asked), "CNAME"));
+}
+
+/* The operator's word for a name is as good as an authentic MX record. */
+static void
+hosts_of_a_route_have_tlsa_records_at_their_ports(void **state)
+{
+    static const char *const via[] = {"a.example", "192.0.2.9", "b.example"};
+    static const unsigned ports[] = {465, 25, 587};
+    scoped(world_done) struct world w = {
+        .dns = SECURE_A "A b.example = 192.0.2.2 ad\n"
+                        "TLSA _465._tcp.a.example = 3 1 1 32 ad\n"
+                        "TLSA _587._tcp.a.example = 2 1 1 32 ad\n"
+                        "TLSA _587._tcp.b.example = 2 1 2 64 ad\n"};
+    struct policy_question q = lab_question();
+
+    (void)state;
+    q.sts = false;
+    q.dane = true;
+    q.via = via;
+    q.via_count = 3;
+    q.via_ports = ports;
+    check_facts(&w, &q,
+                "mx via ad\nsts off\n0 a.example ad: 192.0.2.1\n"
+                "  tlsa found a.example, 3 1 1 32\n"
+                "0 192.0.2.9 ad: 192.0.2.9\n0 b.example: 192.0.2.2\n"
+                "  tlsa found b.example, 2 1 2 64\n");
+    q.via_ports = NULL;
+    q.port = 587;
+    check_facts(&w, &q,
+                "mx via ad\nsts off\n0 a.example ad: 192.0.2.1\n"
+                "  tlsa found a.example, 2 1 1 32\n"
+                "0 192.0.2.9 ad: 192.0.2.9\n0 b.example: 192.0.2.2\n"
+                "  tlsa found b.example, 2 1 2 64\n");
+}
+
+static void
+the_domain_behind_its_aliases_is_kept(void **state)
+{
+    scoped(world_done) struct world w = {
+        .dns = "MX example.com = 10 a.example via real.sample ad\n" SECURE_A};
+    struct policy_question q = lab_question();
+    struct policy_facts f = look_up(&w, &q);
+
+    (void)state;
+    assert_string_equal(f.mx_canonical, "real.sample");
+    assert_string_equal(f.hosts[0].canonical, "a.example");
+    policy_facts_done(&f);
+}
+
+/* Twenty hosts with as much to ask about each as there can be. */
+static void
+every_host_may_have_all_its_questions(void **state)
+{
+    scoped(buf_free) struct buf dns = {0};
+    scoped(world_done) struct world w = {0};
+    struct policy_question q = lab_question();
+
+    (void)state;
+    buf_add_text(&dns, "MX example.com = 0 mx0.example");
+    for (unsigned i = 1; i < POLICY_HOSTS_MAX; i++)
+        buf_printf(&dns, ", %u mx%u.example", i, i);
+    buf_add_text(&dns, " ad\n" RECORD POLICY_HOST);
+    for (unsigned i = 0; i < POLICY_HOSTS_MAX; i++)
+        buf_printf(&dns, "A mx%u.example = 192.0.2.1 via r%u.sample ad\n", i,
+                   i);
+    w.dns = buf_text(&dns);
+    w.body = POLICY;
+    q.dane = true;
+    struct policy_facts f = look_up(&w, &q);
+
+    assert_int_equal(f.host_count, POLICY_HOSTS_MAX);
+    for (size_t i = 0; i < f.host_count; i++)
+        assert_int_equal(f.hosts[i].tlsa_state, POLICY_TLSA_NONE);
+    assert_non_null(strstr(buf_text(&w.asked), "TLSA _25._tcp.r19.sample"));
+    assert_non_null(strstr(buf_text(&w.asked), "TLSA _25._tcp.mx19.example"));
+    policy_facts_done(&f);
+}
+
 /* ---- How long the facts are good ---- */
 
 static const struct {
@@ -1071,6 +1351,11 @@ static const struct {
      "AAAA mx1.example.com - ttl 999999\n"
      "TXT _mta-sts.example.com - ttl 999999\n",
      DAY},
+    {SECURE_MX SECURE_A "TLSA _25._tcp.a.example - ttl 40\n", 40000},
+    {SECURE_MX SECURE_A "TLSA _25._tcp.a.example ! SERVFAIL ttl 40\n", 5000},
+    {SECURE_MX "A a.example = 192.0.2.1 via b.example\n"
+               "CNAME a.example = x ttl 50\n",
+     50000},
 };
 
 static void
@@ -1081,6 +1366,8 @@ facts_are_good_for_the_least_ttl(void **state)
         scoped(world_done) struct world w = {.dns = ttls[i].dns,
                                              .body = POLICY};
         struct policy_question q = lab_question();
+
+        q.dane = true;
         struct policy_facts f = look_up(&w, &q);
 
         if (f.good_until_ms != NOW + ttls[i].good_ms)
@@ -1113,9 +1400,10 @@ may_be_freed_at_any_time(void **state)
     struct policy_question q = lab_question();
 
     (void)state;
+    q.dane = true;
     for (size_t stop = 0; stop < 20; stop++) {
-        scoped(world_done) struct world w = {.dns = HOSTS RECORD POLICY_HOST,
-                                             .body = POLICY};
+        scoped(world_done) struct world w = {
+            .dns = SECURE_MX SECURE_A TLSA RECORD POLICY_HOST, .body = POLICY};
         struct policy_lookup *l = policy_lookup_new(&q, NOW);
         struct policy_ask ask;
 
@@ -1156,6 +1444,12 @@ main(void)
         cmocka_unit_test(the_policy_host_may_not_lie_inside),
         cmocka_unit_test(without_sts_nothing_is_asked_about_it),
         cmocka_unit_test(the_longest_domains_have_no_policy),
+        cmocka_unit_test(finds_tlsa_records_in_whatever_order),
+        cmocka_unit_test(without_dane_no_tlsa_is_asked_for),
+        cmocka_unit_test(below_names_without_dnssec_no_tlsa_is_asked_for),
+        cmocka_unit_test(hosts_of_a_route_have_tlsa_records_at_their_ports),
+        cmocka_unit_test(the_domain_behind_its_aliases_is_kept),
+        cmocka_unit_test(every_host_may_have_all_its_questions),
         cmocka_unit_test(facts_are_good_for_the_least_ttl),
         cmocka_unit_test(facts_are_good_no_longer_than_the_policy),
         cmocka_unit_test(may_be_freed_at_any_time),
