@@ -31,7 +31,7 @@ struct fixture {
 #define OK(f, call)                                                            \
     do {                                                                       \
         if (!(call))                                                           \
-            fail_msg(#call ": %s", (f)->err.text);                             \
+            fail_msg("%s: %s", #call, (f)->err.text);                          \
     } while (0)
 
 static inline void

@@ -12,8 +12,8 @@
 
 static const char *const migrations[] = {
     "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT, c BLOB);",
-    "ALTER TABLE t ADD COLUMN d INTEGER;"
-    "UPDATE t SET d = 7;",
+    ("ALTER TABLE t ADD COLUMN d INTEGER;"
+     "UPDATE t SET d = 7;"),
     "CREATE INDEX t_b ON t (b);",
 };
 
