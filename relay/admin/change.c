@@ -130,7 +130,7 @@ static void
 apply(const struct change_call *x)
 {
     tell_log(x);
-    if (!may_unblock(x))
+    if (!may_unblock(x) || !x->relay->store) /* the relay is at its end */
         return;
     if (x->rows >= ROWS_MAX || x->destination_count == DESTINATIONS_MAX)
         dispatch_unblock(x->relay->dispatch, NULL);

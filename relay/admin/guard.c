@@ -35,6 +35,22 @@ admin_guard_is_token(const char *field, const char *token)
     return differ == 0;
 }
 
+bool
+admin_guard_is_own(const char *origin, const char *host)
+{
+    struct slice rest = slice_of(origin ? origin : "");
+
+    if (!origin)
+        return true;
+    if (slice_starts_nocase(rest, "http://"))
+        rest = slice_from(rest, strlen("http://"));
+    else if (slice_starts_nocase(rest, "https://"))
+        rest = slice_from(rest, strlen("https://"));
+    else
+        return false;
+    return slice_is_nocase(rest, host);
+}
+
 static bool
 is_probe(const char *path)
 {
@@ -50,6 +66,10 @@ admin_guard(const struct config *c, struct net_http_request *r)
         return true;
     if (!host || !admin_guard_is_host(c, host)) {
         admin_answer_error(r, 421, "the Host field names some other machine");
+        return false;
+    }
+    if (!admin_guard_is_own(net_http_header(r, "Origin"), host)) {
+        admin_answer_error(r, 403, "a page of some other site asks");
         return false;
     }
     if (!c->http.token[0] || is_probe(net_http_path(r)) ||

@@ -3,8 +3,8 @@
  *
  * The Unix socket is guarded by its file mode.  Over TCP the request must name
  * this machine in its Host field, so that a page of some other site can't have
- * a browser ask (DNS rebinding), and must bring the token where one is
- * configured; the two probes are for everybody.
+ * a browser ask (DNS rebinding), must not come from such a page, and must bring
+ * the token where one is configured; the two probes are for everybody.
  */
 #ifndef RELAY_ADMIN_GUARD_H
 #define RELAY_ADMIN_GUARD_H
@@ -12,12 +12,17 @@
 #include "relay/daemon/relay.h"
 #include "relay/net/http_server.h"
 
-/* False: the request has been answered, 401 or 421. */
+/* False: the request has been answered, 401, 403 or 421. */
 bool admin_guard(const struct config *c, struct net_http_request *r);
 
 /* Is `host`, out of a Host field, this machine?  Its name, "localhost", or any
  * IP address, each with or without a port. */
 bool admin_guard_is_host(const struct config *c, const char *host);
+
+/* Does a browser ask for a page that this host itself gave it?  A browser names
+ * the page's site in an Origin field, with whatever changes something; others
+ * send none (NULL). */
+bool admin_guard_is_own(const char *origin, const char *host);
 
 /* Is this the value of an Authorization field with the token?  Takes as long
  * for any wrong one of the same length. */

@@ -163,6 +163,8 @@ counted(struct task *task)
 
     if (x->call.failed)
         admin_answer_failure(x->request, &x->call.err);
+    else if (!x->relay->store)
+        admin_answer_error(x->request, 503, "the relay is at its end");
     else
         admin_answer_json(x->request, 200, status(x->relay, &x->counts));
     free(x);

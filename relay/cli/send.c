@@ -215,7 +215,7 @@ cli_send(const struct cli_command *self, int argc, char **argv)
     cli_target_open(&target);
     switch (options.mode) {
     case CLI_SEND_MESSAGE:
-        send.config = target.config;
+        send.config = cli_target_config(&target);
         set_host(&send);
         send.envelope.ret = options.ret;
         send.envelope.envid = mem_text(options.envid);
@@ -223,7 +223,7 @@ cli_send(const struct cli_command *self, int argc, char **argv)
         mail_envelope_done(&send.envelope);
         break;
     case CLI_SEND_SMTP:
-        code = pass_smtp(target.config);
+        code = pass_smtp(cli_target_config(&target));
         break;
     case CLI_SEND_QUEUE:
         code = cli_mailq_print(&target, false);

@@ -9,17 +9,25 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+const struct config *
+cli_target_config(struct cli_target *t)
+{
+    struct config_errors errs = {0};
+
+    if (!t->tried && !config_load(t->file, &t->config, &errs))
+        t->config = NULL;
+    t->tried = true;
+    config_errors_done(&errs);
+    return t->config;
+}
+
 void
 cli_target_open(struct cli_target *t)
 {
-    struct config_errors errs = {0};
     const char *path = CONFIG_CONTROL_DEFAULT;
 
     t->lock_fd = -1;
-    if (!config_load(t->file, &t->config, &errs))
-        t->config = NULL;
-    config_errors_done(&errs);
-    if (t->config)
+    if (!t->given_socket && cli_target_config(t))
         path = t->config->control.socket;
     /* A relay run as another user has it in the usual place. */
     if (access(path, F_OK) != 0 && access(CONFIG_CONTROL_DEFAULT, F_OK) == 0)
@@ -38,11 +46,11 @@ cli_target_close(struct cli_target *t)
 }
 
 static int
-no_relay(const struct cli_target *t, const struct err *err)
+no_relay(const struct err *err)
 {
     if (err->kind == ERR_MISSING)
         return cli_fail(EX_UNAVAILABLE, "no relay is running (%s)", err->text);
-    return cli_fail(EX_UNAVAILABLE, "%s: %s", t->socket, err->text);
+    return cli_fail(EX_UNAVAILABLE, "can't speak to the relay: %s", err->text);
 }
 
 static int
@@ -74,7 +82,7 @@ cli_target_call(struct cli_target *t, const char *method, const char *target,
     int code = EX_OK;
 
     if (!cli_control_ask(t->socket, method, target, text, &answer, &err))
-        return no_relay(t, &err);
+        return no_relay(&err);
     value = json_loadb(buf_text(&answer.body), answer.body.len, 0, NULL);
     if (answer.status >= 300)
         code = refused(&answer);
@@ -126,7 +134,7 @@ choose(struct cli_target *t)
 
     if (t->store || runs(t))
         return EX_OK;
-    if (!t->config)
+    if (!cli_target_config(t))
         return cli_fail(EX_UNAVAILABLE,
                         "no relay is running at %s, and its configuration "
                         "can't be read",
@@ -201,7 +209,7 @@ cli_target_piece(struct cli_target *t, const char *id, unsigned sequence,
         return looked(ok || *end, &err);
     }
     if (!cli_control_ask(t->socket, "GET", path, NULL, &answer, &err))
-        return no_relay(t, &err);
+        return no_relay(&err);
     if (answer.status == 200)
         buf_add(out, buf_slice(&answer.body));
     else if (answer.status == 404)

@@ -17,7 +17,8 @@
 /* Zeroed storage, filled by options, then cli_target_open. */
 struct cli_target {
     const char *file, *given_socket; /* --config, --socket */
-    struct config *config;           /* NULL: could not be read */
+    struct config *config;           /* cli_target_config's */
+    bool tried;
     char *socket;
     struct queue_store *store; /* open: no relay runs */
     int lock_fd;
@@ -32,6 +33,8 @@ struct cli_target {
 /* Finds the socket.  A configuration that can't be read is passed over: the
  * relay that runs has read another. */
 void cli_target_open(struct cli_target *t);
+/* Read when it is first asked for; NULL: it can't be. */
+const struct config *cli_target_config(struct cli_target *t);
 void cli_target_close(struct cli_target *t);
 
 /* Asks the running relay.  0 and *out (json_decref; `out` may be NULL), or

@@ -661,6 +661,7 @@ shut(struct serve *s)
     store_thread_stop(&relay->store);
     for (unsigned i = 0; i < relay->worker_count; i++)
         worker_stop(&relay->workers[i]);
+    relay->worker_count = 0; /* for tasks that still come home */
     free(relay->workers);
     task_run_all(NULL, mailbox_take(&relay->inbox.box));
     dispatch_free(&relay->dispatch);

@@ -3,7 +3,9 @@
 import json
 import os
 import pty
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -496,3 +498,51 @@ def test_reload_drain_and_healthcheck(world, new_relay):
     assert "draining" in sh.ok("status")
     relay.stop()
     assert sh("healthcheck", "live").returncode == 1
+
+
+def test_requests_under_way_when_the_relay_ends(world, new_relay):
+    """Whatever is asked at that moment, the end is an orderly one."""
+    relay = new_relay({"retry": {"schedule": ["1h"]}})
+    sh = Shell(relay)
+    domain, _ = deferred(world, sh, 3)
+    slow = world.domain(world.peer())
+    for kind in ("MX", "TXT", "A"):
+        world.dns.behave(f"_mta-sts.{slow}", "timeout", kind)
+        world.dns.behave(slow, "timeout", kind)
+    path = relay.config["control"]["socket"]
+    over = threading.Event()
+
+    def ask(method, target, body=""):
+        while not over.is_set():
+            try:
+                with socket.socket(socket.AF_UNIX) as s:
+                    s.connect(path)
+                    s.sendall(
+                        f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n"
+                        f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+                    )
+                    s.settimeout(0.3)
+                    s.recv(4096)
+            except OSError:
+                time.sleep(0.001)
+
+    asked = [
+        ("POST", "/v1/queue/retry", '{"all": true}'),
+        ("POST", f"/v1/policies/{slow}/refresh"),
+        ("POST", f"/v1/policies/{domain}/forget"),
+        ("GET", f"/v1/plan/{slow}"),
+        ("GET", "/v1/status"),
+        ("POST", "/v1/reload"),
+    ]
+    threads = [threading.Thread(target=ask, args=a) for a in asked * 2]
+    try:
+        for t in threads:
+            t.start()
+        for _ in range(3):
+            time.sleep(0.7)
+            relay.stop()
+            relay.start()
+    finally:
+        over.set()
+        for t in threads:
+            t.join()

@@ -53,11 +53,33 @@ only_the_whole_token_opens(void **state)
             fail_msg("%s", bad[i]);
 }
 
+static void
+a_page_of_another_site_is_not_ours(void **state)
+{
+    static const char *const bad[] = {"",
+                                      "null",
+                                      "http://",
+                                      "https://evil.example",
+                                      "http://127.0.0.1:8025.evil.example",
+                                      "http://127.0.0.1",
+                                      "http://127.0.0.1:80",
+                                      "ftp://127.0.0.1:8025"};
+
+    (void)state;
+    assert_true(admin_guard_is_own(NULL, "127.0.0.1:8025"));
+    assert_true(admin_guard_is_own("http://127.0.0.1:8025", "127.0.0.1:8025"));
+    assert_true(admin_guard_is_own("https://Relay.Example", "relay.example"));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        if (admin_guard_is_own(bad[i], "127.0.0.1:8025"))
+            fail_msg("%s", bad[i]);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_this_machine_may_be_named),
+        cmocka_unit_test(a_page_of_another_site_is_not_ours),
         cmocka_unit_test(only_the_whole_token_opens),
     };
 
