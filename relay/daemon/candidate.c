@@ -20,19 +20,34 @@ is_our_listener(const struct addr *a, const struct config *c)
     return false;
 }
 
+/* How many hosts before this one have its name: a route may name one host
+ * several times, with different ports. */
+static size_t
+namesakes(const struct policy_plan *plan, size_t host)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < host; i++)
+        count += strcasecmp(plan->hosts[i].name, plan->hosts[host].name) == 0;
+    return count;
+}
+
 /* Hosts of one route may have ports of their own. */
 static void
-route_port(struct candidate *c, const struct config_route *route)
+route_port(struct candidate *c, const struct config_route *route, size_t skip)
 {
     for (size_t i = 0; route && i < route->via_count; i++) {
         const struct config_via *via = &route->via[i];
 
-        if (via->is_mx || strcasecmp(via->host, c->host->name) == 0) {
-            addr_set_port(&c->address, via->port);
-            c->implicit_tls = via->implicit_tls;
-            return;
-        }
+        if (!via->is_mx && strcasecmp(via->host, c->host->name) != 0)
+            continue;
+        addr_set_port(&c->address, via->port);
+        c->implicit_tls = via->implicit_tls;
+        if (via->is_mx || skip-- == 0)
+            break;
     }
+    if (c->implicit_tls && c->proof < POLICY_PROOF_ENCRYPT)
+        c->proof = POLICY_PROOF_ENCRYPT;
 }
 
 size_t
@@ -55,9 +70,10 @@ candidate_list(const struct policy_plan *plan, const struct config *c,
                 .host = host,
                 .address = host->addresses[i],
                 .implicit_tls = host->implicit_tls,
+                .proof = host->proof,
             };
 
-            route_port(&x, route);
+            route_port(&x, route, namesakes(plan, h));
             if (is_our_listener(&x.address, c))
                 *loops = true;
             else if (count < POLICY_ADDRESSES_MAX)
@@ -73,7 +89,7 @@ candidate_key(const struct candidate *c, bool in_clear)
     char address[ADDR_TEXT_SIZE];
 
     return mem_printf("%s %s%s%s %s", addr_text_port(&c->address, address),
-                      policy_proof_name(c->host->proof),
+                      policy_proof_name(c->proof),
                       c->host->observe ? " observed" : "",
                       in_clear ? " clear" : "", c->host->name);
 }
@@ -99,9 +115,9 @@ candidate_policy(const struct candidate *c)
 }
 
 static enum net_tls_check
-check_for(const struct policy_host *host)
+check_for(enum policy_proof proof)
 {
-    switch (host->proof) {
+    switch (proof) {
     case POLICY_PROOF_CLEAR:
     case POLICY_PROOF_NONE:
     case POLICY_PROOF_ENCRYPT:
@@ -125,7 +141,7 @@ candidate_tls(const struct candidate *c, struct net_tls *tls, const char *key)
     return (struct net_tls_setup){
         .tls = tls,
         .sni = is_address ? NULL : c->host->name,
-        .check = check_for(c->host),
+        .check = check_for(c->proof),
         .names = {c->host->name},
         .session_key = key,
     };

@@ -13,6 +13,8 @@ struct candidate {
     const struct policy_host *host; /* of the plan */
     struct addr address;            /* with port */
     bool implicit_tls;
+    enum policy_proof proof; /* the host's; where the port is one for TLS, no
+                                less than TLS */
 };
 
 /* Up to POLICY_ADDRESSES_MAX of them; leaves out addresses that are our own

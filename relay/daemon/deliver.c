@@ -152,7 +152,7 @@ record(struct deliver *d, const struct mail_status *status, const char *step)
         a->host = mem_text(here(d)->host->name);
         a->address = mem_text(addr_text_port(&here(d)->address, address));
         a->policy = mem_text(candidate_policy(here(d)));
-        a->proof = mem_text(policy_proof_name(here(d)->host->proof));
+        a->proof = mem_text(policy_proof_name(here(d)->proof));
         describe_tls(d, a);
     } else if (d->plan.verdict != POLICY_GO) {
         a->policy = mem_text(policy_source_name(d->plan.source));
@@ -173,7 +173,7 @@ log_attempt(struct deliver *d, const struct mail_status *status,
         log_text(&line, "mx", here(d)->host->name);
         log_text(&line, "mx_ip", addr_text_port(&here(d)->address, address));
         log_text(&line, "policy", candidate_policy(here(d)));
-        log_text(&line, "proof", policy_proof_name(here(d)->host->proof));
+        log_text(&line, "proof", policy_proof_name(here(d)->proof));
     }
     log_text(&line, "step", step);
     log_int(&line, "code", status->code);
@@ -431,17 +431,38 @@ on_rcpt(struct deliver *d, const struct smtp_client_event *ev)
     report_decide(d->report, ev->rcpt, &status);
 }
 
+/* A domain that leads back to us can't be delivered to.  A route that does so
+ * is a mistake of ours, and not the last word on its mail. */
+static void
+end_loop(struct deliver *d, const char *how)
+{
+    struct mail_status status = {0};
+    bool gone;
+    bool is_route =
+        router_route(d->worker->config, d->order->destination, &gone) != NULL;
+
+    mail_status_set(&status, is_route ? 451 : 554, is_route ? "4.4.6" : "5.4.6",
+                    "mail for %s loops back to this relay%s",
+                    d->order->destination, how);
+    if (!is_route) {
+        refuse_all(d, &status);
+        return;
+    }
+    begin_report(d);
+    d->began_ms = net_clock_steady();
+    fail_here(d, &status, "route");
+    put_off(d, &status);
+}
+
 static void
 on_loop(struct deliver *d)
 {
-    struct mail_status status = {0};
+    char *how scoped(own_free) =
+        mem_printf(": %s calls itself %s", here(d)->host->name,
+                   smtp_client_capability(d->smtp)->name);
 
-    mail_status_set(&status, 554, "5.4.6",
-                    "mail for %s loops back to this relay: %s calls itself %s",
-                    d->order->destination, here(d)->host->name,
-                    smtp_client_capability(d->smtp)->name);
     hang_up(d, true);
-    refuse_all(d, &status);
+    end_loop(d, how);
 }
 
 static void
@@ -551,7 +572,7 @@ on_over(struct deliver *d, const struct smtp_client_event *ev)
         reply_status(ev->reply, &status);
         break;
     case SMTP_CLIENT_END_NO_STARTTLS:
-        if (here(d)->host->proof == POLICY_PROOF_NONE) {
+        if (here(d)->proof == POLICY_PROOF_NONE) {
             try_in_clear(d, why);
             return;
         }
@@ -641,13 +662,13 @@ tls_failed(struct deliver *d, const struct err *err)
     struct mail_status status = {0};
     const struct net_tls_facts *tls = net_conn_tls(d->conn);
 
-    if (here(d)->host->proof == POLICY_PROOF_NONE) {
+    if (here(d)->proof == POLICY_PROOF_NONE) {
         try_in_clear(d, err->text);
         return;
     }
     mail_status_set(&status, 451, "4.7.5", "%s: %s demands %s, but: %s",
                     here(d)->host->name, candidate_policy(here(d)),
-                    here(d)->host->proof == POLICY_PROOF_ENCRYPT
+                    here(d)->proof == POLICY_PROOF_ENCRYPT
                         ? "TLS"
                         : "a valid certificate for this name",
                     tls && tls->why[0] ? tls->why : err->text);
@@ -739,7 +760,7 @@ tls_level(const struct deliver *d)
 {
     if (here(d)->implicit_tls || d->in_clear)
         return SMTP_CLIENT_TLS_NEVER;
-    switch (here(d)->host->proof) {
+    switch (here(d)->proof) {
     case POLICY_PROOF_CLEAR:
         return SMTP_CLIENT_TLS_NEVER;
     case POLICY_PROOF_NONE:
@@ -873,6 +894,16 @@ settle(struct deliver *d)
 
 /* --- the plan --- */
 
+/* Where some hosts have other ports the candidates see to each. */
+static bool
+is_all_implicit(const struct config_route *route)
+{
+    for (size_t i = 0; route && i < route->via_count; i++)
+        if (!route->via[i].implicit_tls)
+            return false;
+    return route != NULL;
+}
+
 static void
 make_plan(struct deliver *d, const struct policy_facts *facts,
           const struct config_route *route)
@@ -884,7 +915,7 @@ make_plan(struct deliver *d, const struct policy_facts *facts,
         .facts = facts,
         .level = route ? route->level : rule.level,
         .port = route ? route->via[0].port : c->delivery.port,
-        .implicit_tls = route && route->via[0].implicit_tls,
+        .implicit_tls = is_all_implicit(route),
         .is_route = route != NULL,
     };
 
@@ -894,7 +925,6 @@ make_plan(struct deliver *d, const struct policy_facts *facts,
 static void
 plan_made(struct deliver *d, const struct config_route *route)
 {
-    struct mail_status status = {0};
     bool loops;
 
     d->candidate = d->candidate_count = 0;
@@ -919,10 +949,7 @@ plan_made(struct deliver *d, const struct config_route *route)
         first_address(d);
         return;
     }
-    mail_status_set(&status, 554, "5.4.6",
-                    "mail for %s loops back to this relay",
-                    d->order->destination);
-    refuse_all(d, &status);
+    end_loop(d, "");
 }
 
 static void

@@ -2,12 +2,13 @@
 middle of a body, a reload in the middle of a session."""
 
 import signal
-import socket
 import threading
+import time
 
 import pytest
 
-from lab.send import SENDER, Wire, message
+from lab import net, script
+from lab.send import Wire, message, submit
 
 
 class Pourer:
@@ -50,3 +51,53 @@ def test_a_stop_cuts_a_body_off_and_ends_well(world, new_relay):
         for p in pourers:
             p.close()
         assert code == 0, relay.stderr()
+
+
+# --- hosts of a route ---
+
+
+def test_two_ports_of_one_host_are_two_hosts_of_a_route(world, new_relay):
+    peer = world.peer()
+    busy = net.free_port_below_ephemeral()
+    first = script.Scripted(peer.host, peer.ip, busy, [b"421 4.3.2 not now\r\n"])
+    via = [f"{peer.host}:{busy}", f"{peer.host}:{world.mx_port}"]
+    relay = new_relay({'route "all"': {"to": ["*"], "via": via}})
+    d = world.name()
+    submit(relay, f"bob@{d}")
+    assert world.ledger.one(domain=d).peer is peer
+    assert len(first.connections) == 1
+    first.close()
+
+
+def test_a_port_for_tls_is_never_tried_in_clear(world, new_relay):
+    """An opportunistic route whose second host is one with implicit TLS."""
+    host = world.nobody()
+    try:
+        clear = script.Scripted(host, net.address(), 465, [script.GREETING] * 50)
+    except PermissionError:
+        pytest.skip("port 465 is for root")
+    world.dns.put(host, "A", clear.ip)
+    via = [f"{world.nobody()}:{world.mx_port}", f"{host}:465"]
+    relay = new_relay(
+        {'route "all"': {"to": ["*"], "via": via, "tls": "opportunistic"}}
+    )
+    mid = submit(relay, f"bob@{world.name()}")
+    got = relay.log.one("delivery.deferred", mid=mid)
+    assert "4.7.5" in got["reply"] and got["proof"] == "encrypt"
+    assert len(clear.connections) == 1
+    clear.close()
+
+
+def test_a_route_that_leads_back_here_puts_off_and_bounces_nothing(
+    world, new_relay
+):
+    relay = new_relay({'route "all"': {"to": ["*"], "via": ["127.0.0.1:1"]}}, start=False)
+    relay.config['route "all"'] = {
+        "to": ["*"],
+        "via": [f"{relay.ip}:{relay.port}"],
+        "tls": "none",
+    }
+    relay.start()
+    mid = submit(relay, f"bob@{world.name()}")
+    got = relay.log.wait(("delivery.deferred", "delivery.bounced"), mid=mid)[0]
+    assert got["event"] == "delivery.deferred" and "4.4.6" in got["reply"]

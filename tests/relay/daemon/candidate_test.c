@@ -102,6 +102,51 @@ hosts_of_a_route_have_ports_of_their_own(void **state)
     assert_false(out[1].implicit_tls);
 }
 
+static void
+a_host_named_twice_has_both_its_ports(void **state)
+{
+    struct config_via via[] = {{.host = "a.example", .port = 2525},
+                               {.host = "b.example", .port = 25},
+                               {.host = "A.example", .port = 587}};
+    struct config_route route = {.via = via, .via_count = 3};
+    struct policy_host hosts[] = {
+        host("a.example", POLICY_PROOF_PKIX, "192.0.2.1"),
+        host("b.example", POLICY_PROOF_PKIX, "192.0.2.2"),
+        host("a.example", POLICY_PROOF_PKIX, "192.0.2.1")};
+    struct policy_plan plan = {.hosts = hosts, .host_count = 3};
+    struct candidate out[POLICY_ADDRESSES_MAX];
+    bool loops;
+
+    (void)state;
+    assert_int_equal(candidate_list(&plan, &config, &route, out, &loops), 3);
+    assert_int_equal(addr_port(&out[0].address), 2525);
+    assert_int_equal(addr_port(&out[1].address), 25);
+    assert_int_equal(addr_port(&out[2].address), 587);
+}
+
+static void
+a_port_for_tls_demands_it_whatever_the_route_says(void **state)
+{
+    struct config_via via[] = {
+        {.host = "a.example", .port = 25},
+        {.host = "b.example", .port = 465, .implicit_tls = true},
+        {.host = "c.example", .port = 465, .implicit_tls = true}};
+    struct config_route route = {.via = via, .via_count = 3};
+    struct policy_host hosts[] = {
+        host("a.example", POLICY_PROOF_NONE, "192.0.2.1"),
+        host("b.example", POLICY_PROOF_NONE, "192.0.2.2"),
+        host("c.example", POLICY_PROOF_PKIX, "192.0.2.3")};
+    struct policy_plan plan = {.hosts = hosts, .host_count = 3};
+    struct candidate out[POLICY_ADDRESSES_MAX];
+    bool loops;
+
+    (void)state;
+    assert_int_equal(candidate_list(&plan, &config, &route, out, &loops), 3);
+    assert_int_equal(out[0].proof, POLICY_PROOF_NONE);
+    assert_int_equal(out[1].proof, POLICY_PROOF_ENCRYPT);
+    assert_int_equal(out[2].proof, POLICY_PROOF_PKIX);
+}
+
 /* Two connections may be shared only when all that was proven is the same. */
 static void
 keys_differ_in_everything_that_matters(void **state)
@@ -118,7 +163,8 @@ keys_differ_in_everything_that_matters(void **state)
     hosts[4].observe = true;
     for (size_t i = 0; i < 5; i++) {
         struct candidate c = {.host = &hosts[i],
-                              .address = hosts[i].addresses[0]};
+                              .address = hosts[i].addresses[0],
+                              .proof = hosts[i].proof};
 
         keys[i] = candidate_key(&c, false);
         if (i == 1)
@@ -147,7 +193,8 @@ the_handshake_checks_what_the_plan_wants(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct policy_host h = host("mx.example", cases[i].proof, "192.0.2.1");
-        struct candidate c = {.host = &h, .address = h.addresses[0]};
+        struct candidate c = {
+            .host = &h, .address = h.addresses[0], .proof = h.proof};
         struct net_tls_setup setup = candidate_tls(&c, NULL, "key");
 
         assert_int_equal(setup.check, cases[i].check);
@@ -175,6 +222,8 @@ main(void)
         cmocka_unit_test(we_and_what_is_less_preferred_than_we_are_left_out),
         cmocka_unit_test(our_own_listener_is_never_a_candidate),
         cmocka_unit_test(hosts_of_a_route_have_ports_of_their_own),
+        cmocka_unit_test(a_host_named_twice_has_both_its_ports),
+        cmocka_unit_test(a_port_for_tls_demands_it_whatever_the_route_says),
         cmocka_unit_test(keys_differ_in_everything_that_matters),
         cmocka_unit_test(the_handshake_checks_what_the_plan_wants),
         cmocka_unit_test(an_address_is_no_server_name),
