@@ -3,6 +3,7 @@
 #include "relay/admin/answer.h"
 #include "relay/base/mem.h"
 #include "relay/daemon/dispatch.h"
+#include "relay/daemon/dnssec.h"
 #include "relay/daemon/gate.h"
 #include "relay/net/timer.h"
 
@@ -138,6 +139,13 @@ state_name(const struct relay *relay)
 }
 
 static json_t *
+dnssec_part(const struct dnssec *d)
+{
+    return json_pack("{s:s, s:o}", "way", dnssec_way_name(dnssec_way(d)),
+                     "reason", admin_text(dnssec_why(d)));
+}
+
+static json_t *
 status(const struct relay *relay, const struct queue_counts *counts)
 {
     const struct config *c = relay->config;
@@ -145,7 +153,7 @@ status(const struct relay *relay, const struct queue_counts *counts)
 
     return json_pack(
         "{s:s, s:s, s:o, s:s, s:i, s:o, s:I, s:i, s:I, s:o, s:o, s:o,"
-        " s:s}",
+        " s:o}",
         "version", SEALPOST_VERSION, "state", state_name(relay), "hostname",
         admin_text(c->hostname), "mode", mode_name(c->mode), "pid",
         (int)getpid(), "up_since", admin_time(relay->started_ms), "up_s",
@@ -153,7 +161,7 @@ status(const struct relay *relay, const struct queue_counts *counts)
         "commits", (json_int_t)store_thread_commits(relay->store), "queue",
         queue_part(counts), "counters", counters_part(&relay->counters),
         "destinations", destinations_part(relay), "dnssec",
-        "not used by this version");
+        dnssec_part(relay->dnssec));
 }
 
 static void

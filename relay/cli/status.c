@@ -98,7 +98,8 @@ print_status(const json_t *s, int64_t now)
            cli_number(s, "sessions"), cli_number(c, "connections_out"),
            cli_number(c, "connections_reused"));
     printf("%-13s%" PRId64 " deliveries refused; DNSSEC %s\n", "policy",
-           cli_number(c, "policy_refusals"), cli_text(s, "dnssec"));
+           cli_number(c, "policy_refusals"),
+           cli_text(json_object_get(s, "dnssec"), "way"));
     if (cli_number(d, "count") == 0)
         return;
     printf("\n%sdestinations%s with work or trouble: %" PRId64 "\n",

@@ -53,6 +53,13 @@ enum config_mode {
     CONFIG_MODE_SINK,     /* accept, deliver nothing */
 };
 
+enum config_dnssec {
+    CONFIG_DNSSEC_OFF,
+    CONFIG_DNSSEC_TRUST,    /* the AD bit of the servers */
+    CONFIG_DNSSEC_VALIDATE, /* in process */
+    CONFIG_DNSSEC_AUTO,     /* whichever a probe finds to work */
+};
+
 enum config_tls {
     CONFIG_TLS_NONE,
     CONFIG_TLS_STARTTLS, /* offered */
@@ -133,7 +140,8 @@ struct config {
     struct {
         struct addr *server; /* with port; none: /etc/resolv.conf */
         size_t server_count;
-        bool dnssec; /* false: off.  This version makes no use of it */
+        enum config_dnssec dnssec;
+        const char *trust_anchor; /* file; "" the root's */
         int64_t timeout_ms;
     } resolver;
 

@@ -87,11 +87,13 @@ const struct config_key config_keys[] = {
 
     {"resolver", "servers", CONFIG_ADDRESSES, "", 53, 16, NULL,
      AT(resolver.server), "DNS resolvers; empty: /etc/resolv.conf"},
-    {"resolver", "dnssec", CONFIG_FLAG, "auto", 0, 0, WORDS("off", "auto"),
-     AT(resolver.dnssec),
-     "off or auto; this version does not make use of DNSSEC yet"},
-    {"resolver", "trust_anchor", CONFIG_OFF, "", 0, 0, UNSET, 0,
-     "file with the trust anchor for validation"},
+    {"resolver", "dnssec", CONFIG_WORD, "auto", 0, 0,
+     WORDS("off", "trust", "validate", "auto"), AT(resolver.dnssec),
+     "trust: believe the servers' AD bit; validate: in process; auto: "
+     "whichever is found to work"},
+    {"resolver", "trust_anchor", CONFIG_FILE, "", 0, 0, NULL,
+     AT(resolver.trust_anchor),
+     "file with the trust anchor for validation; empty: the root's"},
     {"resolver", "timeout", CONFIG_SPAN, "5s", 100, 60000, NULL,
      AT(resolver.timeout_ms), "how long an answer may take"},
 

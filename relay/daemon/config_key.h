@@ -23,7 +23,6 @@ enum config_type {
     CONFIG_SIZE,  /* uint64_t, octets */
     CONFIG_RATE,  /* struct span_rate */
     CONFIG_WORD,  /* enum: index into words, plus min */
-    CONFIG_FLAG,  /* bool: words are those for false and true */
     CONFIG_DATE,  /* int64_t: the end of that day, UTC, ms since 1970 */
     CONFIG_OFF,   /* not built yet: only the values in words are accepted */
     /* lists from here on */

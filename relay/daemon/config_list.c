@@ -244,7 +244,6 @@ config_list_parse(const struct config_setting *s, void *place,
     case CONFIG_SIZE:
     case CONFIG_RATE:
     case CONFIG_WORD:
-    case CONFIG_FLAG:
     case CONFIG_DATE:
     case CONFIG_OFF:
         break;

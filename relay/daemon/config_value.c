@@ -224,11 +224,6 @@ parse_scalar(const struct config_setting *s, void *place, struct err *err)
             return false;
         *(unsigned *)place = word + (unsigned)k->min;
         return true;
-    case CONFIG_FLAG:
-        if (!find_word(k, text, &word, err))
-            return false;
-        *(bool *)place = word != 0;
-        return true;
     case CONFIG_DATE:
         return parse_date(text, place, err);
     case CONFIG_OFF:

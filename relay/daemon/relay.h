@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 struct dispatch;
+struct dnssec;
 struct gate;
 struct refresher;
 struct serve;
@@ -42,6 +43,7 @@ struct relay {
     uv_loop_t loop;
     struct config *config;
     struct dispatch *dispatch;
+    struct dnssec *dnssec;
     struct gate *gate;
     struct refresher *refresher;
     struct serve *serve;

@@ -58,7 +58,7 @@ struct resolver {
     struct entry *by_key; /* uthash */
     struct entry_list entries;
     size_t count;
-    bool is_cut;
+    bool has_begun, is_cut;
     unsigned fetches;
     struct query_list fetches_waiting;
 };
@@ -487,6 +487,13 @@ resolver_find(struct resolver *r, const char *destination)
     return &e->facts;
 }
 
+static bool
+may_begin(const struct entry *e)
+{
+    return e->resolver->has_begun ||
+           strncmp(e->key, ROUTER_PREFIX, strlen(ROUTER_PREFIX)) == 0;
+}
+
 struct end_task {
     struct task task;
     struct entry *entry;
@@ -528,9 +535,20 @@ resolver_start(struct resolver_wait **slot, struct resolver *r,
     TAILQ_INSERT_TAIL(&e->waits, w, link);
     if (r->is_cut)
         end_later(e);
-    else if (!e->lookup)
+    else if (!e->lookup && may_begin(e))
         begin(e);
     trim(r);
+}
+
+void
+resolver_begin(struct resolver *r)
+{
+    struct entry *e;
+
+    r->has_begun = true;
+    TAILQ_FOREACH(e, &r->entries, link)
+    if (!e->lookup && !TAILQ_EMPTY(&e->waits) && !r->is_cut)
+        begin(e);
 }
 
 void

@@ -29,6 +29,10 @@ void resolver_cut(struct resolver *r);
 /* Cut off before. */
 void resolver_free(struct resolver **r);
 
+/* Before this, only routes are looked up: whether answers can be authenticated
+ * is not known yet. */
+void resolver_begin(struct resolver *r);
+
 /* What is known and still good; NULL: ask with resolver_start.  Borrowed, good
  * until the next call of this module. */
 const struct policy_facts *resolver_find(struct resolver *r,

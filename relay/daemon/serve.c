@@ -3,6 +3,7 @@
 #include "relay/base/mem.h"
 #include "relay/daemon/directory.h"
 #include "relay/daemon/dispatch.h"
+#include "relay/daemon/dnssec.h"
 #include "relay/daemon/gate.h"
 #include "relay/daemon/lock.h"
 #include "relay/daemon/refresher.h"
@@ -298,6 +299,7 @@ swap_config(struct serve *s, struct config *next)
     s->reload_waits = s->relay.worker_count + 1;
     for (unsigned i = 0; i < s->relay.worker_count; i++)
         worker_reload(s->relay.workers[i], next, reload_part_done, s);
+    dnssec_configure(s->relay.dnssec); /* behind the reload, in each inbox */
     x->call.work = work_reroute;
     x->call.task.run = reroute_done;
     x->call.home = &s->relay.inbox;
@@ -617,6 +619,7 @@ start(struct serve *s, struct err *err)
     relay->dispatch = dispatch_new(relay);
     dispatch_configure(relay->dispatch);
     relay->refresher = refresher_new(relay);
+    relay->dnssec = dnssec_new(relay);
     if (!open_control(s, err) || !open_web(s, err))
         return false;
     watch(s, &s->on_term, SIGTERM);
@@ -666,6 +669,7 @@ shut(struct serve *s)
     task_run_all(NULL, mailbox_take(&relay->inbox.box));
     dispatch_free(&relay->dispatch);
     refresher_free(&relay->refresher);
+    dnssec_free(&relay->dnssec);
     net_timer_free(&s->drain_timer);
     if (s->over) {
         uv_close((uv_handle_t *)&s->on_term, NULL);

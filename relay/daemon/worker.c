@@ -14,17 +14,17 @@
 /* --- what it opens --- */
 
 static bool
-open_dns(struct worker *w, struct err *err)
+open_dns(struct worker *w, enum dnssec_way way, struct err *err)
 {
-    const struct config *c = w->config;
-    struct net_dns_config config = {
-        .servers = c->resolver.server,
-        .server_count = c->resolver.server_count,
-        .timeout_ms = c->resolver.timeout_ms,
-    };
+    struct net_dns_config config = dnssec_config(w->config, way);
+    struct net_dns *dns = net_dns_new(&w->loop, &config, err);
 
-    w->dns = net_dns_new(&w->loop, &config, err);
-    return w->dns != NULL;
+    if (!dns)
+        return false;
+    net_dns_free(&w->dns); /* once it has answered what is under way */
+    w->dns = dns;
+    w->dnssec = way;
+    return true;
 }
 
 struct tls_set {
@@ -133,7 +133,7 @@ worker_start(struct relay *relay, unsigned number, struct err *err)
     net_inbox_open(&w->inbox, &w->loop, task_run_all, w);
     w->pool = pool_new(w);
     w->resolver = resolver_new(w);
-    if (!open_dns(w, err)) {
+    if (!open_dns(w, DNSSEC_OFF, err)) {
         close_all(w);
         (void)uv_run(&w->loop, UV_RUN_DEFAULT);
         (void)uv_loop_close(&w->loop);
@@ -239,6 +239,41 @@ worker_reload(struct worker *w, const struct config *config,
     x->config = config;
     x->done = done;
     x->ctx = ctx;
+    worker_post(w, &x->task);
+}
+
+struct resolve_task {
+    struct task task;
+    struct worker *worker;
+    enum dnssec_way way;
+};
+
+static void
+resolve_arrived(struct task *task)
+{
+    struct resolve_task *x = own_container(task, struct resolve_task, task);
+    struct worker *w = x->worker;
+    struct log_line line;
+    struct err err;
+
+    if (!open_dns(w, x->way, &err)) { /* the probe could open one */
+        log_begin(&line, w->relay->log, LOG_LEVEL_ERROR, "resolver.dnssec");
+        log_text(&line, "reason", err.text);
+        log_end(&line);
+    }
+    resolver_forget(w->resolver, NULL);
+    resolver_begin(w->resolver);
+    free(x);
+}
+
+void
+worker_resolve(struct worker *w, enum dnssec_way way)
+{
+    struct resolve_task *x = mem_new(struct resolve_task);
+
+    x->task.run = resolve_arrived;
+    x->worker = w;
+    x->way = way;
     worker_post(w, &x->task);
 }
 

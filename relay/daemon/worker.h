@@ -8,6 +8,7 @@
 #ifndef RELAY_DAEMON_WORKER_H
 #define RELAY_DAEMON_WORKER_H
 
+#include "relay/daemon/dnssec.h"
 #include "relay/daemon/relay.h"
 #include "relay/net/conn.h"
 #include "relay/net/dns.h"
@@ -28,6 +29,7 @@ struct worker {
     struct net_inbox inbox;
 
     struct net_dns *dns;
+    enum dnssec_way dnssec;     /* how dns resolves */
     struct net_tls *tls_mx;     /* client, towards MX hosts and smarthosts */
     struct net_tls *tls_https;  /* client, towards policy hosts */
     struct net_tls *tls_server; /* NULL without a certificate */
@@ -60,6 +62,10 @@ void worker_accept(struct worker *w, int fd, const struct addr *peer,
  * the old one is no longer looked at. */
 void worker_reload(struct worker *w, const struct config *config,
                    void (*done)(void *ctx), void *ctx);
+
+/* Resolves in this way from now on; until the first time no name is looked
+ * up. */
+void worker_resolve(struct worker *w, enum dnssec_way way);
 
 /* Asks sessions to end at the next command border. */
 void worker_shut(struct worker *w);

@@ -340,7 +340,7 @@ deliver(void *ctx)
         release(q);
     }
     dns->is_delivering = false;
-    if (dns->is_freed)
+    if (dns->is_freed && dns->waiting == 0)
         destroy(dns);
 }
 
@@ -376,10 +376,9 @@ net_dns_free(struct net_dns **slot)
 
     if (!dns)
         return;
-    assert(dns->waiting == 0);
     *slot = NULL;
     dns->is_freed = true;
-    if (!dns->is_delivering)
+    if (!dns->is_delivering && dns->waiting == 0)
         destroy(dns);
 }
 
@@ -412,6 +411,8 @@ net_dns_cancel(struct net_dns_query **slot)
     TAILQ_REMOVE(&w->question->waiters, w, link);
     w->dns->waiting--;
     *slot = NULL;
+    if (w->dns->is_freed && !w->dns->is_delivering && w->dns->waiting == 0)
+        destroy(w->dns);
     free(w);
 }
 

@@ -27,6 +27,7 @@ struct net_dns_config {
     bool trust_ad;      /* the servers' AD bit may be believed */
     bool validate;      /* DNSSEC in process: see relay/net/dns_validator.h */
     const char *trust_anchor; /* for that; "" or NULL: the root's */
+    bool recurse;       /* validate: ask from the root, not the servers */
 };
 
 struct net_dns;       /* one resolver client per loop */
@@ -38,7 +39,7 @@ typedef void net_dns_fn(void *ctx, const struct dns_answer *answer);
 struct net_dns *net_dns_new(uv_loop_t *loop,
                             const struct net_dns_config *config,
                             struct err *err) must_use;
-/* No query may be under way. */
+/* Queries that are under way are answered first; no new one may start. */
 void net_dns_free(struct net_dns **dns);
 
 /* The rules of relay/net/dial.h hold: `done` comes later even for an answer
@@ -47,6 +48,10 @@ void net_dns_start(struct net_dns_query **slot, struct net_dns *dns,
                    const char *name, enum dns_type type, net_dns_fn *done,
                    void *ctx);
 void net_dns_cancel(struct net_dns_query **slot);
+
+/* Are all its servers on this machine?  Then an AD bit has come over no wire
+ * (RFC 6840 section 5.8). */
+bool net_dns_is_local(const struct net_dns_config *config);
 
 /* Forgets what is kept about a name (and every answer, for NULL). */
 void net_dns_forget(struct net_dns *dns, const char *name);

@@ -180,9 +180,21 @@ set_servers(struct net_dns_channel *ch, const struct net_dns_config *config,
     return status == ARES_SUCCESS;
 }
 
-/* How many servers /etc/resolv.conf names, or c-ares assumes. */
 static bool
-count_system_servers(size_t *count, struct err *err)
+is_local(const struct ares_addr_port_node *n)
+{
+    struct addr a =
+        n->family == AF_INET
+            ? addr_from_v4(n->addr.addr4, 53)
+            : addr_from_v6(*(const struct in6_addr *)&n->addr.addr6, 53);
+
+    return addr_is_loopback(&a);
+}
+
+/* How many servers /etc/resolv.conf names, or c-ares assumes, and how many of
+ * them are on this machine. */
+static bool
+count_system_servers(size_t *count, size_t *local, struct err *err)
 {
     struct ares_addr_port_node *first = NULL;
     ares_channel channel;
@@ -191,10 +203,12 @@ count_system_servers(size_t *count, struct err *err)
     if (status != ARES_SUCCESS)
         return err_set(err, ERR_SYSTEM, "/etc/resolv.conf: %s",
                        ares_strerror(status));
-    *count = 0;
+    *count = *local = 0;
     if (ares_get_servers_ports(channel, &first) == ARES_SUCCESS)
-        for (struct ares_addr_port_node *n = first; n; n = n->next)
+        for (struct ares_addr_port_node *n = first; n; n = n->next) {
             ++*count;
+            *local += is_local(n);
+        }
     ares_free_data(first);
     ares_destroy(channel);
     if (*count == 0)
@@ -202,11 +216,25 @@ count_system_servers(size_t *count, struct err *err)
     return true;
 }
 
+bool
+net_dns_is_local(const struct net_dns_config *config)
+{
+    size_t count, local;
+    struct err err;
+
+    for (size_t i = 0; i < config->server_count; i++)
+        if (!addr_is_loopback(&config->servers[i]))
+            return false;
+    return config->server_count > 0 ||
+           (count_system_servers(&count, &local, &err) && local == count);
+}
+
 struct net_dns_channel *
 net_dns_channel_open(uv_loop_t *loop, const struct net_dns_config *config,
                      struct err *err)
 {
     struct net_dns_channel *ch = mem_new(struct net_dns_channel);
+    size_t local;
 
     ch->loop = loop;
     ch->server_count = config->server_count;
@@ -214,7 +242,7 @@ net_dns_channel_open(uv_loop_t *loop, const struct net_dns_config *config,
     LIST_INIT(&ch->watches);
     ch->retry = net_timer_new(loop, time_to_retry, ch);
     if ((ch->server_count == 0 &&
-         !count_system_servers(&ch->server_count, err)) ||
+         !count_system_servers(&ch->server_count, &local, err)) ||
         !open_ares(ch, err) ||
         (config->server_count > 0 && !set_servers(ch, config, err)))
         net_dns_channel_close(&ch);

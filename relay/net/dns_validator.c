@@ -124,6 +124,13 @@ static bool
 set_forwarders(struct ub_ctx *unbound, const struct net_dns_config *config,
                struct err *err)
 {
+    if (config->recurse)
+        return true;
+    if (config->server_count == 0) {
+        int error = ub_ctx_resolvconf(unbound, NULL);
+
+        return error == 0 || refused(err, "/etc/resolv.conf", error);
+    }
     for (size_t i = 0; i < config->server_count; i++) {
         char host[ADDR_TEXT_SIZE];
         char where[ADDR_TEXT_SIZE + 8];

@@ -410,8 +410,6 @@ what_is_not_built_yet_is_refused_unless_it_is_off(void **state)
          "1: users.file: not available in this version"},
         {"tls { client_ca = \"/x\" }",
          "1: tls.client_ca: not available in this version"},
-        {"resolver { trust_anchor = \"/x\" }",
-         "1: resolver.trust_anchor: not available in this version"},
         {"domain \"p.example\" { fingerprint = {\"sha256:00\"} }",
          "1: domain.p.example.fingerprint: not available in this version"},
         {"route \"r\" { to = {\"*\"} via = {\"h.example\"} auth = plain }",
@@ -429,8 +427,9 @@ what_is_not_built_yet_is_refused_unless_it_is_off(void **state)
          "1: rewrite.strip_received: not available in this version"},
         {"tlsrpt { organization = \"x\" }",
          "1: tlsrpt.organization: not available in this version"},
-        {"resolver { dnssec = validate }",
-         "1: resolver.dnssec: \"validate\" is none of off, auto"},
+        {"resolver { dnssec = perhaps }",
+         "1: resolver.dnssec: \"perhaps\" is none of off, trust, validate, "
+         "auto"},
     };
     scoped(done) struct fixture f = {0};
 

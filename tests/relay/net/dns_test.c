@@ -45,7 +45,10 @@ open_with(struct world *w, size_t servers, int64_t timeout_ms, bool trust_ad)
 {
     struct addr all[2];
     struct err err;
-    struct net_dns_config config = {all, servers, timeout_ms, trust_ad};
+    struct net_dns_config config = {.servers = all,
+                                    .server_count = servers,
+                                    .timeout_ms = timeout_ms,
+                                    .trust_ad = trust_ad};
 
     dns_server_open(&w->server);
     dns_server_open(&w->other);
@@ -197,7 +200,8 @@ a_closed_port_is_a_failure(void **state)
     struct err err;
     struct addr nobody =
         addr_from_v4((struct in_addr){htonl(INADDR_LOOPBACK)}, 9);
-    struct net_dns_config config = {&nobody, 1, 400, false};
+    struct net_dns_config config = {
+        .servers = &nobody, .server_count = 1, .timeout_ms = 400};
 
     (void)state;
     open_with(&w, 1, 400, false);
@@ -533,7 +537,7 @@ many_questions_at_once(void **state)
 static void
 takes_the_systems_servers(void **state)
 {
-    struct net_dns_config config = {NULL, 0, 1000, false};
+    struct net_dns_config config = {.timeout_ms = 1000};
     uv_loop_t loop;
     struct err err;
     struct net_dns *dns;

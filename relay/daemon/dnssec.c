@@ -1,0 +1,220 @@
+#include "relay/daemon/dnssec.h"
+
+#include "relay/base/mem.h"
+#include "relay/daemon/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Signed for as long as the root is, whatever lies behind. */
+#define SIGNED_NAME "org"
+/* Published with a broken signature on purpose, for tests like this one. */
+#define BOGUS_NAME "dnssec-failed.org"
+
+struct dnssec {
+    struct relay *relay;
+    struct net_timer *again;
+
+    enum dnssec_way trying;
+    struct net_dns *dns; /* of the probe under way */
+    struct net_dns_query *query;
+
+    enum dnssec_way way; /* in force, or about to be */
+    bool is_decided;
+    char why[200];
+};
+
+const char *
+dnssec_way_name(enum dnssec_way way)
+{
+    static const char *const names[] = {
+        [DNSSEC_OFF] = "off",
+        [DNSSEC_TRUST] = "trust",
+        [DNSSEC_VALIDATE] = "validate",
+        [DNSSEC_RECURSE] = "validate from the root",
+    };
+
+    return names[way];
+}
+
+struct net_dns_config
+dnssec_config(const struct config *c, enum dnssec_way way)
+{
+    return (struct net_dns_config){
+        .servers = c->resolver.server,
+        .server_count = c->resolver.server_count,
+        .timeout_ms = c->resolver.timeout_ms,
+        .trust_ad = way == DNSSEC_TRUST,
+        .validate = way == DNSSEC_VALIDATE || way == DNSSEC_RECURSE,
+        .recurse = way == DNSSEC_RECURSE,
+        .trust_anchor = c->resolver.trust_anchor,
+    };
+}
+
+/* --- the decision --- */
+
+static void
+log_decision(const struct dnssec *d)
+{
+    bool loud = d->way == DNSSEC_OFF &&
+                d->relay->config->resolver.dnssec != CONFIG_DNSSEC_OFF;
+    struct log_line line;
+
+    log_begin(&line, d->relay->log, loud ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+              "resolver.dnssec");
+    log_text(&line, "way", dnssec_way_name(d->way));
+    log_text(&line, "reason", d->why);
+    log_end(&line);
+}
+
+static void
+decide(struct dnssec *d, enum dnssec_way way, const char *why)
+{
+    bool changes = !d->is_decided || d->way != way;
+
+    d->way = way;
+    (void)snprintf(d->why, sizeof(d->why), "%s", why);
+    d->is_decided = true;
+    net_timer_set(d->again, DNSSEC_AGAIN_MS);
+    if (!changes)
+        return;
+    log_decision(d);
+    for (unsigned i = 0; i < d->relay->worker_count; i++)
+        worker_resolve(d->relay->workers[i], way);
+}
+
+/* --- a probe: first the resolver as it is, then validation in process --- */
+
+static void
+open_for(struct dnssec *d, enum dnssec_way way, net_dns_fn *answered)
+{
+    struct net_dns_config config = dnssec_config(d->relay->config, way);
+    struct err err = {0};
+
+    net_dns_free(&d->dns);
+    d->trying = way;
+    d->dns = net_dns_new(&d->relay->loop, &config, &err);
+    if (d->dns)
+        net_dns_start(&d->query, d->dns, SIGNED_NAME, DNS_A, answered, d);
+    else
+        decide(d, DNSSEC_OFF, err.text);
+}
+
+static void
+found(struct dnssec *d, const char *why)
+{
+    net_dns_free(&d->dns);
+    decide(d, d->trying, why);
+}
+
+static void
+validation_answered(void *ctx, const struct dns_answer *answer)
+{
+    struct dnssec *d = ctx;
+
+    if (answer->authentic && answer->outcome != DNS_FAILED) {
+        found(d, d->trying == DNSSEC_VALIDATE
+                     ? "signatures get through the resolver"
+                     : "the resolver strips signatures, the root does not");
+    } else if (d->trying == DNSSEC_VALIDATE) {
+        open_for(d, DNSSEC_RECURSE, validation_answered);
+    } else {
+        net_dns_free(&d->dns);
+        decide(d, DNSSEC_OFF,
+               "the resolver strips signatures, and the root can't be "
+               "reached: DANE is not used");
+    }
+}
+
+static void
+bogus_answered(void *ctx, const struct dns_answer *answer)
+{
+    struct dnssec *d = ctx;
+
+    if (answer->outcome == DNS_FOUND)
+        open_for(d, DNSSEC_VALIDATE, validation_answered);
+    else
+        found(d, "the resolver on this machine validates");
+}
+
+static void
+plain_answered(void *ctx, const struct dns_answer *answer)
+{
+    struct dnssec *d = ctx;
+    struct net_dns_config config = dnssec_config(d->relay->config, d->trying);
+    bool may_trust = d->relay->config->resolver.dnssec == CONFIG_DNSSEC_AUTO &&
+                     net_dns_is_local(&config);
+
+    if (answer->outcome == DNS_FAILED) {
+        net_dns_free(&d->dns);
+        decide(d, DNSSEC_OFF, "the resolver does not answer: DANE is not used");
+        net_timer_set(d->again, DNSSEC_SOON_MS);
+    } else if (may_trust && answer->authentic) {
+        net_dns_start(&d->query, d->dns, BOGUS_NAME, DNS_A, bogus_answered, d);
+    } else {
+        open_for(d, DNSSEC_VALIDATE, validation_answered);
+    }
+}
+
+static void
+probe(void *ctx)
+{
+    struct dnssec *d = ctx;
+
+    net_dns_cancel(&d->query);
+    switch (d->relay->config->resolver.dnssec) {
+    case CONFIG_DNSSEC_OFF:
+        decide(d, DNSSEC_OFF, "resolver.dnssec is off");
+        break;
+    case CONFIG_DNSSEC_TRUST:
+        decide(d, DNSSEC_TRUST, "resolver.dnssec says so");
+        break;
+    case CONFIG_DNSSEC_VALIDATE:
+    case CONFIG_DNSSEC_AUTO:
+        open_for(d, DNSSEC_TRUST, plain_answered);
+        break;
+    }
+}
+
+void
+dnssec_configure(struct dnssec *d)
+{
+    d->is_decided = false; /* servers may be others: the workers open anew */
+    probe(d);
+}
+
+enum dnssec_way
+dnssec_way(const struct dnssec *d)
+{
+    return d->way;
+}
+
+const char *
+dnssec_why(const struct dnssec *d)
+{
+    return d->is_decided ? d->why : "being looked into";
+}
+
+struct dnssec *
+dnssec_new(struct relay *relay)
+{
+    struct dnssec *d = mem_new(struct dnssec);
+
+    d->relay = relay;
+    d->again = net_timer_new(&relay->loop, probe, d);
+    net_timer_set(d->again, 0);
+    return d;
+}
+
+void
+dnssec_free(struct dnssec **place)
+{
+    struct dnssec *d = take(place);
+
+    if (!d)
+        return;
+    net_dns_cancel(&d->query);
+    net_dns_free(&d->dns);
+    net_timer_free(&d->again);
+    free(d);
+}
