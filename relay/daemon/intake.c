@@ -18,6 +18,8 @@ struct intake {
     bool is_mended;   /* missing header fields were looked at */
 
     unsigned spilled; /* pieces given to the store */
+    size_t kept;      /* of them in memory, at the front of the body */
+    bool has_let_go;  /* they are no longer */
     unsigned under_way;
     bool ended, abandoned, spill_failed;
     struct err err; /* why a spill failed */
@@ -39,11 +41,13 @@ struct enqueue_call {
     struct store_call call;
     struct intake *intake;
     struct queue_message *message;
+    struct buf kept; /* its body, which the store has in pieces */
 };
 
 static void
 destroy(struct intake *in)
 {
+    in->worker->kept -= in->kept;
     queue_message_free(&in->message);
     free(in);
 }
@@ -125,10 +129,44 @@ spill_done(struct task *task)
     }
 }
 
+/* What is not in the store yet. */
+static struct slice
+rest(const struct intake *in)
+{
+    return slice_from(buf_slice(&in->message->body), in->kept);
+}
+
+/* The large buffer goes, too. */
+static void
+let_go(struct intake *in)
+{
+    struct buf small = {0};
+
+    buf_add(&small, rest(in));
+    buf_free(&in->message->body);
+    in->message->body = small;
+    in->worker->kept -= in->kept;
+    in->kept = 0;
+    in->has_let_go = true;
+}
+
+/* The next `len` octets have been spilled. */
+static void
+keep_or_drop(struct intake *in, size_t len)
+{
+    if (in->has_let_go) {
+        buf_drop(&in->message->body, len);
+        return;
+    }
+    in->kept += len;
+    in->worker->kept += len;
+    if (in->kept > INTAKE_KEEP_MAX || in->worker->kept > INTAKE_KEPT_MAX)
+        let_go(in);
+}
+
 static void
 spill(struct intake *in, size_t len)
 {
-    struct buf *body = &in->message->body;
     struct spill_call *x = mem_new(struct spill_call);
 
     x->call.grows = true;
@@ -138,8 +176,8 @@ spill(struct intake *in, size_t len)
     x->intake = in;
     x->id = in->message->id;
     x->sequence = in->spilled++;
-    buf_add(&x->octets, slice_first(buf_slice(body), len));
-    buf_drop(body, len);
+    buf_add(&x->octets, slice_first(rest(in), len));
+    keep_or_drop(in, len);
     in->under_way++;
     /* Its commit is waited for only when no more may be on the way. */
     x->call.is_patient = intake_has_space(in);
@@ -210,7 +248,7 @@ intake_body(struct intake *in, struct slice octets)
         m->has_8bit = has_8bit(octets);
     buf_add(&m->body, octets);
     mend_header(in);
-    while (m->body.len > QUEUE_CHUNK) {
+    while (rest(in).len > QUEUE_CHUNK) {
         m->size += QUEUE_CHUNK;
         spill(in, QUEUE_CHUNK);
     }
@@ -289,8 +327,13 @@ enqueue_done(struct task *task)
         atomic_fetch_add_explicit(&relay->counters.accepted, 1,
                                   memory_order_relaxed);
         log_accepted(relay, m);
+        if (x->kept.len == m->size) {
+            m->body = x->kept;
+            x->kept = (struct buf){0};
+        }
         dispatch_send(relay, m);
     }
+    buf_free(&x->kept);
     free(x);
     finish(in, &status);
 }
@@ -317,6 +360,10 @@ enqueue(struct intake *in)
     x->call.home = &in->worker->inbox;
     x->intake = in;
     x->message = in->message;
+    if (in->spilled > 0) {
+        x->kept = x->message->body;
+        x->message->body = (struct buf){0};
+    }
     /* unspill needs the id, and the message may be gone by then. */
     in->message = queue_message_new();
     in->message->id = x->message->id;
@@ -428,13 +475,13 @@ intake_end(struct intake *in, struct mail_envelope *envelope,
     mail_header_scan_end(&in->scan);
     mend_header(in);
     address_message(in, envelope);
-    in->message->size += in->message->body.len;
+    in->message->size += rest(in).len;
     if (is_refused(in, &status)) {
         refuse(in, &status);
         return;
     }
-    if (in->spilled > 0 && in->message->body.len > 0)
-        spill(in, in->message->body.len);
+    if (in->spilled > 0 && rest(in).len > 0)
+        spill(in, rest(in).len);
     enqueue(in);
 }
 

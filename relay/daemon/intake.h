@@ -13,6 +13,14 @@
 #include "relay/mail/envelope.h"
 #include "relay/mail/status.h"
 
+enum {
+    /* What is spilled is also kept in memory up to these, so that its delivery
+     * need not read it back: of one message, of all that come in by one
+     * worker. */
+    INTAKE_KEEP_MAX = 256 * 1024,
+    INTAKE_KEPT_MAX = 4 * 1024 * 1024,
+};
+
 /* Who hands the message over; good during intake_new. */
 struct intake_client {
     const char *ip; /* NULL: a Unix socket */

@@ -37,6 +37,7 @@ struct worker {
     struct resolver *resolver;
     struct pool *pool;
     struct receive *sessions;   /* list */
+    size_t kept;                /* octets; see INTAKE_KEEP_MAX */
     struct deliver *deliveries; /* list */
     bool is_stopping;           /* no more of anything is begun */
     bool is_cut;                /* and the store is asked nothing more */
