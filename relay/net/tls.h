@@ -17,6 +17,8 @@
 
 enum {
     NET_TLS_NAMES_MAX = 4,
+    NET_TLS_FINGERPRINTS_MAX = 16,
+    NET_TLS_FINGERPRINT_LEN = 32,   /* SHA-256 */
     NET_TLS_CHAIN_MAX = 100 * 1024, /* octets of a peer's certificates */
     NET_TLS_DEPTH_MAX = 10,
 };
@@ -50,6 +52,12 @@ struct net_tls_tlsa {
     size_t len;
 };
 
+/* A certificate that alone is accepted, whatever the check says besides. */
+struct net_tls_fingerprint {
+    bool of_key; /* of its SubjectPublicKeyInfo, not of the whole */
+    uint8_t sha256[NET_TLS_FINGERPRINT_LEN];
+};
+
 /* Of one handshake; copied by net_conn_start_tls. */
 struct net_tls_setup {
     struct net_tls *tls;
@@ -60,9 +68,11 @@ struct net_tls_setup {
     const char *dane_base;                /* TLSA base domain */
     const struct net_tls_tlsa *tlsa;
     size_t tlsa_count;
-    const char *session_key; /* sessions are resumed only under an equal key:
-                                it names host and proof; NULL: never */
-    const char *alpn;        /* "http/1.1"; NULL: none */
+    const struct net_tls_fingerprint *fingerprints; /* none: any */
+    size_t fingerprint_count; /* at most NET_TLS_FINGERPRINTS_MAX */
+    const char *session_key;  /* sessions are resumed only under an equal key:
+                                 it names host and proof; NULL: never */
+    const char *alpn;         /* "http/1.1"; NULL: none */
 };
 
 enum net_tls_verdict {

@@ -2,6 +2,7 @@
 
 #include "relay/net/tls_context.h"
 
+#include <assert.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
@@ -142,6 +143,14 @@ prepare_dane(SSL *ssl, const struct net_tls_setup *setup)
     return add_records(ssl, setup);
 }
 
+static void
+prepare_pins(struct net_tls_proof *p, const struct net_tls_setup *setup)
+{
+    assert(setup->fingerprint_count <= NET_TLS_FINGERPRINTS_MAX);
+    for (size_t i = 0; i < setup->fingerprint_count; i++)
+        p->pins[p->pin_count++] = setup->fingerprints[i];
+}
+
 void
 net_tls_proof_prepare(struct net_tls_proof *p, SSL *ssl,
                       const struct net_tls_setup *setup)
@@ -168,7 +177,8 @@ net_tls_proof_prepare(struct net_tls_proof *p, SSL *ssl,
         p->is_hopeless = !prepare_dane(ssl, setup);
         break;
     }
-    SSL_set_verify(ssl, mode, NULL);
+    prepare_pins(p, setup);
+    SSL_set_verify(ssl, p->pin_count ? SSL_VERIFY_PEER : mode, NULL);
 }
 
 static void
@@ -213,6 +223,42 @@ judge(struct net_tls_proof *p, X509_STORE_CTX *store)
     X509_STORE_CTX_set_error(store, error); /* the alert follows from it */
 }
 
+static bool
+has_pin(const struct net_tls_fingerprint *pin, X509 *leaf)
+{
+    unsigned char sum[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+
+    if (pin->of_key) {
+        unsigned char *der = NULL;
+        int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
+
+        if (n <= 0 ||
+            EVP_Digest(der, (size_t)n, sum, &len, EVP_sha256(), NULL) != 1)
+            len = 0;
+        OPENSSL_free(der);
+    } else if (X509_digest(leaf, EVP_sha256(), sum, &len) != 1) {
+        len = 0;
+    }
+    return len == NET_TLS_FINGERPRINT_LEN &&
+           memcmp(sum, pin->sha256, NET_TLS_FINGERPRINT_LEN) == 0;
+}
+
+static void
+look_for_pin(struct net_tls_proof *p, X509_STORE_CTX *store)
+{
+    X509 *leaf = X509_STORE_CTX_get0_cert(store);
+
+    for (size_t i = 0; i < p->pin_count; i++)
+        if (has_pin(&p->pins[i], leaf))
+            return;
+    if (p->pin_count == 0)
+        return;
+    p->is_stranger = true;
+    refuse(p, NET_TLS_NOT_TRUSTED, "the certificate is none of those pinned");
+    X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
+}
+
 bool
 net_tls_proof_look(struct net_tls_proof *p, X509_STORE_CTX *store)
 {
@@ -224,18 +270,21 @@ net_tls_proof_look(struct net_tls_proof *p, X509_STORE_CTX *store)
     copy_name(p->facts.issuer, sizeof(p->facts.issuer),
               X509_get_issuer_name(leaf));
     p->facts.not_after = unix_time(X509_get0_notAfter(leaf));
-    if (p->check == NET_TLS_CHECK_NONE)
-        return true;
+    if (p->check == NET_TLS_CHECK_NONE) {
+        look_for_pin(p, store);
+        return net_tls_proof_is_met(p);
+    }
     X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(store),
                                      AUTH_LEVEL);
     judge(p, store);
-    return p->check == NET_TLS_CHECK_OBSERVE || net_tls_proof_is_met(p);
+    look_for_pin(p, store);
+    return net_tls_proof_is_met(p);
 }
 
 bool
 net_tls_proof_is_met(const struct net_tls_proof *p)
 {
-    return p->check == NET_TLS_CHECK_NONE ||
-           p->check == NET_TLS_CHECK_OBSERVE ||
-           p->facts.verdict == NET_TLS_VERIFIED;
+    return !p->is_stranger && (p->check == NET_TLS_CHECK_NONE ||
+                               p->check == NET_TLS_CHECK_OBSERVE ||
+                               p->facts.verdict == NET_TLS_VERIFIED);
 }

@@ -292,6 +292,62 @@ without_a_check_the_certificate_is_only_recorded(void **state)
     net_tls_free(&server);
 }
 
+/* The SHA-256 of a certificate, or of its public key. */
+static struct net_tls_fingerprint
+fingerprint_of(const char *file, bool of_key)
+{
+    struct net_tls_fingerprint f = {.of_key = of_key};
+    FILE *in = fopen(path(file), "r");
+    X509 *x = in ? PEM_read_X509(in, NULL, NULL, NULL) : NULL;
+    unsigned char *der = NULL;
+    int len;
+
+    assert_non_null(x);
+    (void)fclose(in);
+    len = of_key ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &der)
+                 : i2d_X509(x, &der);
+    assert_true(len > 0);
+    (void)SHA256(der, (size_t)len, f.sha256);
+    OPENSSL_free(der);
+    X509_free(x);
+    return f;
+}
+
+static void
+only_a_pinned_certificate_will_do(void **state)
+{
+    static const enum net_tls_check checks[] = {
+        NET_TLS_CHECK_NONE, NET_TLS_CHECK_OBSERVE, NET_TLS_CHECK_PKIX};
+    struct net_tls *server = server_of(&ca, "good");
+    struct net_tls_fingerprint pins[2];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+        for (int of_key = 0; of_key < 2; of_key++) {
+            struct net_tls_setup setup = {.tls = client(),
+                                          .check = checks[i],
+                                          .names = {"mx.example.com"},
+                                          .fingerprints = pins,
+                                          .fingerprint_count = 2};
+            struct pair p;
+
+            pins[0] = fingerprint_of("several.pem", of_key);
+            pins[1] = fingerprint_of("good.pem", of_key);
+            meet(&p, &setup, server);
+            assert_int_equal(p.client.step, NET_TLS_SECURED);
+            part(&p);
+            setup.fingerprint_count = 1;
+            meet(&p, &setup, server);
+            assert_int_not_equal(p.client.step, NET_TLS_SECURED);
+            assert_string_equal(facts(&p)->why,
+                                "the certificate is none of those pinned");
+            part(&p);
+            net_tls_free(&setup.tls);
+        }
+    }
+    net_tls_free(&server);
+}
+
 static void
 any_one_of_the_names_is_enough(void **state)
 {
@@ -908,6 +964,7 @@ main(void)
         cmocka_unit_test(pkix_refuses_all_but_the_named_host),
         cmocka_unit_test(observing_finds_the_same_and_goes_on),
         cmocka_unit_test(without_a_check_the_certificate_is_only_recorded),
+        cmocka_unit_test(only_a_pinned_certificate_will_do),
         cmocka_unit_test(any_one_of_the_names_is_enough),
         cmocka_unit_test(dane_believes_the_records_and_nothing_else),
         cmocka_unit_test(dane_ta_wants_the_name_and_the_dates),
