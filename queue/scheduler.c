@@ -411,8 +411,10 @@ queue_scheduler_unblock(struct queue_scheduler *s, const char *destination)
 
     for (d = TAILQ_FIRST(&s->blocked); d; d = next) {
         next = TAILQ_NEXT(d, link);
-        if (!destination || strcmp(d->name, destination) == 0)
-            unblock(s, d);
+        if (destination && strcmp(d->name, destination) != 0)
+            continue;
+        d->failures = 0; /* who asks does not make the next wait longer */
+        unblock(s, d);
     }
     s->scan_at_ms = 0;
 }

@@ -8,6 +8,7 @@
 #include "relay/mail/header.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct intake {
@@ -230,9 +231,11 @@ mend_header(struct intake *in)
     if (!in->scan.has_date)
         buf_printf(&fields, "Date: %s\r\n",
                    mail_date_header(net_clock_wall(), date));
-    if (!in->scan.has_message_id)
-        buf_printf(&fields, "Message-ID: <%s@%s>\r\n",
-                   id_text(in->message->id, id), c->hostname);
+    if (!in->scan.has_message_id) {
+        (void)snprintf(in->scan.message_id, sizeof(in->scan.message_id),
+                       "<%s@%s>", id_text(in->message->id, id), c->hostname);
+        buf_printf(&fields, "Message-ID: %s\r\n", in->scan.message_id);
+    }
     if (fields.len > 0)
         put_behind_trace(in, &fields);
 }

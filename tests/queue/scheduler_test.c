@@ -462,6 +462,8 @@ unblocks_on_request(void **state)
     struct queue_order *order;
     struct queue_do what;
 
+    const char *why;
+
     (void)state;
     add(s, 1, "dead.example");
     order = next_order(s, 1);
@@ -470,6 +472,7 @@ unblocks_on_request(void **state)
     queue_scheduler_found(s, "dead.example");
     assert_false(queue_scheduler_next(s, 2, &what));
     queue_scheduler_unblock(s, NULL);
+    assert_int_equal(queue_scheduler_failures(s, "dead.example", &why), 0);
     assert_true(queue_scheduler_next(s, 1000, &what));
     assert_int_equal(what.kind, QUEUE_DO_SCAN);
     assert_true(queue_scheduler_next(s, 1000, &what));
