@@ -27,7 +27,7 @@ struct net_dns_config {
     bool trust_ad;      /* the servers' AD bit may be believed */
     bool validate;      /* DNSSEC in process: see relay/net/dns_validator.h */
     const char *trust_anchor; /* for that; "" or NULL: the root's */
-    bool recurse;       /* validate: ask from the root, not the servers */
+    bool recurse;             /* validate: ask from the root, not the servers */
 };
 
 struct net_dns;       /* one resolver client per loop */
