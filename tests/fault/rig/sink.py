@@ -57,7 +57,10 @@ class Session(asyncio.Protocol):
             self.say("250 ok")
 
     def rcpt(self, address):
-        if address.startswith("never."):
+        self.sink.asked += 1
+        if self.sink.puts_off:
+            self.say("451 4.2.0 come again")
+        elif address.startswith("never."):
             self.say("550 5.1.1 no such user")
         elif address.startswith("later.") and self.sink.is_first(address):
             self.say("451 4.2.0 come again")
@@ -105,6 +108,8 @@ class Sink:
         self.seen = set()
         self.accepted = 0
         self.delay = 0
+        self.puts_off = False  # everybody, whatever the address
+        self.asked = 0  # RCPTs
         self.on_dot = None  # false: neither accepted nor answered
         self.on_accepted = None
 
