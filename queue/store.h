@@ -127,12 +127,14 @@ struct queue_result {
     uint32_t number;
     const char *address; /* for the history */
     enum queue_outcome outcome;
-    int64_t next_ms;    /* DEFERRED */
-    bool warned;        /* DEFERRED: a delay warning is in `notices` */
-    const char *reason; /* for people: reply or cause, with codes */
-    size_t attempt;     /* index into `attempts`; SIZE_MAX: none was made */
-    bool untried;       /* DEFERRED: it was not this one's turn, so no attempt
-                           is counted */
+    int64_t next_ms;         /* DEFERRED */
+    bool warned;             /* DEFERRED: a delay warning is in `notices` */
+    const char *destination; /* DEFERRED: from now on; NULL: as it was */
+    const struct mail_rcpt *rcpt; /* with `destination`: whose it is */
+    const char *reason;           /* for people: reply or cause, with codes */
+    size_t attempt; /* index into `attempts`; SIZE_MAX: none was made */
+    bool untried;   /* DEFERRED: it was not this one's turn, so no attempt
+                       is counted */
 };
 
 /* One try to hand over: what trace shows.  Strings may be NULL. */

@@ -198,6 +198,19 @@ defer_row(struct job *j, const struct queue_claim *row,
     return true;
 }
 
+/* The routes changed while it was claimed. */
+static bool
+readdress_row(struct job *j, const struct queue_result *r, struct err *err)
+{
+    uint64_t sum;
+
+    if (!r->destination)
+        return true;
+    sum = queue_store_rcpt_sum(j->x->id, r->number, r->rcpt, r->destination);
+    return queue_store_move(j->store, j->x->id, r->number, r->destination, sum,
+                            err);
+}
+
 static bool
 put_deleted(struct job *j, uint32_t number, const char *address,
             struct err *err)
@@ -237,7 +250,7 @@ settle_one(struct job *j, const struct queue_result *r, struct err *err)
         ok = put_deleted(j, r->number, r->address, err) &&
              remove_row(j, &row, err);
     else
-        ok = defer_row(j, &row, r, err);
+        ok = defer_row(j, &row, r, err) && readdress_row(j, r, err);
     queue_claims_drop(s->claims, j->x->id, r->number);
     return ok;
 }

@@ -145,19 +145,27 @@ find_moves(struct queue_store *s, struct moves *m, queue_route_fn *route,
     return true;
 }
 
-static bool
-make_move(struct queue_store *s, const struct move *move, struct err *err)
+bool
+queue_store_move(struct queue_store *s, uint64_t id, uint32_t number,
+                 const char *destination, uint64_t sum, struct err *err)
 {
     struct db_statement *st =
         queue_store_use(s, QUEUE_ST_RCPT_ROUTE,
                         "UPDATE recipient SET destination = ?3, sum = ?4"
                         " WHERE message = ?1 AND number = ?2");
 
-    db_bind_int(st, 1, (int64_t)move->id);
-    db_bind_int(st, 2, move->number);
-    db_bind_text(st, 3, move->destination);
-    db_bind_int(st, 4, (int64_t)move->sum);
+    db_bind_int(st, 1, (int64_t)id);
+    db_bind_int(st, 2, number);
+    db_bind_text(st, 3, destination);
+    db_bind_int(st, 4, (int64_t)sum);
     return db_run(st, err);
+}
+
+static bool
+make_move(struct queue_store *s, const struct move *move, struct err *err)
+{
+    return queue_store_move(s, move->id, move->number, move->destination,
+                            move->sum, err);
 }
 
 bool

@@ -234,12 +234,13 @@ next_job(struct deliver *d)
 
 /* The same for every job of the order: nothing about the messages. */
 static void
-refuse_all(struct deliver *d, const struct mail_status *status)
+decide_all(struct deliver *d, const struct mail_status *status,
+           const char *step)
 {
     while (d->done < d->count) {
         begin_report(d);
         d->began_ms = net_clock_steady();
-        record(d, status, "policy");
+        record(d, status, step);
         report_decide_rest(d->report, status);
         send_report(d, REPORT_REACHED);
     }
@@ -445,7 +446,7 @@ end_loop(struct deliver *d, const char *how)
                     "mail for %s loops back to this relay%s",
                     d->order->destination, how);
     if (!is_route) {
-        refuse_all(d, &status);
+        decide_all(d, &status, "policy");
         return;
     }
     begin_report(d);
@@ -940,7 +941,7 @@ plan_made(struct deliver *d, const struct config_route *route)
         put_off(d, &d->plan.status);
         return;
     case POLICY_REFUSE:
-        refuse_all(d, &d->plan.status);
+        decide_all(d, &d->plan.status, "policy");
         return;
     }
     d->candidate_count = candidate_list(&d->plan, d->worker->config, route,
@@ -952,28 +953,43 @@ plan_made(struct deliver *d, const struct config_route *route)
     end_loop(d, "");
 }
 
+/* All of it comes back under another destination: see outcome.c. */
+static void
+route_is_gone(struct deliver *d)
+{
+    struct mail_status status = {0};
+
+    mail_status_set(&status, 451, "4.3.5",
+                    "%s is no longer in the configuration",
+                    d->order->destination);
+    decide_all(d, &status, "route");
+}
+
 static void
 facts_known(void *ctx, const struct policy_facts *facts)
 {
     struct deliver *d = ctx;
-    struct mail_status status = {0};
     bool gone;
     const struct config_route *route =
         router_route(d->worker->config, d->order->destination, &gone);
 
     if (gone) {
-        mail_status_set(&status, 451, "4.3.5",
-                        "%s is no longer in the configuration",
-                        d->order->destination);
-        begin_report(d);
-        d->began_ms = net_clock_steady();
-        fail_here(d, &status, "route");
-        put_off(d, &status);
+        route_is_gone(d);
     } else {
         make_plan(d, facts, route);
         plan_made(d, route);
     }
     settle(d);
+}
+
+/* False: it is neither a domain nor a route. */
+static bool
+is_known(const struct deliver *d)
+{
+    bool gone;
+
+    (void)router_route(d->worker->config, d->order->destination, &gone);
+    return !gone;
 }
 
 void
@@ -994,6 +1010,9 @@ deliver_start(struct worker *w, struct queue_order *order)
     w->deliveries = d;
     if (w->is_stopping) {
         end_order(d);
+        settle(d);
+    } else if (!is_known(d)) {
+        route_is_gone(d);
         settle(d);
     } else if (facts) {
         facts_known(d, facts);

@@ -18,6 +18,7 @@ struct outcome {
 
     struct queue_result *results; /* as many as the report's recipients */
     char **reasons;               /* theirs */
+    char **destinations;          /* where the routes have changed */
     bool *wants_notice;
     enum queue_action *action; /* of the notice */
     struct queue_message *notices[3];
@@ -346,9 +347,35 @@ settled(struct task *task)
     o->done(o->ctx, o, false);
 }
 
+/* The routes may have changed since the recipient was claimed.  What is still
+ * ahead of a change in the store's mailbox is moved with all the others; from
+ * then on it is moved here. */
+static void
+readdress(struct outcome *o, size_t i)
+{
+    const struct queue_message *m = message(o);
+    size_t n = o->report->rcpt[i].rcpt;
+    const struct mail_rcpt *rcpt = &m->envelope.rcpt[n];
+    struct queue_result *r = &o->results[i];
+
+    own_free(&o->destinations[i]);
+    r->destination = NULL;
+    if (r->outcome != QUEUE_DEFERRED)
+        return;
+    o->destinations[i] = router_destination(o->relay->config, m->envelope.from,
+                                            rcpt->address, rcpt->domain);
+    if (strcmp(o->destinations[i], m->rcpt[n].destination) == 0)
+        return;
+    r->destination = o->destinations[i];
+    r->rcpt = rcpt;
+    r->next_ms = net_clock_steady();
+}
+
 static void
 record(struct outcome *o)
 {
+    for (size_t i = 0; i < o->report->rcpt_count; i++)
+        readdress(o, i);
     if (o->notice_count == 0)
         make_notices(o);
     o->call.work = work_settle;
@@ -416,6 +443,7 @@ outcome_start(struct relay *relay, struct report *report, outcome_fn *done,
     o->jitter = arc4random();
     o->results = mem_array(struct queue_result, n);
     o->reasons = mem_array(char *, n);
+    o->destinations = mem_array(char *, n);
     o->wants_notice = mem_array(bool, n);
     o->action = mem_array(enum queue_action, n);
     for (size_t i = 0; i < n; i++)
@@ -431,12 +459,15 @@ outcome_free(struct outcome **place)
 
     if (!o)
         return;
-    for (size_t i = 0; i < o->report->rcpt_count; i++)
+    for (size_t i = 0; i < o->report->rcpt_count; i++) {
         free(o->reasons[i]);
+        free(o->destinations[i]);
+    }
     for (size_t i = 0; i < o->notice_count; i++)
         queue_message_free(&o->notices[i]);
     free(o->results);
     free(o->reasons);
+    free(o->destinations);
     free(o->wants_notice);
     free(o->action);
     buf_free(&o->original);

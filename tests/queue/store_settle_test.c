@@ -71,6 +71,33 @@ a_deferred_recipient_comes_back_at_its_time(void **state)
 }
 
 static void
+a_deferred_recipient_may_go_elsewhere(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = ENQUEUE(f, true, "a@b.example");
+    struct mail_rcpt rcpt = {.address = mem_text("a@b.example"),
+                             .domain = mem_text("b.example")};
+    struct queue_result r = {.address = rcpt.address,
+                             .outcome = QUEUE_DEFERRED,
+                             .next_ms = NOW,
+                             .attempt = SIZE_MAX,
+                             .destination = "route:new",
+                             .rcpt = &rcpt};
+    struct queue_settlement x = {.id = id, .results = &r, .result_count = 1};
+    struct queue_message *m;
+
+    OK(f, queue_store_begin(f->s, &f->err));
+    OK(f, queue_store_settle(f->s, &x, &f->err));
+    OK(f, queue_store_commit(f->s, &f->err));
+    assert_int_equal(claim_at(f, "b.example", NOW, NULL), 0);
+    assert_int_equal(claim_at(f, "route:new", NOW, &m), 1);
+    assert_string_equal(m->envelope.rcpt[0].address, "a@b.example");
+    queue_message_free(&m);
+    free(rcpt.address);
+    free(rcpt.domain);
+}
+
+static void
 a_warning_is_remembered(void **state)
 {
     struct fixture *f = *state;
@@ -359,6 +386,7 @@ main(void)
         TEST(each_end_removes_recipient_and_body),
         TEST(the_body_stays_until_the_last_recipient_is_done),
         TEST(a_deferred_recipient_comes_back_at_its_time),
+        TEST(a_deferred_recipient_may_go_elsewhere),
         TEST(a_warning_is_remembered),
         TEST(who_is_gone_is_passed_over),
         TEST(an_unclaimed_recipient_can_be_settled),

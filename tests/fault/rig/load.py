@@ -117,6 +117,12 @@ class Load:
 
     async def _run(self):
         client = Client(self.port)
+        try:
+            await self._send_all(client)
+        finally:
+            client.close()
+
+    async def _send_all(self, client):
         while True:
             await self.sending.wait()
             if len(self.ledger.pending) > OPEN_MAX:
