@@ -5,6 +5,7 @@
 #include "relay/net/dial.h"
 #include "relay/net/http_reply.h"
 #include "relay/net/timer.h"
+#include "relay/net/tls_context.h"
 
 #include <stdlib.h>
 
@@ -41,6 +42,7 @@ destroy(struct net_https *h)
     net_conn_close(&h->conn, 0);
     net_timer_free(&h->timer);
     net_http_reply_free(&h->reply);
+    net_tls_free(&h->tls);
     free(h->host);
     free(h->path);
     free(h->media_type);
@@ -259,7 +261,7 @@ net_https_start(struct net_https **slot, uv_loop_t *loop,
     h->loop = loop;
     h->done = done;
     h->ctx = ctx;
-    h->tls = request->tls;
+    h->tls = net_tls_share(request->tls);
     h->host = mem_text(request->host);
     h->path = mem_text(request->path);
     h->media_type = mem_text(request->media_type);

@@ -117,12 +117,24 @@ net_tls_server(const char *certificate, const char *key,
     return t;
 }
 
+struct net_tls *
+net_tls_share(const struct net_tls *t)
+{
+    struct net_tls *share = mem_new(struct net_tls);
+
+    if (SSL_CTX_up_ref(t->ssl) != 1)
+        abort();
+    share->ssl = t->ssl;
+    return share;
+}
+
 void
 net_tls_free(struct net_tls **t)
 {
     if (!*t)
         return;
-    SSL_CTX_set_app_data((*t)->ssl, NULL);
+    if (SSL_CTX_get_app_data((*t)->ssl) == *t)
+        SSL_CTX_set_app_data((*t)->ssl, NULL);
     SSL_CTX_free((*t)->ssl);
     net_tls_cache_done(&(*t)->sessions);
     free(*t);

@@ -15,6 +15,10 @@ struct net_tls {
     struct net_tls_cache sessions;
 };
 
+/* For who needs the context longer than its owner may keep it: the same
+ * settings and trust, no sessions.  Free it as any. */
+struct net_tls *net_tls_share(const struct net_tls *t);
+
 /* OpenSSL has run out of memory when it can't make such an object. */
 void net_tls_need(const void *object);
 
