@@ -220,6 +220,8 @@ on_end(struct receive *r)
     intake_end(r->intake, &envelope, intake_is_done, r);
 }
 
+/* Without a certificate it is a session from before a reload that took the
+ * certificate away. */
 static void
 start_tls(struct receive *r)
 {
@@ -228,6 +230,10 @@ start_tls(struct receive *r)
         .is_server = true,
     };
 
+    if (!setup.tls) {
+        r->over = true;
+        return;
+    }
     net_conn_send(r->conn, smtp_server_output(r->smtp));
     net_conn_start_tls(r->conn, &setup);
     net_conn_limit(r->conn, RECEIVE_HANDSHAKE_MS);
@@ -419,18 +425,13 @@ static void
 greet(struct receive *r, const struct config_listener *l)
 {
     struct mail_status refusal = {0};
-    const struct net_tls_setup setup = {
-        .tls = r->worker->tls_server,
-        .is_server = true,
-    };
 
     if (!may_connect(l, &r->peer)) {
         mail_status_set(&refusal, 554, "5.7.1", "not from this network");
         log_reject(r, &refusal, NULL);
         smtp_server_greet(r->smtp, &refusal);
     } else if (r->tls == CONFIG_TLS_IMPLICIT) {
-        net_conn_start_tls(r->conn, &setup);
-        net_conn_limit(r->conn, RECEIVE_HANDSHAKE_MS);
+        start_tls(r);
         return;
     } else {
         smtp_server_greet(r->smtp, NULL);

@@ -41,6 +41,7 @@ struct entry {
     struct wait_list waits;
     struct policy_facts facts;
     bool has_facts;
+    bool is_stale; /* to be forgotten: what the look-up under way finds, too */
     struct task finish; /* under way while `finishing` */
     bool finishing;
 };
@@ -73,6 +74,7 @@ struct cache_call {
 };
 
 static void pump(struct entry *e);
+static void begin(struct entry *e);
 
 /* --- the policy cache in the store --- */
 
@@ -370,7 +372,11 @@ finish(struct task *task)
     policy_facts_done(&e->facts);
     policy_lookup_take_facts(e->lookup, &e->facts);
     policy_lookup_free(&e->lookup);
-    e->has_facts = true;
+    if (e->is_stale && !TAILQ_EMPTY(&e->waits)) {
+        begin(e);
+        return;
+    }
+    e->has_facts = !e->is_stale;
     log_decided(e);
     end_waits(e, &e->facts);
     if (strncmp(e->key, REFRESH_PREFIX, strlen(REFRESH_PREFIX)) == 0)
@@ -439,6 +445,7 @@ begin(struct entry *e)
         .ipv6 = c->delivery.ipv6,
     };
 
+    e->is_stale = false;
     if (RAND_bytes((unsigned char *)&q.shuffle, sizeof(q.shuffle)) != 1)
         q.shuffle = (uint64_t)net_clock_steady();
     if (route)
@@ -583,6 +590,7 @@ resolver_forget(struct resolver *r, const char *destination)
         if (destination && strcmp(e->key, destination) != 0)
             continue;
         e->has_facts = false;
+        e->is_stale = true;
         if (!is_busy(e))
             free_entry(e);
     }

@@ -101,3 +101,45 @@ def test_a_route_that_leads_back_here_puts_off_and_bounces_nothing(
     mid = submit(relay, f"bob@{world.name()}")
     got = relay.log.wait(("delivery.deferred", "delivery.bounced"), mid=mid)[0]
     assert got["event"] == "delivery.deferred" and "4.4.6" in got["reply"]
+
+
+# --- reloads ---
+
+
+def reload(relay, changes):
+    seen = len(relay.log.find("config.reload", result="ok"))
+    relay.write_config(changes)
+    relay.signal(signal.SIGHUP)
+    relay.log.wait("config.reload", count=seen + 1, result="ok")
+
+
+def test_starttls_in_a_session_whose_certificate_was_taken_away(world, new_relay):
+    relay = new_relay()
+    with Wire(relay.ip, relay.tls_port) as c:
+        c.ready()
+        reload(
+            relay,
+            {
+                'listener "tls"': {"tls": "none"},
+                'listener "smtps"': {"tls": "none"},
+                "tls": {"certificate": "", "key": ""},
+            },
+        )
+        c.send(b"STARTTLS\r\n")
+        assert (c.read() or (220,))[0] == 220
+    submit(relay, f"bob@{world.domain(world.peer())}")
+
+
+def test_a_reload_in_the_middle_of_a_look_up_is_not_answered_by_it(
+    world, new_relay
+):
+    slow, good = world.nobody(), world.peer()
+    world.dns.behave(slow, "timeout")
+    before = {"to": ["*"], "via": [f"{slow}:{world.mx_port}"]}
+    relay = new_relay({'route "all"': before, "resolver": {"timeout": "2s"}})
+    d = world.name()
+    mid = submit(relay, f"bob@{d}")
+    time.sleep(0.3)
+    reload(relay, {'route "all"': {"via": [f"{good.host}:{world.mx_port}"]}})
+    assert world.ledger.one(domain=d).peer is good
+    assert not relay.log.find("delivery.deferred", mid=mid)
