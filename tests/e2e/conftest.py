@@ -8,6 +8,7 @@ from lab.world import World
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "threads: worth a run under TSan")
+    config.addinivalue_line("filterwarnings", "ignore:ssl.TLSVersion:DeprecationWarning")
     config.addinivalue_line("markers", "crash: takes longer than the rest")
 
 

@@ -1,7 +1,5 @@
-"""Start, reload, drain, crash, and a disk without room."""
+"""Start, reload, drain, crash."""
 
-import os
-import pathlib
 import signal
 import subprocess
 import time
@@ -10,23 +8,7 @@ import pytest
 
 from lab import script as s
 from lab.relay import binary, environment
-from lab.send import Wire, message, submit
-
-
-def accept_all(world, host):
-    """The peer that comes to the host where nobody was."""
-    peer = world.peer(host)
-    world.dns.put(host, "A", peer.ip, ttl=1)
-    return peer
-
-
-def waiting(world, relay, count=1):
-    """Messages that can't be delivered yet; their domain and its host."""
-    host = f"mx.{world.name()}"
-    world.dns.put(host, "A", world.address(), ttl=1)
-    d = world.domain(host, ttl=1)
-    mids = [submit(relay, f"u{n}@{d}") for n in range(count)]
-    return d, host, mids
+from lab.send import Wire, message, submit, waiting
 
 
 # --- restarts ---
@@ -38,7 +20,7 @@ def test_what_was_queued_is_delivered_by_the_next_relay(world, new_relay, how):
     d, host, mids = waiting(world, relay, 20)
     relay.log.one("delivery.deferred", mid=mids[0])
     getattr(relay, how)()
-    accept_all(world, host)
+    world.peer(host)
     relay.start()
     got = world.ledger.wait(domain=d, count=20)
     assert sorted(r for m in got for r in m.rcpts) == sorted(
@@ -68,7 +50,7 @@ def test_a_large_message_survives_kill_9(world, new_relay):
     data = message(body=b"".join(b"%06d\r\n" % i for i in range(200000)))
     submit(relay, f"bob@{d}", data=data)
     relay.kill()
-    accept_all(world, host)
+    world.peer(host)
     relay.start()
     assert world.ledger.one(domain=d).data.endswith(data)
 
@@ -93,7 +75,7 @@ def test_sigterm_lets_a_message_under_way_come_in_whole(world, new_relay):
         c.expect(421, "4.3.2")
         c.expect_end()
     assert relay.wait() == 0
-    accept_all(world, host)
+    world.peer(host)
     relay.start()
     assert world.ledger.one(domain=d).data.endswith(data)
 
@@ -282,65 +264,3 @@ def test_a_wrong_configuration_stops_the_start_with_file_and_line(
         assert done.returncode == 78, said
         assert f"{path}:2" in said or f"{path}:3" in said, said
         assert key in said and words in said, said
-
-
-# --- the disk is full ---
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
-def test_a_full_disk_is_answered_452_and_passes(world, new_relay):
-    """In a mount namespace of its own; we reach in by /proc/PID/root."""
-    relay = new_relay(start=False)
-    state = relay.config[""]["state_directory"]
-    relay.wrap = [
-        *("unshare", "-m", "sh", "-c"),
-        f'mount -t tmpfs -o size=48m none {state} && exec "$@"',
-        "sh",
-    ]
-    relay.start()
-    disk = pathlib.Path(f"/proc/{relay.process.pid}/root{state}")
-    d, host, _ = waiting(world, relay)
-    fill(disk / "filler")
-    codes = []
-    with Wire(relay.ip, relay.port) as c:
-        c.ready()
-        while 452 not in codes and len(codes) < 300:
-            codes.append(try_to_send(c, f"n{len(codes)}@{d}", 200_000))
-    assert codes[-1] == 452 and set(codes[:-1]) == {250}, codes
-    assert relay.is_up()
-    (disk / "filler").unlink()
-    until = time.monotonic() + 20
-    with Wire(relay.ip, relay.port) as c:
-        c.ready()
-        while try_to_send(c, f"after@{d}", 1000) != 250:
-            assert time.monotonic() < until, "it does not recover"
-            time.sleep(0.2)
-    peer = accept_all(world, host)
-    world.ledger.one(f"after@{d}", timeout=30)
-    world.ledger.wait(domain=d, count=len(codes) + 1, timeout=30)
-    time.sleep(0.3)
-    got = sorted(r for m in world.ledger.of(peer=peer) for r in m.rcpts)
-    sent = [f"n{n}@{d}" for n in range(len(codes) - 1)]
-    assert got == sorted([f"u0@{d}", *sent, f"after@{d}"])
-
-
-def fill(path):
-    with open(path, "wb", buffering=0) as f:
-        try:
-            while f.write(b"\0" * 4096):
-                pass
-        except OSError:
-            pass
-
-
-def try_to_send(c, rcpt, size):
-    """The last code of one transaction."""
-    for command in ("MAIL FROM:<a@sender.lab.test>", f"RCPT TO:<{rcpt}>", "DATA"):
-        c.send(command.encode() + b"\r\n")
-        code, _ = c.read()
-        if code >= 400:
-            c.say("RSET", 250)
-            return code
-    c.send(message(body=b"x" * 70 + b"\r\n") + (b"y" * 70 + b"\r\n") * (size // 72))
-    c.send(b".\r\n")
-    return c.read()[0]

@@ -49,6 +49,15 @@ def submit(
         return re.search(r"queued as (\S+)", text.decode()).group(1)
 
 
+def waiting(world, relay, count=1):
+    """Messages that can't be delivered until there is a peer at their host:
+    their domain, the host and their ids."""
+    host = f"mx.{world.name()}"
+    world.dns.put(host, "A", world.address(), ttl=1)
+    d = world.domain(host, ttl=1)
+    return d, host, [submit(relay, f"u{n}@{d}") for n in range(count)]
+
+
 def insecure():
     context = ssl.create_default_context()
     context.check_hostname = False

@@ -52,7 +52,7 @@ class World:
         peer = Peer(
             self.loop, self.ledger, host, net.address(), self.mx_port, cert, **options
         )
-        self.dns.put(host, "A", peer.ip)
+        self.dns.put(host, "A", peer.ip, ttl=1)
         self._peers.append(peer)
         return peer
 
