@@ -1,5 +1,6 @@
 #include "policy/plan.h"
 
+#include "policy/demand.h"
 #include "relay/base/buf.h"
 #include "relay/base/mem.h"
 
@@ -43,14 +44,6 @@ const char *
 policy_source_name(enum policy_source s)
 {
     return source_names[s];
-}
-
-static bool
-has_mode(const struct policy_facts *f, enum policy_sts_mode mode)
-{
-    return (f->sts_state == POLICY_STS_STATE_CACHED ||
-            f->sts_state == POLICY_STS_STATE_FRESH) &&
-           f->sts.mode == mode;
 }
 
 static void
@@ -101,7 +94,8 @@ end_no_domain(const struct policy_inputs *in, struct policy_plan *out)
 
 /* Is the outcome settled before any host is looked at? */
 static bool
-is_settled(const struct policy_inputs *in, struct policy_plan *out)
+is_settled(const struct policy_inputs *in, bool is_published,
+           struct policy_plan *out)
 {
     const struct policy_facts *f = in->facts;
 
@@ -123,7 +117,7 @@ is_settled(const struct policy_inputs *in, struct policy_plan *out)
     case POLICY_MX_VIA:
         break;
     }
-    if (f->sts_state != POLICY_STS_STATE_UNKNOWN)
+    if (!is_published || f->sts_state != POLICY_STS_STATE_UNKNOWN)
         return false;
     end(out, POLICY_DEFER, POLICY_SOURCE_STS);
     mail_status_set(&out->status, 451, "4.7.5",
@@ -133,97 +127,78 @@ is_settled(const struct policy_inputs *in, struct policy_plan *out)
     return true;
 }
 
+/* Also what is only noted of a host that is used. */
 static void
-reject(struct policy_plan *out, const struct policy_host_facts *h,
-       const char *prefix, const char *why)
+reject(struct policy_plan *out, const struct policy_host_facts *h, size_t index,
+       const struct policy_demand *d)
 {
     struct policy_rejected_host *r = &out->rejected[out->rejected_count++];
 
     snprintf(r->name, sizeof(r->name), "%s", h->name);
-    snprintf(r->why, sizeof(r->why), "%s%s", prefix, why);
+    snprintf(r->why, sizeof(r->why), "%s", d->why);
+    r->index = index;
+    r->source = d->why_source;
 }
 
-/* "Never TLS" is for routes only. */
-static enum policy_proof
-proof_of_level(const struct policy_inputs *in)
-{
-    enum policy_proof proof = POLICY_PROOF_NONE;
-
-    switch (in->level) {
-    case POLICY_LEVEL_NONE:
-        proof = in->is_route ? POLICY_PROOF_CLEAR : POLICY_PROOF_NONE;
-        break;
-    case POLICY_LEVEL_OPPORTUNISTIC:
-        break;
-    case POLICY_LEVEL_REQUIRED:
-        proof = POLICY_PROOF_ENCRYPT;
-        break;
-    case POLICY_LEVEL_VERIFIED:
-        proof = POLICY_PROOF_PKIX;
-        break;
-    }
-    if (in->implicit_tls && proof < POLICY_PROOF_ENCRYPT)
-        proof = POLICY_PROOF_ENCRYPT;
-    return proof;
-}
-
+/* RFC 7672 section 3.2.2: for a host that its MX record names, the domain of
+ * the mail is a name too; a host of a route is its own next hop. */
 static void
-admit(const struct policy_inputs *in, const struct policy_host_facts *h,
+add_names(const struct policy_facts *f, const struct policy_host_facts *h,
+          struct policy_host *to)
+{
+    bool has_domain = to->proof == POLICY_PROOF_DANE && f->mx != POLICY_MX_VIA;
+
+    if (to->proof == POLICY_PROOF_DANE)
+        snprintf(to->dane_base, sizeof(to->dane_base), "%s", h->tlsa_base);
+    policy_dane_names(to->dane_base, has_domain ? f->domain.text : "",
+                      has_domain ? f->mx_canonical : "", h->name, &to->names);
+}
+
+/* Moves the records out of the demand. */
+static void
+admit(const struct policy_inputs *in, size_t index, struct policy_demand *d,
       struct policy_plan *out)
 {
+    const struct policy_host_facts *h = &in->facts->hosts[index];
     struct policy_host *to = &out->hosts[out->host_count++];
 
     snprintf(to->name, sizeof(to->name), "%s", h->name);
+    to->index = index;
     to->address_count = h->address_count;
     for (size_t i = 0; i < h->address_count; i++) {
         to->addresses[i] = h->addresses[i];
         addr_set_port(&to->addresses[i], in->port);
     }
     to->implicit_tls = in->implicit_tls;
-    to->proof = proof_of_level(in);
-    to->source = in->is_route || to->proof != POLICY_PROOF_NONE
-                     ? POLICY_SOURCE_LOCAL
-                     : POLICY_SOURCE_DEFAULT;
-    /* RFC 8461 section 5: testing is checked and recorded, and changes
-     * nothing else. */
-    to->observe = has_mode(in->facts, POLICY_STS_TESTING) &&
-                  to->proof != POLICY_PROOF_CLEAR;
-    if (has_mode(in->facts, POLICY_STS_ENFORCE)) {
-        to->proof = POLICY_PROOF_PKIX;
-        to->source = POLICY_SOURCE_STS;
-    }
+    to->proof = d->proof;
+    to->source = d->source;
+    to->observe = d->observe;
+    to->tlsa = d->tlsa;
+    d->tlsa = (struct policy_dane_set){0};
+    to->fingerprints = out->fingerprints;
+    to->fingerprint_count = in->fingerprint_count;
+    to->requires_requiretls = in->requiretls;
+    add_names(in->facts, h, to);
 }
 
-/* What became of the hosts that made it into no plan. */
-struct losses {
-    size_t unlisted; /* by the MTA-STS policy */
-    size_t unknown, none;
+/* How many hosts met which fate. */
+struct fates {
+    size_t count[POLICY_FATES];
 };
 
-/* RFC 8461 section 4.1: the name that the MX record gives, whatever it is an
- * alias of; without MX records the domain's own, so that hiding them gains
- * nothing. */
 static void
-weigh(const struct policy_inputs *in, const struct policy_host_facts *h,
-      struct policy_plan *out, struct losses *lost)
+weigh(const struct policy_inputs *in, bool is_published, size_t index,
+      struct policy_plan *out, struct fates *fates)
 {
-    static const char unlisted[] = "the MTA-STS policy does not list this host";
-    bool is_listed = policy_sts_has_mx(&in->facts->sts, h->name);
+    const struct policy_host_facts *h = &in->facts->hosts[index];
+    struct policy_demand d scoped(policy_demand_done) = {0};
 
-    if (has_mode(in->facts, POLICY_STS_ENFORCE) && !is_listed) {
-        lost->unlisted++;
-        reject(out, h, "", unlisted);
-        return;
-    }
-    if (h->state != POLICY_HOST_FOUND) {
-        lost->unknown += h->state == POLICY_HOST_UNKNOWN;
-        lost->none += h->state == POLICY_HOST_NONE;
-        reject(out, h, "", h->why);
-        return;
-    }
-    if (has_mode(in->facts, POLICY_STS_TESTING) && !is_listed)
-        reject(out, h, "testing: ", unlisted);
-    admit(in, h, out);
+    policy_demand_weigh(in, is_published, h, &d);
+    fates->count[d.fate]++;
+    if (d.fate != POLICY_FATE_ADMITTED || d.why[0])
+        reject(out, h, index, &d);
+    if (d.fate == POLICY_FATE_ADMITTED)
+        admit(in, index, &d, out);
 }
 
 static void
@@ -288,6 +263,17 @@ end_without_address(const struct policy_inputs *in, struct policy_plan *out)
                         f->domain.text, buf_text(&seen), why);
 }
 
+/* The first of the reasons why a host met this fate. */
+static const char *
+reason(const struct policy_plan *out, enum policy_source source)
+{
+    for (size_t i = 0; i < out->rejected_count; i++) {
+        if (out->rejected[i].source == source)
+            return out->rejected[i].why;
+    }
+    return "";
+}
+
 static void
 end_unknown(const struct policy_facts *f, struct policy_plan *out)
 {
@@ -304,39 +290,182 @@ end_unknown(const struct policy_facts *f, struct policy_plan *out)
                     f->domain.text, why);
 }
 
+/* RFC 7672 section 2.1.2: never as though there were no records. */
 static void
-end_without_host(const struct policy_inputs *in, const struct losses *lost,
+end_untold(const struct policy_facts *f, struct policy_plan *out)
+{
+    end(out, POLICY_DEFER, POLICY_SOURCE_DANE);
+    mail_status_set(&out->status, 451, "4.7.5",
+                    "whether DANE protects the hosts of %s could not be "
+                    "learnt: %s",
+                    f->domain.text, reason(out, POLICY_SOURCE_DANE));
+}
+
+/* RFC 8689 section 4.2.1.  For good also behind a route: what is missing is
+ * nothing that time brings, and the sender would rather know. */
+static void
+end_unproven(const struct policy_facts *f, struct policy_plan *out)
+{
+    end(out, POLICY_REFUSE, POLICY_SOURCE_REQUIRETLS);
+    mail_status_set(&out->status, 550, "5.7.10",
+                    "the mail asks for REQUIRETLS, and no host of %s can be "
+                    "verified: %s",
+                    f->domain.text, reason(out, POLICY_SOURCE_REQUIRETLS));
+}
+
+static void
+end_without_host(const struct policy_inputs *in, const struct fates *fates,
                  struct policy_plan *out)
 {
-    if (lost->unlisted > 0 && lost->unknown == 0)
-        end_unlisted(in->facts, out, lost->none > 0);
-    else if (lost->unknown > 0)
+    const size_t *count = fates->count;
+
+    if (count[POLICY_FATE_UNKNOWN] > 0)
         end_unknown(in->facts, out);
+    else if (count[POLICY_FATE_UNTOLD] > 0)
+        end_untold(in->facts, out);
+    else if (count[POLICY_FATE_UNLISTED] > 0)
+        end_unlisted(in->facts, out, count[POLICY_FATE_NO_ADDRESS] > 0);
+    else if (count[POLICY_FATE_UNPROVEN] > 0)
+        end_unproven(in->facts, out);
     else
         end_without_address(in, out);
+}
+
+/* `is_published`: do MTA-STS and DANE count for this mail? */
+static void
+make(const struct policy_inputs *in, bool is_published, struct policy_plan *out)
+{
+    const struct policy_facts *f = in->facts;
+    struct fates fates = {0};
+
+    *out = (struct policy_plan){.verdict = POLICY_GO};
+    if (is_settled(in, is_published, out))
+        return;
+    out->hosts = mem_array(struct policy_host, f->host_count + 1);
+    out->rejected = mem_array(struct policy_rejected_host, f->host_count + 1);
+    out->fingerprints =
+        mem_array(struct policy_fingerprint, in->fingerprint_count + 1);
+    for (size_t i = 0; i < in->fingerprint_count; i++)
+        out->fingerprints[i] = in->fingerprints[i];
+    for (size_t i = 0; i < f->host_count; i++)
+        weigh(in, is_published, i, out, &fates);
+    if (out->host_count == 0)
+        end_without_host(in, &fates, out);
+}
+
+static struct policy_shadow *
+add_shadow(struct policy_plan *out, const char *name, enum policy_source source)
+{
+    struct policy_shadow *s = &out->shadow[out->shadow_count++];
+
+    snprintf(s->name, sizeof(s->name), "%s", name);
+    s->source = source;
+    return s;
+}
+
+static const struct policy_host *
+find_host(const struct policy_plan *p, size_t index)
+{
+    for (size_t i = 0; i < p->host_count; i++) {
+        if (p->hosts[i].index == index)
+            return &p->hosts[i];
+    }
+    return NULL;
+}
+
+static void
+compare_host(const struct policy_plan *strict, const struct policy_host *h,
+             struct policy_plan *out)
+{
+    const struct policy_host *same = find_host(strict, h->index);
+    struct policy_shadow *s;
+
+    if (same && same->proof != h->proof) {
+        s = add_shadow(out, h->name, same->source);
+        s->proof = same->proof;
+        snprintf(s->why, sizeof(s->why), "%s instead of %s",
+                 policy_proof_name(same->proof), policy_proof_name(h->proof));
+    }
+    if (same)
+        return;
+    for (size_t i = 0; i < strict->rejected_count; i++) {
+        const struct policy_rejected_host *r = &strict->rejected[i];
+
+        if (r->index != h->index)
+            continue;
+        s = add_shadow(out, h->name, r->source);
+        s->is_refused = true;
+        snprintf(s->why, sizeof(s->why), "%s", r->why);
+    }
+}
+
+/* Only plans with hosts differ: what bars all of them without a policy, bars
+ * them with one. */
+static void
+compare(const struct policy_plan *strict, struct policy_plan *out)
+{
+    struct policy_shadow *s;
+
+    if (out->verdict != POLICY_GO)
+        return;
+    out->shadow = mem_array(struct policy_shadow, out->host_count + 1);
+    if (strict->verdict != POLICY_GO) {
+        s = add_shadow(out, "", strict->source);
+        s->is_refused = true;
+        snprintf(s->why, sizeof(s->why), "%.*s", (int)sizeof(s->why) - 1,
+                 strict->status.text);
+    }
+    for (size_t i = 0; i < out->host_count; i++)
+        compare_host(strict, &out->hosts[i], out);
 }
 
 void
 policy_plan_make(const struct policy_inputs *in, struct policy_plan *out)
 {
-    const struct policy_facts *f = in->facts;
-    struct losses lost = {0};
+    /* RFC 8689 section 4.1: REQUIRETLS outranks the header field. */
+    bool is_published = in->requiretls || !in->tls_required_no;
+    struct policy_plan strict scoped(policy_plan_done) = {0};
 
-    *out = (struct policy_plan){.verdict = POLICY_GO};
-    if (is_settled(in, out))
+    if (!is_published || in->requiretls || !in->report_only) {
+        make(in, is_published, out);
         return;
-    out->hosts = mem_array(struct policy_host, f->host_count + 1);
-    out->rejected = mem_array(struct policy_rejected_host, f->host_count + 1);
-    for (size_t i = 0; i < f->host_count; i++)
-        weigh(in, &f->hosts[i], out, &lost);
-    if (out->host_count == 0)
-        end_without_host(in, &lost, out);
+    }
+    make(in, false, out);
+    make(in, true, &strict);
+    compare(&strict, out);
 }
 
 void
 policy_plan_done(struct policy_plan *p)
 {
+    for (size_t i = 0; i < p->host_count; i++)
+        policy_dane_done(&p->hosts[i].tlsa);
     free(p->hosts);
     free(p->rejected);
+    free(p->shadow);
+    free(p->fingerprints);
     *p = (struct policy_plan){0};
+}
+
+static void
+add_fingerprint(const struct policy_fingerprint *f, struct buf *out)
+{
+    buf_add_text(out, f->of == POLICY_FINGERPRINT_KEY ? ", key " : ", cert ");
+    for (size_t i = 0; i < sizeof(f->sha256); i++)
+        buf_printf(out, "%02x", f->sha256[i]);
+}
+
+void
+policy_plan_host_key(const struct policy_host *h, struct buf *out)
+{
+    buf_printf(out, "%s%s", policy_proof_name(h->proof),
+               h->observe ? " observed" : "");
+    for (size_t i = 0; i < h->names.count; i++)
+        buf_printf(out, " %s", h->names.text[i]);
+    for (size_t i = 0; i < h->tlsa.count; i++) {
+        buf_add_text(out, ", ");
+        policy_dane_format(&h->tlsa.records[i], out);
+    }
+    for (size_t i = 0; i < h->fingerprint_count; i++)
+        add_fingerprint(&h->fingerprints[i], out);
 }

@@ -2,9 +2,14 @@
  * policy/plan - from facts to a decision: which hosts, and what each must
  * prove before MAIL FROM.
  *
- * A pure function, held by one exhaustive table test and one property: adding
- * a requirement never allows a weaker channel.  DANE, REQUIRETLS and
- * TLS-Required come in as further fields of the inputs.
+ * A pure function, held by exhaustive table tests and one property: adding a
+ * requirement never allows a weaker channel.
+ *
+ * What the recipient's domain publishes (MTA-STS, DANE) and what the operator
+ * wrote down (level, fingerprints) add up; the strongest counts.  Two things
+ * take the published part away: "TLS-Required: No" in the mail, and
+ * `report_only`.  Nothing takes the operator's part away, and REQUIRETLS
+ * brings the published part back (RFC 8689 section 4.1).
  */
 #ifndef POLICY_PLAN_H
 #define POLICY_PLAN_H
@@ -38,12 +43,36 @@ enum policy_source {
     POLICY_SOURCE_REQUIRETLS,
 };
 
+/* A certificate that the operator knows, whoever issued it. */
+enum policy_fingerprint_of {
+    POLICY_FINGERPRINT_CERT, /* SHA-256 of the server's own certificate */
+    POLICY_FINGERPRINT_KEY,  /* of the public key in it, as
+                                SubjectPublicKeyInfo */
+};
+
+enum { POLICY_FINGERPRINT_LEN = 32 };
+
+struct policy_fingerprint {
+    enum policy_fingerprint_of of;
+    uint8_t sha256[POLICY_FINGERPRINT_LEN];
+};
+
 struct policy_inputs {
     const struct policy_facts *facts;
     enum policy_level level; /* local rule of this domain, or of the route */
     bool implicit_tls;       /* routes to port 465 */
     unsigned port;
-    bool is_route; /* hosts of a route: level is what counts */
+    bool is_route;        /* hosts of a route: level is what counts */
+    bool dane;            /* TLSA records among the facts count */
+    bool requiretls;      /* of the mail (RFC 8689); outranks the next one */
+    bool tls_required_no; /* of the mail: no published policy counts */
+    /* The operator's: the certificate has to be one of them, whatever else is
+     * asked of it.  None: any. */
+    const struct policy_fingerprint *fingerprints;
+    size_t fingerprint_count;
+    /* Published policies are weighed, what they would change is noted, and
+     * mail goes as though there were none; except with REQUIRETLS. */
+    bool report_only;
 };
 
 enum policy_verdict {
@@ -53,19 +82,45 @@ enum policy_verdict {
 };
 
 struct policy_host {
-    char name[DNS_NAME_MAX + 1]; /* as published: SNI and reference name */
+    char name[DNS_NAME_MAX + 1];                 /* as published */
+    size_t index;                                /* in facts->hosts */
     struct addr addresses[POLICY_ADDRESSES_MAX]; /* with port */
     size_t address_count;
     enum policy_proof proof;
     enum policy_source source;
     bool implicit_tls;
     bool observe; /* STS testing: check as PKIX, record, deliver all the same */
+    /* PKIX, DANE-TA: the certificate has to have one of these names.  The
+     * first is what SNI says (RFC 7672 section 8.1, RFC 8461 section 7.1). */
+    struct policy_dane_names names;
+    /* DANE: the TLSA base domain, and the records to verify against: usable
+     * ones only, the strongest of their digests.  The plan owns them. */
+    char dane_base[DNS_NAME_MAX + 1];
+    struct policy_dane_set tlsa;
+    /* In addition to the proof; the plan owns them. */
+    const struct policy_fingerprint *fingerprints;
+    size_t fingerprint_count;
+    /* The host has to offer REQUIRETLS inside TLS (else 5.7.30), and MAIL has
+     * to say so (RFC 8689 section 4.2.1). */
+    bool requires_requiretls;
 };
 
 /* A host that may not be used, and why: for trace and reports. */
 struct policy_rejected_host {
     char name[DNS_NAME_MAX + 1];
     char why[160];
+    size_t index;              /* in facts->hosts */
+    enum policy_source source; /* of the reason */
+};
+
+/* With report_only: what published policies would have changed. */
+struct policy_shadow {
+    char name[DNS_NAME_MAX +
+              1];    /* of the host; "": all hosts, mail would wait */
+    bool is_refused; /* would not be used; else would be used so: */
+    enum policy_proof proof;
+    enum policy_source source;
+    char why[400];
 };
 
 struct policy_plan {
@@ -76,11 +131,19 @@ struct policy_plan {
     size_t host_count;
     struct policy_rejected_host *rejected;
     size_t rejected_count;
+    struct policy_shadow *shadow;
+    size_t shadow_count;
+    struct policy_fingerprint *fingerprints; /* those of the hosts */
 };
 
 /* Always fills `out`; release with policy_plan_done. */
 void policy_plan_make(const struct policy_inputs *in, struct policy_plan *out);
 void policy_plan_done(struct policy_plan *p);
+
+/* Appends all that a connection to this host has proven when it is used, on one
+ * line: connections and TLS sessions serve for other mail under an equal text
+ * only. */
+void policy_plan_host_key(const struct policy_host *h, struct buf *out);
 
 const char *policy_level_name(enum policy_level l);   /* "verified" */
 const char *policy_proof_name(enum policy_proof p);   /* "pkix" */

@@ -248,27 +248,67 @@ check_facts(const struct policy_question *q, const struct policy_facts *f,
         assert(f->sts_why[0]);
 }
 
+static bool
+is_in_force(const struct policy_inputs *in, enum policy_sts_mode mode)
+{
+    const struct policy_facts *f = in->facts;
+
+    return f->sts_entry.text && f->sts.mode == mode &&
+           (f->sts_state == POLICY_STS_STATE_CACHED ||
+            f->sts_state == POLICY_STS_STATE_FRESH) &&
+           (in->requiretls || (!in->tls_required_no && !in->report_only));
+}
+
+static void
+check_planned(const struct policy_inputs *in, const struct policy_host *h)
+{
+    const struct policy_host_facts *from = &in->facts->hosts[h->index];
+    bool is_dane = h->proof == POLICY_PROOF_DANE;
+
+    assert(strcmp(h->name, from->name) == 0);
+    assert(h->names.count <= POLICY_DANE_NAMES_MAX);
+    assert((h->tlsa.count > 0) == is_dane);
+    assert(!is_dane || strcmp(h->dane_base, from->tlsa_base) == 0);
+    assert(!in->requiretls || h->proof >= POLICY_PROOF_PKIX);
+    assert(h->requires_requiretls == in->requiretls);
+    for (size_t i = 0; i < h->tlsa.count; i++)
+        assert(policy_dane_is_usable(&h->tlsa.records[i]));
+    if (is_in_force(in, POLICY_STS_ENFORCE))
+        assert(h->proof >= POLICY_PROOF_PKIX &&
+               policy_sts_has_mx(&in->facts->sts, h->name));
+}
+
 static void
 check_plan(struct dice *d, const struct policy_facts *f)
 {
-    bool is_enforced = f->sts_entry.text && f->sts.mode == POLICY_STS_ENFORCE;
+    unsigned flags = roll(d, 256);
+    static const struct policy_fingerprint pin;
     struct policy_inputs in = {
         .facts = f,
         .level = (enum policy_level)roll(d, POLICY_LEVEL_VERIFIED + 1),
-        .implicit_tls = roll(d, 2),
+        .implicit_tls = flags & 1,
         .port = 25,
-        .is_route = roll(d, 2),
+        .is_route = flags & 2,
+        .dane = flags & 4,
+        .requiretls = flags & 8,
+        .tls_required_no = flags & 16,
+        .report_only = flags & 32,
+        .fingerprints = &pin,
+        .fingerprint_count = flags & 64 ? 1 : 0,
     };
     struct policy_plan p;
+    struct buf key = {0};
 
     policy_plan_make(&in, &p);
     assert((p.verdict == POLICY_GO) == (p.host_count > 0));
     assert((p.verdict == POLICY_DEFER) == mail_status_is_transient(&p.status));
     assert((p.verdict == POLICY_REFUSE) == mail_status_is_permanent(&p.status));
-    for (size_t i = 0; i < p.host_count && is_enforced; i++) {
-        assert(p.hosts[i].proof == POLICY_PROOF_PKIX);
-        assert(policy_sts_has_mx(&f->sts, p.hosts[i].name));
+    assert(p.shadow_count <= p.host_count + 1);
+    for (size_t i = 0; i < p.host_count; i++) {
+        check_planned(&in, &p.hosts[i]);
+        policy_plan_host_key(&p.hosts[i], &key);
     }
+    buf_free(&key);
     policy_plan_done(&p);
 }
 

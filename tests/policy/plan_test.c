@@ -1,5 +1,6 @@
 #include "policy/plan.h"
 
+#include "relay/base/buf.h"
 #include "relay/base/mem.h"
 
 #include <setjmp.h>
@@ -485,6 +486,246 @@ hosts_stay_in_their_order(void **state)
     policy_plan_done(&p);
 }
 
+/* ---- DANE and REQUIRETLS: what a host carries, and what people read ---- */
+
+enum { DIGEST = 32 };
+
+/* Facts of one domain with two hosts, secure up to their TLSA records, which
+ * hosts[0] has at the end of its CNAMEs. */
+struct dane_world {
+    struct policy_facts facts;
+    struct policy_host_facts hosts[HOSTS];
+    struct policy_inputs in;
+    uint8_t digest[2 * DIGEST];
+    struct policy_dane_record records[3];
+};
+
+static void
+set_dane_world(struct dane_world *w)
+{
+    *w = (struct dane_world){
+        .facts = {.domain = {"example.com"},
+                  .mx = POLICY_MX_FOUND,
+                  .mx_authentic = true,
+                  .mx_canonical = "real.example.org",
+                  .hosts = w->hosts,
+                  .host_count = HOSTS},
+        .hosts = {{.name = "mx0.example.com",
+                   .canonical = "mail.sample",
+                   .tlsa_state = POLICY_TLSA_FOUND,
+                   .tlsa_base = "mail.sample",
+                   .tlsa = {w->records, 3}},
+                  {.name = "mx1.example.com",
+                   .canonical = "mx1.example.com",
+                   .tlsa_state = POLICY_TLSA_NONE}},
+        .in = {.facts = &w->facts,
+               .level = POLICY_LEVEL_OPPORTUNISTIC,
+               .port = 25,
+               .dane = true},
+        .digest = {0xab, 0x12},
+        .records = {{1, 1, 1, w->digest, DIGEST},
+                    {3, 1, 1, w->digest, DIGEST},
+                    {3, 1, 2, w->digest, 2 * (size_t)DIGEST}},
+    };
+}
+
+static void
+a_host_with_usable_records_carries_them(void **state)
+{
+    struct dane_world w;
+    struct policy_plan p;
+
+    (void)state;
+    set_dane_world(&w);
+    policy_plan_make(&w.in, &p);
+    w.digest[0] = 0; /* the plan's are its own */
+    const struct policy_host *h = &p.hosts[0];
+
+    assert_int_equal(p.host_count, 2);
+    assert_int_equal(h->proof, POLICY_PROOF_DANE);
+    assert_string_equal(h->dane_base, "mail.sample");
+    assert_int_equal(h->tlsa.count, 1);
+    assert_int_equal(h->tlsa.records[0].usage, 3);
+    assert_int_equal(h->tlsa.records[0].matching, 2);
+    assert_int_equal(h->tlsa.records[0].data[0], 0xab);
+    assert_int_equal(h->names.count, 4);
+    assert_string_equal(h->names.text[0], "mail.sample");
+    assert_string_equal(h->names.text[1], "example.com");
+    assert_string_equal(h->names.text[2], "real.example.org");
+    assert_string_equal(h->names.text[3], "mx0.example.com");
+
+    /* RFC 8461 section 4.1: elsewhere the name of the MX record alone */
+    assert_int_equal(p.hosts[1].proof, POLICY_PROOF_NONE);
+    assert_string_equal(p.hosts[1].dane_base, "");
+    assert_int_equal(p.hosts[1].names.count, 1);
+    assert_string_equal(p.hosts[1].names.text[0], "mx1.example.com");
+    policy_plan_done(&p);
+}
+
+/* The domain of a route is that of its first host. */
+static void
+a_host_of_a_route_is_its_own_next_hop(void **state)
+{
+    struct dane_world w;
+    struct policy_plan p;
+
+    (void)state;
+    set_dane_world(&w);
+    w.facts.mx = POLICY_MX_VIA;
+    w.in.is_route = true;
+    policy_plan_make(&w.in, &p);
+    assert_int_equal(p.hosts[0].names.count, 2);
+    assert_string_equal(p.hosts[0].names.text[0], "mail.sample");
+    assert_string_equal(p.hosts[0].names.text[1], "mx0.example.com");
+    policy_plan_done(&p);
+}
+
+static void
+connections_are_shared_under_equal_demands_only(void **state)
+{
+    struct policy_fingerprint pins[] = {{POLICY_FINGERPRINT_CERT, {1}},
+                                        {POLICY_FINGERPRINT_KEY, {2}}};
+    struct buf keys[5] = {{0}};
+    struct dane_world w;
+
+    (void)state;
+    set_dane_world(&w);
+    for (size_t i = 0; i < 5; i++) {
+        struct policy_plan p;
+
+        if (i == 1)
+            w.digest[1] = 9;
+        if (i == 2)
+            snprintf(w.hosts[0].tlsa_base, 16, "mx0.example.com");
+        w.in.fingerprints = pins;
+        w.in.fingerprint_count = i > 2;
+        pins[0].of = i == 4 ? POLICY_FINGERPRINT_KEY : POLICY_FINGERPRINT_CERT;
+        policy_plan_make(&w.in, &p);
+        policy_plan_host_key(&p.hosts[0], &keys[i]);
+        policy_plan_done(&p);
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(buf_text(&keys[i]), buf_text(&keys[j]));
+    }
+    assert_non_null(strstr(buf_text(&keys[0]),
+                           "dane mail.sample example.com real.example.org "
+                           "mx0.example.com, 3 1 2 ab1200"));
+    assert_non_null(strstr(buf_text(&keys[3]), ", cert 0100"));
+    assert_non_null(strstr(buf_text(&keys[4]), ", key 0100"));
+    for (size_t i = 0; i < 5; i++)
+        buf_free(&keys[i]);
+}
+
+static void
+check_end(const struct dane_world *w, enum policy_verdict verdict,
+          const char *want)
+{
+    struct policy_plan p;
+
+    policy_plan_make(&w->in, &p);
+    assert_int_equal(p.verdict, verdict);
+    assert_string_equal(p.status.text, want);
+    policy_plan_done(&p);
+}
+
+static void
+refusals_name_the_reason_of_a_host(void **state)
+{
+    struct dane_world w;
+
+    (void)state;
+    set_dane_world(&w);
+    w.facts.host_count = 1;
+    w.hosts[0].tlsa_state = POLICY_TLSA_FAILED;
+    snprintf(w.hosts[0].tlsa_why, 32, "TLSA lookup: SERVFAIL");
+    check_end(&w, POLICY_DEFER,
+              "whether DANE protects the hosts of example.com could not be "
+              "learnt: TLSA lookup: SERVFAIL");
+    w.in.requiretls = true;
+    check_end(&w, POLICY_DEFER,
+              "whether DANE protects the hosts of example.com could not be "
+              "learnt: TLSA lookup: SERVFAIL");
+    w.facts.mx_authentic = false;
+    w.hosts[0].tlsa_state = POLICY_TLSA_INSECURE;
+    check_end(&w, POLICY_REFUSE,
+              "the mail asks for REQUIRETLS, and no host of example.com can "
+              "be verified: REQUIRETLS: neither DNSSEC nor MTA-STS vouches for "
+              "the name of this host");
+    w.in.is_route = true;
+    w.in.level = POLICY_LEVEL_NONE;
+    check_end(&w, POLICY_REFUSE,
+              "the mail asks for REQUIRETLS, and no host of example.com can "
+              "be verified: REQUIRETLS: the route uses no TLS");
+}
+
+static void
+check_shadow(const struct policy_plan *p, size_t i, const char *name,
+             enum policy_source source, const char *why)
+{
+    assert_true(i < p->shadow_count);
+    assert_string_equal(p->shadow[i].name, name);
+    assert_int_equal(p->shadow[i].source, source);
+    assert_string_equal(p->shadow[i].why, why);
+}
+
+static void
+a_report_says_what_would_have_been(void **state)
+{
+    static char pattern[] = "mx9.example.com";
+    static char *patterns[] = {pattern};
+    struct dane_world w;
+    struct policy_plan p;
+
+    (void)state;
+    set_dane_world(&w);
+    w.in.report_only = true;
+    policy_plan_make(&w.in, &p);
+    assert_int_equal(p.host_count, 2);
+    assert_int_equal(p.hosts[0].proof, POLICY_PROOF_NONE);
+    assert_int_equal(p.shadow_count, 1);
+    check_shadow(&p, 0, "mx0.example.com", POLICY_SOURCE_DANE,
+                 "dane instead of none");
+    policy_plan_done(&p);
+
+    w.facts.sts_state = POLICY_STS_STATE_FRESH;
+    w.facts.sts = (struct policy_sts){
+        .mode = POLICY_STS_ENFORCE, .mx = patterns, .mx_count = 1};
+    policy_plan_make(&w.in, &p);
+    assert_int_equal(p.host_count, 2);
+    assert_int_equal(p.shadow_count, 3);
+    check_shadow(&p, 0, "", POLICY_SOURCE_STS,
+                 "the MTA-STS policy of example.com (enforce) allows mail to "
+                 "mx9.example.com only; its hosts are mx0.example.com, "
+                 "mx1.example.com: none of them matches");
+    check_shadow(&p, 1, "mx0.example.com", POLICY_SOURCE_STS,
+                 "the MTA-STS policy does not list this host");
+    check_shadow(&p, 2, "mx1.example.com", POLICY_SOURCE_STS,
+                 "the MTA-STS policy does not list this host");
+    policy_plan_done(&p);
+}
+
+/* RFC 8689 section 4.2.2; the operator's rule is not the sender's to lift. */
+static void
+tls_required_no_leaves_the_operators_rule(void **state)
+{
+    struct dane_world w;
+    struct policy_plan p;
+
+    (void)state;
+    set_dane_world(&w);
+    w.facts.sts_state = POLICY_STS_STATE_UNKNOWN;
+    w.hosts[1].tlsa_state = POLICY_TLSA_FAILED;
+    w.in.tls_required_no = true;
+    w.in.level = POLICY_LEVEL_REQUIRED;
+    policy_plan_make(&w.in, &p);
+    assert_int_equal(p.verdict, POLICY_GO);
+    assert_int_equal(p.host_count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(p.hosts[i].proof, POLICY_PROOF_ENCRYPT);
+        assert_int_equal(p.hosts[i].source, POLICY_SOURCE_LOCAL);
+    }
+    policy_plan_done(&p);
+}
+
 static void
 names_are_those_of_logs(void **state)
 {
@@ -506,6 +747,12 @@ main(void)
         cmocka_unit_test(refusals_say_what_was_expected_and_seen),
         cmocka_unit_test(a_long_list_is_cut_in_the_text),
         cmocka_unit_test(hosts_stay_in_their_order),
+        cmocka_unit_test(a_host_with_usable_records_carries_them),
+        cmocka_unit_test(a_host_of_a_route_is_its_own_next_hop),
+        cmocka_unit_test(connections_are_shared_under_equal_demands_only),
+        cmocka_unit_test(refusals_name_the_reason_of_a_host),
+        cmocka_unit_test(a_report_says_what_would_have_been),
+        cmocka_unit_test(tls_required_no_leaves_the_operators_rule),
         cmocka_unit_test(names_are_those_of_logs),
     };
 
