@@ -3,6 +3,9 @@ import tempfile
 
 import pytest
 
+# A program of its own, which ctest runs.
+collect_ignore = ["store_test.py"]
+
 
 @pytest.fixture
 def folder():

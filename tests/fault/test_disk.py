@@ -29,7 +29,7 @@ async def recovers(w):
 
 
 def is_put_off(reply):
-    return reply.startswith(("451 4.3.", "452 4.3.1"))
+    return reply.startswith(("451 4.3.", "452 4.3.1", "HTTP/1.1 503"))
 
 
 # --- no room ---
@@ -56,7 +56,7 @@ async def on_small_disk(folder, megabytes):
 
 async def full(folder):
     async with on_small_disk(folder, 72) as (w, disk):
-        load = Load(w.relay.port, w.ledger, 1, clients=6)
+        load = Load(w.relay, 1, clients=6)
         load.go_on()
         await asyncio.sleep(1)
         disk.fill()
@@ -109,7 +109,7 @@ async def too_large(folder):
     limit = 21 << 20
     async with World(folder) as w:
         await w.start(["prlimit", f"--fsize={limit}:unlimited"])
-        load = Load(w.relay.port, w.ledger, 2, clients=8)
+        load = Load(w.relay, 2, clients=8)
         load.go_on()
         w.sink.delay = 0.5  # the queue grows
         until = time.monotonic() + 20
@@ -245,7 +245,7 @@ async def slow(folder):
     async with World(folder) as w:
         await w.start()
         w.shim.control.sync.delay_us = 300_000
-        load = Load(w.relay.port, w.ledger, 3, clients=6)
+        load = Load(w.relay, 3, clients=6)
         load.go_on()
         waits = []
         clients = [Client(w.relay.port) for _ in range(4)]  # of both workers

@@ -87,18 +87,60 @@ class Client:
         self.writer = None
 
 
+class ApiClient:
+    """The same by POST /v1/messages over the control socket."""
+
+    def __init__(self, socket):
+        self.socket = socket
+        self.writer = None
+
+    async def open(self):
+        self.reader, self.writer = await asyncio.open_unix_connection(self.socket)
+
+    async def send(self, message, body):
+        head = [
+            "POST /v1/messages HTTP/1.1",
+            "Host: localhost",
+            "Content-Type: message/rfc822",
+            f"Content-Length: {len(body)}",
+            f"X-Envelope-From: {message.sender}",
+            f"X-Envelope-To: {', '.join(message.rcpts)}",
+            "Connection: close",
+        ]
+        self.writer.write(("\r\n".join(head) + "\r\n\r\n").encode() + body)
+        status = (await self.reader.readline()).decode()
+        await self.reader.read()
+        self.close()
+        if not status:
+            raise ConnectionError("closed")
+        if not status.startswith("HTTP/1.1 202"):
+            raise Refused(status)
+
+    def close(self):
+        if self.writer:
+            self.writer.transport.abort()
+        self.writer = None
+
+
 class Load:
     """`clients` connections at once; `pause()` and `go_on()` between."""
 
-    def __init__(self, port, ledger, seed, clients=12, kinds=KINDS):
-        self.port = port
-        self.ledger = ledger
+    def __init__(self, relay, seed, clients=12, kinds=KINDS):
+        self.port = relay.port
+        self.socket = relay.folder / "control.sock"
+        self.ledger = relay.ledger
         self.rng = random.Random(seed)
         self.kinds = kinds
         self.number = 0
         self.sending = asyncio.Event()
         self.refusals = []
-        self.tasks = [asyncio.create_task(self._run()) for _ in range(clients)]
+        self.tasks = [
+            asyncio.create_task(self._run(ApiClient(self.socket))),
+            *(
+                asyncio.create_task(self._run(Client(self.port)))
+                for _ in range(clients - 1)
+            ),
+        ]
 
     def go_on(self):
         self.sending.set()
@@ -115,8 +157,7 @@ class Load:
         size = self.rng.randint(65000, 300000) if large else self.rng.randint(0, 6000)
         return make(self.number, kinds, size, self.rng, self.ledger)
 
-    async def _run(self):
-        client = Client(self.port)
+    async def _run(self, client):
         try:
             await self._send_all(client)
         finally:

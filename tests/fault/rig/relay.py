@@ -65,16 +65,17 @@ class Relay:
 
     # --- its life ---
 
-    def launch(self, wrap=(), env=None):
-        """Starts it; it may not be ready yet."""
+    def launch(self, wrap=(), env=None, log=None):
+        """Starts it; it may not be ready yet.  log: where its log goes, if
+        not to our file."""
         self._log.write(b"\n")  # behind a line that a kill has cut off
         self.read_log()
         self.events = []
         self.ledger.round += 1
         self.process = subprocess.Popen(
             [*wrap, self.program, "serve", "-c", str(self.config)],
-            stdout=self._log,
-            stderr=self._log,
+            stdout=log or self._log,
+            stderr=log or self._log,
             stdin=subprocess.DEVNULL,
             env=environment(env),
         )
