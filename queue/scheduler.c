@@ -544,10 +544,6 @@ void
 queue_scheduler_job_done(struct queue_scheduler *s, struct queue_job *job)
 {
     drop_job(s, job);
-    if (s->is_starved && s->jobs < QUEUE_JOBS_MAX / 4 * 3) {
-        s->is_starved = false;
-        consider_all(s);
-    }
 }
 
 /* --- what to do --- */
@@ -589,6 +585,7 @@ ask_claim(struct queue_scheduler *s, struct destination *d,
         QUEUE_BODIES_MAX > s->bodies ? QUEUE_BODIES_MAX - s->bodies : 0;
 
     d->claiming = true;
+    d->more = false; /* until there is again, or the claim says so */
     *out = (struct queue_do){.kind = QUEUE_DO_CLAIM,
                              .destination = d->name,
                              .max = d->is_open ? QUEUE_CLAIM : 1,
@@ -612,6 +609,10 @@ queue_scheduler_next(struct queue_scheduler *s, int64_t now_ms,
     struct destination *d;
 
     unblock_due(s, now_ms);
+    if (s->is_starved && s->jobs < QUEUE_JOBS_MAX / 4 * 3) {
+        s->is_starved = false;
+        consider_all(s);
+    }
     if (next_release(s, out) || next_scan(s, now_ms, out))
         return true;
     while (s->may_run && s->active < s->limits.in_all &&
@@ -655,7 +656,7 @@ queue_scheduler_claimed(struct queue_scheduler *s, const char *destination,
     struct destination *d = get(s, destination);
 
     d->claiming = false;
-    d->more = more;
+    d->more |= more;
     consider(s, d);
 }
 

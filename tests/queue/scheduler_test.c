@@ -282,6 +282,77 @@ claims_more_when_the_store_has_more(void **state)
     queue_scheduler_free(&s);
 }
 
+/* What was given back behind a claim is not what the claim has looked at. */
+static void
+claims_again_what_was_given_back_during_a_claim(void **state)
+{
+    struct queue_scheduler *s = scheduler();
+    struct queue_do what;
+    bool claims = false;
+
+    (void)state;
+    open_destination(s, "a.example");
+    queue_scheduler_found(s, "a.example");
+    assert_true(queue_scheduler_next(s, 1, &what));
+    assert_int_equal(what.kind, QUEUE_DO_CLAIM);
+    add(s, 10, "a.example");
+    queue_scheduler_unreached(s, "a.example", "no route", 1);
+    queue_scheduler_claimed(s, "a.example", false);
+    while (queue_scheduler_next(s, 70000, &what)) {
+        if (what.kind == QUEUE_DO_RELEASE)
+            free(what.numbers);
+        if (what.kind == QUEUE_DO_SCAN)
+            queue_scheduler_found_all(s, INT64_MAX, 70000);
+        claims |= what.kind == QUEUE_DO_CLAIM;
+    }
+    assert_true(claims);
+    queue_scheduler_claimed(s, "a.example", false);
+    queue_scheduler_free(&s);
+}
+
+static bool
+finds_claim(struct queue_scheduler *s, const char *destination, int64_t now)
+{
+    struct queue_do what;
+    bool claims = false;
+
+    while (queue_scheduler_next(s, now, &what)) {
+        if (what.kind == QUEUE_DO_RELEASE)
+            free(what.numbers);
+        if (what.kind == QUEUE_DO_CLAIM)
+            claims |= strcmp(what.destination, destination) == 0;
+    }
+    return claims;
+}
+
+static void
+what_had_no_room_is_claimed_once_a_dead_backlog_is_gone(void **state)
+{
+    struct queue_scheduler *s = scheduler();
+    char name[32];
+    int dead = 0;
+
+    (void)state;
+    open_destination(s, "late.example");
+    queue_scheduler_may_run(s, false);
+    while (queue_scheduler_held(s) < QUEUE_JOBS_MAX) {
+        (void)snprintf(name, sizeof(name), "d%d.example", dead++);
+        for (int i = 0; i < QUEUE_RUN_MAX / 2; i++)
+            add(s, 10, name);
+    }
+    queue_scheduler_may_run(s, true);
+    queue_scheduler_found(s, "late.example");
+    queue_scheduler_may_run(s, false);
+    while (dead-- > 0) {
+        (void)snprintf(name, sizeof(name), "d%d.example", dead);
+        queue_scheduler_unreached(s, name, "no route", 1);
+    }
+    assert_int_equal(queue_scheduler_held(s), 0);
+    queue_scheduler_may_run(s, true);
+    assert_true(finds_claim(s, "late.example", 2));
+    queue_scheduler_free(&s);
+}
+
 static void
 holds_no_more_than_a_short_run(void **state)
 {
@@ -494,6 +565,9 @@ main(void)
         cmocka_unit_test(probes_a_blocked_destination_when_its_time_is_up),
         cmocka_unit_test(one_bad_connection_among_good_ones_does_not_block),
         cmocka_unit_test(claims_more_when_the_store_has_more),
+        cmocka_unit_test(claims_again_what_was_given_back_during_a_claim),
+        cmocka_unit_test(
+            what_had_no_room_is_claimed_once_a_dead_backlog_is_gone),
         cmocka_unit_test(holds_no_more_than_a_short_run),
         cmocka_unit_test(drops_bodies_beyond_their_budget),
         cmocka_unit_test(puts_recipients_of_one_destination_into_one_job),
