@@ -14,6 +14,9 @@ struct refresher {
     struct relay *relay;
     struct net_timer *timer;
     unsigned turn; /* which worker fetches next */
+    char *after;   /* where the next round begins, so that fetches that
+                      fail again and again starve no others */
+    bool is_under_way;
 };
 
 /* One policy's look-up, travelling to a worker and back. */
@@ -117,6 +120,8 @@ struct round {
     struct store_call call;
     struct refresher *refresher;
     int64_t now_ms;
+    char *after, *last; /* domains: looked at behind the one, up to the other */
+    size_t seen;
     char *domains[REFRESHER_BATCH], *unused[REFRESHER_BATCH];
     size_t count, unused_count;
     size_t next; /* of domains */
@@ -129,6 +134,8 @@ empty(struct round *x)
         free(x->domains[--x->count]);
     while (x->unused_count > 0)
         free(x->unused[--x->unused_count]);
+    own_free(&x->last);
+    x->seen = 0;
 }
 
 static void
@@ -138,6 +145,9 @@ look_at(void *ctx, const char *domain, struct slice value)
     struct policy_sts_entry e = {0};
     struct err err;
 
+    free(x->last);
+    x->last = mem_text(domain);
+    x->seen++;
     if (!sts_shelf_parse(domain, value, &e, &err) ||
         refresher_is_unused(&e, x->now_ms))
         x->unused[x->unused_count++] = mem_text(domain);
@@ -152,7 +162,7 @@ work_round(struct store_call *call, struct queue_store *store, struct err *err)
     struct round *x = own_container(call, struct round, call);
 
     empty(x);
-    if (!queue_store_shelf_list(store, STS_SHELF, "", x->now_ms,
+    if (!queue_store_shelf_list(store, STS_SHELF, x->after, x->now_ms,
                                 REFRESHER_BATCH, look_at, x, err))
         return false;
     for (size_t i = 0; i < x->unused_count; i++)
@@ -172,29 +182,41 @@ next_fetch(void *ctx)
         refresher_fetch(r, x->domains[x->next++], next_fetch, x);
         return;
     }
+    r->is_under_way = false;
     empty(x);
+    free(x->after);
     free(x);
 }
 
 static void
 round_done(struct task *task)
 {
-    next_fetch(own_container(task, struct round, call.task));
+    struct round *x = own_container(task, struct round, call.task);
+    struct refresher *r = x->refresher;
+
+    free(r->after);
+    r->after = mem_text(x->seen == REFRESHER_BATCH ? x->last : "");
+    next_fetch(x);
 }
 
 static void
 tick(void *ctx)
 {
     struct refresher *r = ctx;
-    struct round *x = mem_new(struct round);
+    struct round *x;
 
+    net_timer_set(r->timer, REFRESHER_TICK_MS);
+    if (r->is_under_way)
+        return; /* slow hosts make a long round */
+    r->is_under_way = true;
+    x = mem_new(struct round);
     x->refresher = r;
+    x->after = mem_text(r->after);
     x->now_ms = net_clock_steady();
     x->call.work = work_round;
     x->call.task.run = round_done;
     x->call.home = &r->relay->inbox;
     store_thread_post(r->relay->store, &x->call);
-    net_timer_set(r->timer, REFRESHER_TICK_MS);
 }
 
 struct refresher *
@@ -203,6 +225,7 @@ refresher_new(struct relay *relay)
     struct refresher *r = mem_new(struct refresher);
 
     r->relay = relay;
+    r->after = mem_text("");
     r->timer = net_timer_new(&relay->loop, tick, r);
     net_timer_set(r->timer, REFRESHER_TICK_MS);
     return r;
@@ -216,5 +239,6 @@ refresher_free(struct refresher **place)
     if (!r)
         return;
     net_timer_free(&r->timer);
+    free(r->after);
     free(r);
 }
