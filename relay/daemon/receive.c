@@ -183,7 +183,6 @@ on_data(struct receive *r)
         intake_abandon(&r->intake);
         r->intake =
             intake_new(r->worker, &client, smtp_server_envelope(r->smtp));
-        r->body_octets = 0;
     } else {
         log_reject(r, &status, NULL);
     }
@@ -205,6 +204,7 @@ intake_is_done(void *ctx, const struct mail_status *status)
     struct receive *r = ctx;
 
     r->intake = NULL;
+    r->waits_for_intake = false;
     smtp_server_answer(r->smtp, status);
     pump(r);
     if (!bury(r))
@@ -256,7 +256,6 @@ act_on(struct receive *r, const struct smtp_server_event *ev)
         on_data(r);
         break;
     case SMTP_SERVER_BODY:
-        r->body_octets += ev->body.len;
         intake_body(r->intake, ev->body);
         break;
     case SMTP_SERVER_END:
@@ -279,7 +278,7 @@ mind_body(struct receive *r)
     if (!r->in_body) {
         r->in_body = true;
         r->body_began_ms = net_clock_steady();
-        r->body_mark = 0;
+        r->body_mark = r->body_octets;
         net_conn_limit(r->conn, RECEIVE_RATE_MS);
     }
 }
@@ -331,6 +330,9 @@ on_input(void *ctx, struct slice in)
             break;
         }
         n = smtp_server_feed(r->smtp, slice_from(in, used));
+        /* Also those of a body that is refused, and read to its end. */
+        if (r->in_body)
+            r->body_octets += n;
         pump(r);
         if (n == 0)
             break;
