@@ -273,11 +273,13 @@ all_failed(struct deliver *d)
 
 /* --- the message --- */
 
-/* What can't be recorded would be delivered again: it is not even begun. */
+/* What can't be recorded would be delivered again: it is not even begun; nor
+ * is what the end of the relay might cut off. */
 static bool
 may_start(struct deliver *d)
 {
-    if (atomic_load(&d->worker->relay->store_is_healthy))
+    if (atomic_load(&d->worker->relay->store_is_healthy) &&
+        !d->worker->is_stopping)
         return true;
     end_order(d);
     return false;
@@ -616,6 +618,23 @@ act_on(struct deliver *d, const struct smtp_client_event *ev)
     }
 }
 
+/* For the next step, and for the message in all: a peer that answers each
+ * command late is not waited for all day.  The answer to the last dot is, since
+ * without it the message would go out twice. */
+static uint64_t
+time_limit(const struct deliver *d)
+{
+    uint64_t step_ms = smtp_client_wait_s(d->smtp) * UINT64_C(1000);
+    int64_t left_ms;
+
+    if (step_ms == 0 || !d->report || smtp_client_is_in_doubt(d->smtp))
+        return step_ms;
+    left_ms = d->job_began_ms + DELIVER_ATTEMPT_MS - net_clock_steady();
+    if (left_ms <= 0)
+        return 1;
+    return (uint64_t)left_ms < step_ms ? (uint64_t)left_ms : step_ms;
+}
+
 /* The limit is for a whole reply: octets alone do not set it anew. */
 static void
 mind_time(struct deliver *d)
@@ -625,7 +644,7 @@ mind_time(struct deliver *d)
     if (turn == d->turn)
         return;
     d->turn = turn;
-    net_conn_limit(d->conn, smtp_client_wait_s(d->smtp) * 1000U);
+    net_conn_limit(d->conn, time_limit(d));
 }
 
 static void

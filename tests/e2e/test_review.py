@@ -53,6 +53,24 @@ def test_a_stop_cuts_a_body_off_and_ends_well(world, new_relay):
         assert code == 0, relay.stderr()
 
 
+def test_a_stop_begins_no_further_message_of_an_order(world, new_relay):
+    mx = world.peer()
+    mx.delay = 0.7
+    d = world.domain(mx)
+    relay = new_relay({"delivery": {"connections_per_domain": 1}})
+    for n in range(8):
+        submit(relay, f"u{n}@{d}")
+    relay.log.wait("delivery.sent", count=2)
+    before = len(world.ledger.of(domain=d))
+    relay.stop()
+    assert len(world.ledger.of(domain=d)) <= before + 1
+    mx.delay = 0
+    relay.start()
+    for n in range(8):
+        world.ledger.one(f"u{n}@{d}")
+    assert len(world.ledger.of(domain=d)) == 8
+
+
 # --- hosts of a route ---
 
 
