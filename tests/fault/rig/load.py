@@ -36,6 +36,8 @@ def make(number, kinds, size, rng, ledger):
 
 
 class Client:
+    takes_large = True
+
     def __init__(self, port):
         self.port = port
         self.writer = None
@@ -89,6 +91,8 @@ class Client:
 
 class ApiClient:
     """The same by POST /v1/messages over the control socket."""
+
+    takes_large = False  # a request has 64 KB at most
 
     def __init__(self, socket):
         self.socket = socket
@@ -148,12 +152,12 @@ class Load:
     def pause(self):
         self.sending.clear()
 
-    def _next(self):
+    def _next(self, may_be_large):
         self.number += 1
         many = self.rng.random() < 0.2
         count = self.rng.randint(2, 6) if many else 1
         kinds = [self.rng.choice(self.kinds) for _ in range(count)]
-        large = self.rng.random() < LARGE
+        large = may_be_large and self.rng.random() < LARGE
         size = self.rng.randint(65000, 300000) if large else self.rng.randint(0, 6000)
         return make(self.number, kinds, size, self.rng, self.ledger)
 
@@ -172,7 +176,7 @@ class Load:
             try:
                 if not client.writer:
                     await client.open()
-                message, body = self._next()
+                message, body = self._next(client.takes_large)
                 await client.send(message, body)
                 self.ledger.ack(message)
             except (OSError, EOFError, Refused) as e:
