@@ -148,7 +148,10 @@ def test_what_was_not_asked_for_delivers_nothing(world, relay, row):
     relay.log.one("delivery.sent", mid=mid)
 
 
-SUCCESS = [b"250\r\n", b"250 \r\n", b"250-one\r\n250 two\r\n", b"251 elsewhere\r\n", b"250 5.1.1 odd\r\n"]
+SUCCESS = [
+    *(b"250\r\n", b"250 \r\n", b"250-one\r\n250 two\r\n"),
+    *(b"251 elsewhere\r\n", b"250 5.1.1 odd\r\n"),
+]
 
 
 @pytest.mark.parametrize("reply", SUCCESS)
@@ -246,7 +249,8 @@ def test_an_mx_host_at_our_own_listener_is_a_loop(world, new_relay, home):
 @pytest.mark.parametrize("hops, code", [(50, 250), (51, 554)])
 def test_too_many_received_fields_are_a_loop(world, relay, hops, code):
     d = world.domain(world.peer())
-    fields = [f"Received: from a{i} by b{i}; Mon, 23 Nov 2026 00:00:00 +0000" for i in range(hops)]
+    field = "Received: from a by b; Mon, 23 Nov 2026 00:00:00 +0000"
+    fields = [field] * hops
     with Wire(relay.ip, relay.port) as c:
         c.data(f"bob@{d}")
         c.send(message(extra=fields) + b".\r\n")
