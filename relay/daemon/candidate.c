@@ -1,6 +1,6 @@
 #include "relay/daemon/candidate.h"
 
-#include "relay/base/mem.h"
+#include "relay/base/buf.h"
 
 #include <strings.h>
 
@@ -87,11 +87,33 @@ char *
 candidate_key(const struct candidate *c, bool in_clear)
 {
     char address[ADDR_TEXT_SIZE];
+    struct buf key = {0};
 
-    return mem_printf("%s %s%s%s %s", addr_text_port(&c->address, address),
-                      policy_proof_name(c->proof),
-                      c->host->observe ? " observed" : "",
-                      in_clear ? " clear" : "", c->host->name);
+    buf_printf(&key, "%s%s%s ", addr_text_port(&c->address, address),
+               in_clear ? " clear" : "",
+               c->proof != c->host->proof ? " tls" : "");
+    policy_plan_host_key(c->host, &key);
+    (void)buf_text(&key);
+    return key.p;
+}
+
+const char *
+candidate_demand(const struct candidate *c)
+{
+    if (c->host->fingerprint_count > 0)
+        return "a pinned certificate";
+    switch (c->proof) {
+    case POLICY_PROOF_CLEAR:
+    case POLICY_PROOF_NONE:
+        return "nothing";
+    case POLICY_PROOF_ENCRYPT:
+        return "TLS";
+    case POLICY_PROOF_PKIX:
+        return "a valid certificate for this name";
+    case POLICY_PROOF_DANE:
+        break;
+    }
+    return "a certificate that matches its TLSA records";
 }
 
 const char *
@@ -131,18 +153,48 @@ check_for(enum policy_proof proof)
     return NET_TLS_CHECK_OBSERVE;
 }
 
-struct net_tls_setup
-candidate_tls(const struct candidate *c, struct net_tls *tls, const char *key)
+static void
+pin(const struct policy_host *host, struct candidate_pins *pins,
+    struct net_tls_setup *setup)
 {
-    struct addr ignored;
-    struct err err;
-    bool is_address = addr_parse(slice_of(c->host->name), &ignored, &err);
+    setup->tlsa = pins->tlsa;
+    for (size_t i = 0; i < host->tlsa.count; i++) {
+        const struct policy_dane_record *r = &host->tlsa.records[i];
 
-    return (struct net_tls_setup){
+        pins->tlsa[setup->tlsa_count++] = (struct net_tls_tlsa){
+            r->usage, r->selector, r->matching, r->data, r->len};
+    }
+    setup->fingerprints = pins->fingerprints;
+    for (size_t i = 0;
+         i < host->fingerprint_count && i < NET_TLS_FINGERPRINTS_MAX; i++) {
+        struct net_tls_fingerprint *f =
+            &pins->fingerprints[setup->fingerprint_count++];
+
+        f->of_key = host->fingerprints[i].of == POLICY_FINGERPRINT_KEY;
+        memcpy(f->sha256, host->fingerprints[i].sha256, sizeof(f->sha256));
+    }
+}
+
+struct net_tls_setup
+candidate_tls(const struct candidate *c, struct net_tls *tls, const char *key,
+              struct candidate_pins *pins)
+{
+    const struct policy_dane_names *names = &c->host->names;
+    const char *first = names->count ? names->text[0] : c->host->name;
+    struct net_tls_setup setup = {
         .tls = tls,
-        .sni = is_address ? NULL : c->host->name,
         .check = check_for(c->proof),
-        .names = {c->host->name},
+        .dane_base = c->host->dane_base,
         .session_key = key,
     };
+    struct addr ignored;
+    struct err err;
+
+    if (!addr_parse(slice_of(first), &ignored, &err))
+        setup.sni = first;
+    setup.names[0] = first;
+    for (size_t i = 1; i < names->count && i < NET_TLS_NAMES_MAX; i++)
+        setup.names[i] = names->text[i];
+    pin(c->host, pins, &setup);
+    return setup;
 }

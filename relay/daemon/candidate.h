@@ -24,16 +24,27 @@ size_t candidate_list(const struct policy_plan *plan, const struct config *c,
                       const struct config_route *route,
                       struct candidate out[POLICY_ADDRESSES_MAX], bool *loops);
 
-/* "192.0.2.1:25 pkix mx.example.com": equal only for what proves the same. A
- * heap string. */
+/* "192.0.2.1:25 pkix mx.example.com ...": equal only for what proves the
+ * same.  A heap string. */
 char *candidate_key(const struct candidate *c, bool in_clear);
 
 /* "mta-sts enforce", "opportunistic", "local verified": where the proof comes
  * from. */
 const char *candidate_policy(const struct candidate *c);
 
-/* The settings of the handshake; borrows from the candidate and key. */
+/* What the connection has to show, for people: "TLS", "a certificate that
+ * matches its TLSA records", ... */
+const char *candidate_demand(const struct candidate *c);
+
+/* Room for what the settings of a handshake point to. */
+struct candidate_pins {
+    struct net_tls_tlsa tlsa[POLICY_DANE_RECORDS_MAX];
+    struct net_tls_fingerprint fingerprints[NET_TLS_FINGERPRINTS_MAX];
+};
+
+/* The settings of the handshake; borrows from the candidate, key and pins. */
 struct net_tls_setup candidate_tls(const struct candidate *c,
-                                   struct net_tls *tls, const char *key);
+                                   struct net_tls *tls, const char *key,
+                                   struct candidate_pins *pins);
 
 #endif

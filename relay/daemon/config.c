@@ -286,6 +286,8 @@ config_rule_for(const struct config *c, const char *domain, int64_t now_ms)
     rule.sts = rule.sts || d->sts;
     rule.dane = rule.dane || d->dane;
     rule.level = d->level > rule.level ? d->level : rule.level;
+    rule.fingerprint = d->fingerprint;
+    rule.fingerprint_count = d->fingerprint_count;
     return rule;
 }
 

@@ -80,6 +80,9 @@ struct config_domain {
     const char *name; /* A-label form */
     bool sts, dane;
     enum policy_level level;
+    struct policy_fingerprint *fingerprint; /* certificates that alone are
+                                               accepted; none: any */
+    size_t fingerprint_count;
     const char *reason; /* of an exemption, else maybe "" */
     int64_t until_ms;   /* wall clock; an exemption ends here.  0: no end */
     bool is_exemption;  /* weaker than the policy block in some way */

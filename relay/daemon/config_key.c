@@ -119,8 +119,10 @@ const struct config_key config_keys[] = {
      "as in policy"},
     {"domain", "tls", CONFIG_WORD, NULL, POLICY_LEVEL_OPPORTUNISTIC, 0, LEVELS,
      AT_DOMAIN(level), "as in policy"},
-    {"domain", "fingerprint", CONFIG_OFF_LIST, "", 0, 0, NULL, 0,
-     "certificates that alone are accepted"},
+    {"domain", "fingerprint", CONFIG_FINGERPRINTS, "", 0, 16, NULL,
+     AT_DOMAIN(fingerprint),
+     "\"sha256:HEX\" of a certificate, \"spki-sha256:HEX\" of its public key: "
+     "these alone are accepted"},
     {"domain", "reason", CONFIG_TEXT, "", 0, 0, NULL, AT_DOMAIN(reason),
      "why an exemption is made"},
     {"domain", "until", CONFIG_DATE, "", 0, 0, NULL, AT_DOMAIN(until_ms),

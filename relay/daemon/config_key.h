@@ -26,15 +26,16 @@ enum config_type {
     CONFIG_DATE,  /* int64_t: the end of that day, UTC, ms since 1970 */
     CONFIG_OFF,   /* not built yet: only the values in words are accepted */
     /* lists from here on */
-    CONFIG_OFF_LIST,  /* not built yet: only an empty list is accepted */
-    CONFIG_TEXTS,     /* struct config_texts */
-    CONFIG_DOMAINS,   /* likewise, in A-label form */
-    CONFIG_PATTERNS,  /* likewise: "*", "<>", "@domain", "local@domain" */
-    CONFIG_NETWORKS,  /* struct config_networks */
-    CONFIG_ADDRESSES, /* struct addr *, size_t; min is the default port, -1
-                         when there may be none */
-    CONFIG_STEPS,     /* the steps of a struct queue_schedule */
-    CONFIG_VIAS,      /* struct config_via *, size_t */
+    CONFIG_OFF_LIST,     /* not built yet: only an empty list is accepted */
+    CONFIG_TEXTS,        /* struct config_texts */
+    CONFIG_DOMAINS,      /* likewise, in A-label form */
+    CONFIG_PATTERNS,     /* likewise: "*", "<>", "@domain", "local@domain" */
+    CONFIG_NETWORKS,     /* struct config_networks */
+    CONFIG_FINGERPRINTS, /* array of struct policy_fingerprint, count behind */
+    CONFIG_ADDRESSES,    /* struct addr *, size_t; min is the default port, -1
+                            when there may be none */
+    CONFIG_STEPS,        /* the steps of a struct queue_schedule */
+    CONFIG_VIAS,         /* struct config_via *, size_t */
 };
 
 struct config_key {

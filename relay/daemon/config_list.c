@@ -210,6 +210,64 @@ parse_vias(const struct config_setting *s, struct vias *out,
     return true;
 }
 
+struct fingerprints {
+    struct policy_fingerprint *fingerprint;
+    size_t count;
+};
+LIES_LIKE(struct config_domain, fingerprint, fingerprint_count, fingerprints);
+
+static int
+hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+        return (c | 0x20) - 'a' + 10;
+    return -1;
+}
+
+/* As openssl x509 -fingerprint prints it, colons and all, or without them. */
+static bool
+parse_fingerprint(struct slice text, struct policy_fingerprint *out,
+                  struct err *err)
+{
+    struct slice kind = slice_cut(&text, ':');
+    size_t digits = 0;
+
+    *out = (struct policy_fingerprint){0};
+    if (slice_is_nocase(kind, "spki-sha256"))
+        out->of = POLICY_FINGERPRINT_KEY;
+    else if (!slice_is_nocase(kind, "sha256"))
+        return err_set(err, ERR_INPUT,
+                       "begins with neither sha256: nor spki-sha256:");
+    for (size_t i = 0; i < text.len; i++) {
+        int digit = hex_digit(text.p[i]);
+
+        if (text.p[i] == ':')
+            continue;
+        if (digit < 0 || digits == 2 * POLICY_FINGERPRINT_LEN)
+            return err_set(err, ERR_INPUT, "is not 64 hexadecimal digits");
+        out->sha256[digits / 2] =
+            (uint8_t)(out->sha256[digits / 2] << 4 | digit);
+        digits++;
+    }
+    return digits == 2 * POLICY_FINGERPRINT_LEN ||
+           err_set(err, ERR_INPUT, "is not 64 hexadecimal digits");
+}
+
+static bool
+parse_fingerprints(const struct config_setting *s, struct fingerprints *out,
+                   struct config_origins *o, struct err *err)
+{
+    out->fingerprint =
+        config_keep(o, mem_array(struct policy_fingerprint, s->count + 1));
+    for (out->count = 0; out->count < s->count; out->count++)
+        if (!parse_fingerprint(slice_of(s->value[out->count]),
+                               &out->fingerprint[out->count], err))
+            return blame(s->value[out->count], err);
+    return true;
+}
+
 bool
 config_list_parse(const struct config_setting *s, void *place,
                   struct config_origins *o, struct err *err)
@@ -228,6 +286,8 @@ config_list_parse(const struct config_setting *s, void *place,
         return parse_texts(s, place, parse_pattern, o, err);
     case CONFIG_NETWORKS:
         return parse_networks(s, place, o, err);
+    case CONFIG_FINGERPRINTS:
+        return parse_fingerprints(s, place, o, err);
     case CONFIG_ADDRESSES:
         return parse_addresses(s, place, o, err);
     case CONFIG_STEPS:

@@ -19,6 +19,7 @@
 /* What to do once the callback under way has done its work. */
 enum want {
     WANT_NOTHING,
+    WANT_PLAN,  /* the next message, and a plan for it */
     WANT_JOB,   /* the next message, over whatever connection */
     WANT_AGAIN, /* the same address, a fresh connection */
     WANT_NEXT,  /* the next address */
@@ -34,6 +35,7 @@ struct deliver {
     size_t done, count;         /* of its jobs */
     struct resolver_wait *wait;
     struct policy_plan plan;
+    bool requiretls, tls_required_no; /* of the messages that it is for */
     struct candidate candidates[POLICY_ADDRESSES_MAX];
     size_t candidate_count, candidate; /* `candidate`: the one under way */
     bool in_clear; /* opportunistic TLS failed at this address: without it */
@@ -51,6 +53,8 @@ struct deliver {
     struct report *report; /* of the job under way; NULL: none begun */
     int64_t began_ms;      /* of the attempt */
     int64_t job_began_ms;
+    unsigned failures;       /* of addresses; */
+    unsigned unproven;       /* those that did not prove what the plan wants */
     bool got_ready;          /* the peer came as far as MAIL for this job */
     struct mail_status last; /* of the last failure */
     const char *step;        /* where it happened */
@@ -70,6 +74,7 @@ struct body_call {
 };
 
 static void settle(struct deliver *d);
+static void plan_job(struct deliver *d);
 static void pump(struct deliver *d);
 
 static struct queue_job *
@@ -185,6 +190,7 @@ log_attempt(struct deliver *d, const struct mail_status *status,
 static void
 fail_here(struct deliver *d, const struct mail_status *status, const char *step)
 {
+    d->failures++;
     d->last = *status;
     d->step = step;
     record(d, status, step);
@@ -201,6 +207,7 @@ begin_report(struct deliver *d)
     d->report = report_new(d->order, job(d));
     d->job_began_ms = net_clock_steady();
     d->got_ready = false;
+    d->failures = d->unproven = 0;
 }
 
 static void
@@ -226,10 +233,23 @@ end_order(struct deliver *d)
     d->want = WANT_END;
 }
 
+/* Messages of one order may ask for different things (RFC 8689). */
+static bool
+is_planned(const struct deliver *d)
+{
+    const struct queue_message *m = job(d)->message;
+
+    return m->envelope.requiretls == d->requiretls &&
+           m->tls_required_no == d->tls_required_no;
+}
+
 static void
 next_job(struct deliver *d)
 {
-    d->want = d->done < d->count ? WANT_JOB : WANT_END;
+    if (d->done == d->count)
+        d->want = WANT_END;
+    else
+        d->want = is_planned(d) ? WANT_JOB : WANT_PLAN;
 }
 
 /* The same for every job of the order: nothing about the messages. */
@@ -263,6 +283,15 @@ all_failed(struct deliver *d)
 {
     struct mail_status status = d->last;
 
+    if (d->requiretls && d->unproven == d->failures) {
+        /* No host can be had that keeps the promise: RFC 8689 section 4.2.1. */
+        status.code = 550;
+        status.klass = 5;
+        report_decide_rest(d->report, &status);
+        send_report(d, REPORT_REACHED);
+        next_job(d);
+        return;
+    }
     /* A host's refusal of us is no refusal of the message: RFC 5321 section
      * 5.1 has us try the others, and later again. */
     if (!mail_status_is_transient(&status))
@@ -483,6 +512,29 @@ keep_or_quit(struct deliver *d)
 }
 
 static void
+count_unproven(struct deliver *d)
+{
+    begin_report(d);
+    d->unproven++;
+    atomic_fetch_add(&d->worker->relay->counters.policy_refusals, 1);
+}
+
+static void
+no_requiretls(struct deliver *d)
+{
+    struct mail_status status = {0};
+
+    mail_status_set(&status, 450, "4.7.30",
+                    "%s: the message needs REQUIRETLS, which this host does "
+                    "not offer",
+                    here(d)->host->name);
+    count_unproven(d);
+    fail_here(d, &status, "EHLO");
+    hang_up(d, true);
+    d->want = WANT_NEXT;
+}
+
+static void
 on_ready(struct deliver *d)
 {
     const struct config *c = d->worker->config;
@@ -490,12 +542,16 @@ on_ready(struct deliver *d)
     d->was_idle = false;
     if (d->report && report_has_decided(d->report)) {
         send_report(d, REPORT_REACHED);
-        if (d->done == d->count ||
+        if (d->done == d->count || !is_planned(d) ||
             d->messages >= c->delivery.messages_per_connection) {
             keep_or_quit(d);
             next_job(d);
             return;
         }
+    } else if (here(d)->host->requires_requiretls &&
+               !smtp_client_capability(d->smtp)->requiretls) {
+        no_requiretls(d);
+        return;
     } else if (strcasecmp(smtp_client_capability(d->smtp)->name, c->hostname) ==
                0) {
         on_loop(d);
@@ -508,8 +564,9 @@ on_ready(struct deliver *d)
 static void
 start_tls(struct deliver *d)
 {
+    struct candidate_pins pins;
     struct net_tls_setup setup =
-        candidate_tls(here(d), d->worker->tls_mx, d->key);
+        candidate_tls(here(d), d->worker->tls_mx, d->key, &pins);
 
     net_conn_send(d->conn, smtp_client_output(d->smtp));
     net_conn_start_tls(d->conn, &setup);
@@ -582,7 +639,7 @@ on_over(struct deliver *d, const struct smtp_client_event *ev)
         mail_status_set(&status, 451, "4.7.5",
                         "%s: %s demands TLS, and it can't be had: %s",
                         here(d)->host->name, candidate_policy(here(d)), why);
-        atomic_fetch_add(&d->worker->relay->counters.policy_refusals, 1);
+        count_unproven(d);
         break;
     case SMTP_CLIENT_END_PROTOCOL:
     case SMTP_CLIENT_END_QUIT:
@@ -688,11 +745,9 @@ tls_failed(struct deliver *d, const struct err *err)
     }
     mail_status_set(&status, 451, "4.7.5", "%s: %s demands %s, but: %s",
                     here(d)->host->name, candidate_policy(here(d)),
-                    here(d)->proof == POLICY_PROOF_ENCRYPT
-                        ? "TLS"
-                        : "a valid certificate for this name",
+                    candidate_demand(here(d)),
                     tls && tls->why[0] ? tls->why : err->text);
-    atomic_fetch_add(&d->worker->relay->counters.policy_refusals, 1);
+    count_unproven(d);
     lost(d, &status, "TLS");
 }
 
@@ -890,6 +945,10 @@ settle(struct deliver *d)
         switch (want) {
         case WANT_NOTHING:
             break;
+        case WANT_PLAN:
+            hang_up(d, true);
+            plan_job(d);
+            break;
         case WANT_JOB:
             hang_up(d, true);
             first_address(d);
@@ -937,8 +996,14 @@ make_plan(struct deliver *d, const struct policy_facts *facts,
         .port = route ? route->via[0].port : c->delivery.port,
         .implicit_tls = is_all_implicit(route),
         .is_route = route != NULL,
+        .dane = route ? c->policy.dane : rule.dane,
+        .requiretls = d->requiretls,
+        .tls_required_no = d->tls_required_no,
+        .fingerprints = route ? NULL : rule.fingerprint,
+        .fingerprint_count = route ? 0 : rule.fingerprint_count,
     };
 
+    policy_plan_done(&d->plan);
     policy_plan_make(&in, &d->plan);
 }
 
@@ -985,9 +1050,8 @@ route_is_gone(struct deliver *d)
 }
 
 static void
-facts_known(void *ctx, const struct policy_facts *facts)
+use_facts(struct deliver *d, const struct policy_facts *facts)
 {
-    struct deliver *d = ctx;
     bool gone;
     const struct config_route *route =
         router_route(d->worker->config, d->order->destination, &gone);
@@ -998,7 +1062,32 @@ facts_known(void *ctx, const struct policy_facts *facts)
         make_plan(d, facts, route);
         plan_made(d, route);
     }
+}
+
+static void
+facts_known(void *ctx, const struct policy_facts *facts)
+{
+    struct deliver *d = ctx;
+
+    use_facts(d, facts);
     settle(d);
+}
+
+/* A plan for the message that comes next, and for those like it behind it. */
+static void
+plan_job(struct deliver *d)
+{
+    const struct queue_message *m = job(d)->message;
+    const struct policy_facts *facts =
+        resolver_find(d->worker->resolver, d->order->destination);
+
+    d->requiretls = m->envelope.requiretls;
+    d->tls_required_no = m->tls_required_no;
+    if (facts)
+        use_facts(d, facts);
+    else
+        resolver_start(&d->wait, d->worker->resolver, d->order->destination,
+                       facts_known, d);
 }
 
 /* False: it is neither a domain nor a route. */
@@ -1015,8 +1104,6 @@ void
 deliver_start(struct worker *w, struct queue_order *order)
 {
     struct deliver *d = mem_new(struct deliver);
-    const struct policy_facts *facts =
-        resolver_find(w->resolver, order->destination);
 
     assert(order->count > 0);
     d->worker = w;
@@ -1027,18 +1114,13 @@ deliver_start(struct worker *w, struct queue_order *order)
     if (d->next)
         d->next->at = &d->next;
     w->deliveries = d;
-    if (w->is_stopping) {
+    if (w->is_stopping)
         end_order(d);
-        settle(d);
-    } else if (!is_known(d)) {
+    else if (!is_known(d))
         route_is_gone(d);
-        settle(d);
-    } else if (facts) {
-        facts_known(d, facts);
-    } else {
-        resolver_start(&d->wait, w->resolver, order->destination, facts_known,
-                       d);
-    }
+    else
+        plan_job(d);
+    settle(d);
 }
 
 void

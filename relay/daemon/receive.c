@@ -455,6 +455,7 @@ receive_start(struct worker *w, int fd, const struct addr *peer,
         .offer_starttls = w->tls_server && (l->tls == CONFIG_TLS_STARTTLS ||
                                             l->tls == CONFIG_TLS_REQUIRED),
         .require_tls = l->tls == CONFIG_TLS_REQUIRED,
+        .offer_requiretls = w->tls_server != NULL,
         .is_tls = l->tls == CONFIG_TLS_IMPLICIT,
     };
 

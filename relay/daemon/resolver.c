@@ -415,16 +415,21 @@ pump(struct entry *e)
 
 static void
 question_for_route(const struct config_route *route, const char **hosts,
-                   struct policy_question *q)
+                   unsigned *ports, struct policy_question *q)
 {
     q->domain = route->via[0].host;
+    q->port = route->via[0].port;
     q->sts = false;
+    q->dane &= route->level != POLICY_LEVEL_NONE;
     q->allow_special = true; /* the operator named these hosts */
     if (route->via_count == 1 && route->via[0].is_mx)
         return;
     q->via = hosts;
-    for (size_t i = 0; i < route->via_count && i < POLICY_HOSTS_MAX; i++)
+    q->via_ports = ports;
+    for (size_t i = 0; i < route->via_count && i < POLICY_HOSTS_MAX; i++) {
+        ports[i] = route->via[i].port;
         hosts[q->via_count++] = route->via[i].host;
+    }
 }
 
 static void
@@ -433,13 +438,17 @@ begin(struct entry *e)
     const struct config *c = e->resolver->worker->config;
     bool refresh = strncmp(e->key, REFRESH_PREFIX, strlen(REFRESH_PREFIX)) == 0;
     const char *domain = refresh ? e->key + strlen(REFRESH_PREFIX) : e->key;
+    struct config_domain rule = config_rule_for(c, domain, net_clock_wall());
     const char *hosts[POLICY_HOSTS_MAX];
+    unsigned ports[POLICY_HOSTS_MAX];
     bool gone;
     const struct config_route *route = router_route(c, domain, &gone);
     struct policy_question q = {
         .domain = domain,
         .is_literal = domain[0] == '[',
-        .sts = config_rule_for(c, domain, net_clock_wall()).sts || refresh,
+        .sts = rule.sts || refresh,
+        .dane = rule.dane && e->resolver->worker->dnssec != DNSSEC_OFF,
+        .port = c->delivery.port,
         .refresh = refresh,
         .allow_special = c->delivery.allow_private,
         .ipv6 = c->delivery.ipv6,
@@ -449,7 +458,7 @@ begin(struct entry *e)
     if (RAND_bytes((unsigned char *)&q.shuffle, sizeof(q.shuffle)) != 1)
         q.shuffle = (uint64_t)net_clock_steady();
     if (route)
-        question_for_route(route, hosts, &q);
+        question_for_route(route, hosts, ports, &q);
     e->lookup = policy_lookup_new(&q, net_clock_steady());
     pump(e);
 }

@@ -26,6 +26,8 @@ host(const char *name, enum policy_proof proof, const char *address)
 
     (void)snprintf(h.name, sizeof(h.name), "%s", name);
     h.addresses[0] = at(address);
+    if (proof == POLICY_PROOF_PKIX)
+        policy_dane_names("", "", "", name, &h.names);
     return h;
 }
 
@@ -195,7 +197,8 @@ the_handshake_checks_what_the_plan_wants(void **state)
         struct policy_host h = host("mx.example", cases[i].proof, "192.0.2.1");
         struct candidate c = {
             .host = &h, .address = h.addresses[0], .proof = h.proof};
-        struct net_tls_setup setup = candidate_tls(&c, NULL, "key");
+        struct candidate_pins pins;
+        struct net_tls_setup setup = candidate_tls(&c, NULL, "key", &pins);
 
         assert_int_equal(setup.check, cases[i].check);
         assert_string_equal(setup.sni, "mx.example");
@@ -205,13 +208,47 @@ the_handshake_checks_what_the_plan_wants(void **state)
 }
 
 static void
+records_and_pins_go_with_the_handshake(void **state)
+{
+    uint8_t digest[32] = {1};
+    struct policy_dane_record record = {3, 1, 1, digest, sizeof(digest)};
+    struct policy_fingerprint known = {.of = POLICY_FINGERPRINT_KEY,
+                                       .sha256 = {7}};
+    struct policy_host h = host("mx.example", POLICY_PROOF_DANE, "192.0.2.1");
+    struct candidate c = {
+        .host = &h, .address = h.addresses[0], .proof = POLICY_PROOF_DANE};
+    struct candidate_pins pins;
+    struct net_tls_setup setup;
+
+    (void)state;
+    (void)snprintf(h.dane_base, sizeof(h.dane_base), "base.example");
+    h.tlsa = (struct policy_dane_set){&record, 1};
+    h.fingerprints = &known;
+    h.fingerprint_count = 1;
+    policy_dane_names("base.example", "next.example", "", "mx.example",
+                      &h.names);
+    setup = candidate_tls(&c, NULL, "key", &pins);
+    assert_int_equal(setup.tlsa_count, 1);
+    assert_int_equal(setup.tlsa[0].usage, 3);
+    assert_ptr_equal(setup.tlsa[0].data, digest);
+    assert_string_equal(setup.dane_base, "base.example");
+    assert_string_equal(setup.sni, "base.example");
+    assert_string_equal(setup.names[1], "next.example");
+    assert_int_equal(setup.fingerprint_count, 1);
+    assert_true(setup.fingerprints[0].of_key);
+    assert_int_equal(setup.fingerprints[0].sha256[0], 7);
+}
+
+static void
 an_address_is_no_server_name(void **state)
 {
     struct policy_host h = host("192.0.2.1", POLICY_PROOF_NONE, "192.0.2.1");
     struct candidate c = {.host = &h, .address = h.addresses[0]};
 
+    struct candidate_pins pins;
+
     (void)state;
-    assert_null(candidate_tls(&c, NULL, "key").sni);
+    assert_null(candidate_tls(&c, NULL, "key", &pins).sni);
 }
 
 int
@@ -226,6 +263,7 @@ main(void)
         cmocka_unit_test(a_port_for_tls_demands_it_whatever_the_route_says),
         cmocka_unit_test(keys_differ_in_everything_that_matters),
         cmocka_unit_test(the_handshake_checks_what_the_plan_wants),
+        cmocka_unit_test(records_and_pins_go_with_the_handshake),
         cmocka_unit_test(an_address_is_no_server_name),
     };
 
