@@ -115,8 +115,8 @@ struct policy_rejected_host {
 
 /* With report_only: what published policies would have changed. */
 struct policy_shadow {
-    char name[DNS_NAME_MAX +
-              1];    /* of the host; "": all hosts, mail would wait */
+    /* Of the host; "": no host would be left, and the mail would wait. */
+    char name[DNS_NAME_MAX + 1];
     bool is_refused; /* would not be used; else would be used so: */
     enum policy_proof proof;
     enum policy_source source;

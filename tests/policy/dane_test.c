@@ -104,6 +104,7 @@ static const struct {
     {{0x30, 0x80}, 2, false},                         /* the same, cut */
     {{0x30, 0x81}, 2, false},                         /* cut in the length */
     {{0x30, 0x81, 0x80}, 3, false},                   /* cut behind it */
+    {{0x30, 0x81, 0x80}, 3 + 129, false},             /* something behind it */
     {{0x30, 0x81, 0x7f}, 3 + 127, false},             /* shorter would do */
     {{0x30, 0x82, 0, 0xff}, 4 + 255, false},          /* the same */
     {{0x30, 0x82, 0xff}, 3, false},                   /* cut in the length */

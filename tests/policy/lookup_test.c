@@ -1155,6 +1155,11 @@ static const struct {
                "AAAA a.example = 2001:db8::1 ad\n" TLSA,
      "mx found ad\nsts off\n10 a.example: 2001:db8::1 192.0.2.1\n" FOUND},
 
+    /* that there are no addresses of the other says nothing */
+    {SECURE_MX "A a.example - ad\nAAAA a.example = 2001:db8::1\n" TLSA,
+     "mx found ad\nsts off\n10 a.example: 2001:db8::1\n"
+     "  tlsa insecure (the addresses are not authentic)\n"},
+
     /* aliases */
     {SECURE_MX "A a.example = 192.0.2.1 via real.sample ad\n"
                "AAAA a.example - via real.sample ad\n"

@@ -615,6 +615,22 @@ connections_are_shared_under_equal_demands_only(void **state)
         buf_free(&keys[i]);
 }
 
+/* What was observed of one connection, was not of another. */
+static void
+an_observed_connection_is_one_of_its_own(void **state)
+{
+    static const struct policy_host plain = {.proof = POLICY_PROOF_NONE};
+    static const struct policy_host observed = {.proof = POLICY_PROOF_NONE,
+                                                .observe = true};
+    struct buf one scoped(buf_free) = {0}, other scoped(buf_free) = {0};
+
+    (void)state;
+    policy_plan_host_key(&plain, &one);
+    policy_plan_host_key(&observed, &other);
+    assert_string_equal(buf_text(&one), "none");
+    assert_string_equal(buf_text(&other), "none observed");
+}
+
 static void
 check_end(const struct dane_world *w, enum policy_verdict verdict,
           const char *want)
@@ -750,6 +766,7 @@ main(void)
         cmocka_unit_test(a_host_with_usable_records_carries_them),
         cmocka_unit_test(a_host_of_a_route_is_its_own_next_hop),
         cmocka_unit_test(connections_are_shared_under_equal_demands_only),
+        cmocka_unit_test(an_observed_connection_is_one_of_its_own),
         cmocka_unit_test(refusals_name_the_reason_of_a_host),
         cmocka_unit_test(a_report_says_what_would_have_been),
         cmocka_unit_test(tls_required_no_leaves_the_operators_rule),
