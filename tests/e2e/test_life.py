@@ -107,6 +107,8 @@ def test_sigterm_ends_within_ten_seconds_whatever_peers_do(world, new_relay):
     with Wire(relay.ip, relay.port) as c:
         c.data(f"other@{d}")
         c.send(b"half a message")
+        while not peer.connections:  # else it would not be begun any more
+            time.sleep(0.01)
         began = time.monotonic()
         relay.signal(signal.SIGTERM)
         assert relay.wait(15) == 0
