@@ -43,7 +43,7 @@ class _Server(SMTP):
 
     async def smtp_MAIL(self, arg):
         self.lab_peer.commands.append(f"MAIL {arg}")
-        arg, self.lab_mail_args = _split(arg, "RET", "ENVID")
+        arg, self.lab_mail_args = _split(arg, "RET", "ENVID", "REQUIRETLS")
         self.lab_rcpt_args = []
         await super().smtp_MAIL(arg)
 
@@ -83,6 +83,7 @@ class Peer:
         pipelining=True,
         size=0,
         says=None,
+        requiretls=False,
     ):
         """cert None: no TLS.  offer False: STARTTLS is stripped on the way.
         says: the name that it gives itself."""
@@ -97,6 +98,7 @@ class Peer:
         self.tls_failures = 0
         self.delay = 0  # s before the answer to the dot
         self._dsn, self._pipelining = dsn, pipelining
+        self._requiretls = requiretls
         self._loop = loop
         context = cert.context(lowest, highest) if cert else None
         if context:
@@ -154,6 +156,8 @@ class Peer:
         if reply:
             return [reply]
         extra = ["250-DSN"] * self._dsn + ["250-PIPELINING"] * self._pipelining
+        # RFC 8689 section 2: inside TLS only.
+        extra += ["250-REQUIRETLS"] * bool(self._requiretls and self._tls(session))
         plain = [r for r in responses if not r.startswith("250-AUTH")]
         return plain[:-1] + extra + plain[-1:]
 
