@@ -1,6 +1,6 @@
 #include "relay/net/https.h"
 
-#include "relay/net/certs.h"
+#include "relay/net/certificates.h"
 
 #include <netinet/in.h>
 #include <openssl/ssl.h>
@@ -32,6 +32,8 @@ enum mode {
     HANG_UP,    /* closes before the handshake */
     PLAIN_HTTP, /* writes the text without TLS */
 };
+
+static struct authority ca;
 
 struct server {
     struct addr addr;
@@ -159,19 +161,22 @@ choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *len,
 }
 
 static void
-open_server(struct server *s, struct certs *certs, const char *file,
-            enum mode mode, const char *text)
+open_server(struct server *s, const char *file, enum mode mode,
+            const char *text)
 {
+    char certificate[PATH_SIZE], key[PATH_SIZE];
     struct sockaddr_in in = {.sin_family = AF_INET};
     socklen_t n = sizeof(in);
-    const char *path = scratch_file(&certs->dir, file);
 
+    (void)snprintf(certificate, sizeof(certificate), "%s/%s.pem", ca.dir, file);
+    (void)snprintf(key, sizeof(key), "%s/%s.key", ca.dir, file);
     *s = (struct server){.mode = mode, .text = text};
     s->ctx = SSL_CTX_new(TLS_server_method());
     SSL_CTX_set_alpn_select_cb(s->ctx, choose_alpn, NULL);
-    assert_int_equal(SSL_CTX_use_certificate_chain_file(s->ctx, path), 1);
-    assert_int_equal(
-        SSL_CTX_use_PrivateKey_file(s->ctx, path, SSL_FILETYPE_PEM), 1);
+    assert_int_equal(SSL_CTX_use_certificate_chain_file(s->ctx, certificate),
+                     1);
+    assert_int_equal(SSL_CTX_use_PrivateKey_file(s->ctx, key, SSL_FILETYPE_PEM),
+                     1);
     in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     s->listener = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(bind(s->listener, (struct sockaddr *)&in, n), 0);
@@ -204,8 +209,6 @@ struct outcome {
     bool has_facts;
     struct net_tls_facts facts;
 };
-
-static struct certs certs;
 
 static void
 done(void *ctx, struct slice body, const struct err *err,
@@ -245,7 +248,7 @@ fetch(struct net_https_request request)
     uv_loop_t loop;
 
     uv_loop_init(&loop);
-    request.tls = net_tls_client(scratch_file(&certs.dir, "ca.pem"), &err);
+    request.tls = net_tls_client(authority_path(&ca, "ca.pem"), &err);
     assert_non_null(request.tls);
     net_https_start(&o.https, &loop, &request, done, &o);
     net_tls_free(&request.tls);
@@ -264,7 +267,7 @@ get(const char *file, enum mode mode, const char *text)
     struct outcome o;
     struct net_https_request request;
 
-    open_server(&s, &certs, file, mode, text);
+    open_server(&s, file, mode, text);
     request = request_to(&s.addr, 1);
     if (mode != ANSWER && mode != ANSWER_CUT)
         request.limit_ms = 300;
@@ -281,7 +284,7 @@ fetches_a_policy(void **state)
     char expected[512];
 
     (void)state;
-    open_server(&s, &certs, "good.pem", ANSWER, HELLO);
+    open_server(&s, "good", ANSWER, HELLO);
     o = fetch(request_to(&s.addr, 1));
     close_server(&s);
     assert_int_equal(o.err.kind, ERR_NONE);
@@ -305,7 +308,7 @@ static void
 a_wildcard_certificate_will_do(void **state)
 {
     (void)state;
-    assert_string_equal(get("wildcard.pem", ANSWER, HELLO).body, "hello");
+    assert_string_equal(get("wildcard", ANSWER, HELLO).body, "hello");
 }
 
 static void
@@ -315,9 +318,9 @@ a_certificate_that_proves_nothing_fails(void **state)
         const char *file;
         enum net_tls_verdict verdict;
     } cases[] = {
-        {"other.pem", NET_TLS_WRONG_NAME}, {"parent.pem", NET_TLS_WRONG_NAME},
-        {"deep.pem", NET_TLS_WRONG_NAME},  {"expired.pem", NET_TLS_EXPIRED},
-        {"early.pem", NET_TLS_EXPIRED},    {"own.pem", NET_TLS_NOT_TRUSTED},
+        {"other", NET_TLS_WRONG_NAME}, {"parent", NET_TLS_WRONG_NAME},
+        {"deep", NET_TLS_WRONG_NAME},  {"expired", NET_TLS_EXPIRED},
+        {"early", NET_TLS_EXPIRED},    {"own", NET_TLS_NOT_TRUSTED},
     };
 
     (void)state;
@@ -339,16 +342,16 @@ a_response_that_is_none_fails_in_one_line(void **state)
     struct outcome o;
 
     (void)state;
-    o = get("good.pem", ANSWER, "HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n");
+    o = get("good", ANSWER, "HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n");
     assert_int_equal(o.err.kind, ERR_INPUT);
     assert_string_equal(o.err.text, "HTTP: expected status 200, got 302 Found "
                                     "(redirects are not followed)");
     assert_true(o.has_facts);
-    o = get("good.pem", ANSWER, OK "Content-Encoding: gzip\r\n\r\nhello");
+    o = get("good", ANSWER, OK "Content-Encoding: gzip\r\n\r\nhello");
     assert_int_equal(o.err.kind, ERR_INPUT);
-    o = get("good.pem", ANSWER, OK "Content-Length: 70000\r\n\r\nhello");
+    o = get("good", ANSWER, OK "Content-Length: 70000\r\n\r\nhello");
     assert_int_equal(o.err.kind, ERR_LIMIT);
-    o = get("good.pem", ANSWER, OK "Content-Length: 100\r\n\r\nhello");
+    o = get("good", ANSWER, OK "Content-Length: 100\r\n\r\nhello");
     assert_int_equal(o.err.kind, ERR_INPUT);
     assert_null(strchr(o.err.text, '\n'));
 }
@@ -359,15 +362,15 @@ an_end_without_close_notify_ends_no_body(void **state)
     struct outcome o;
 
     (void)state;
-    o = get("good.pem", ANSWER, OK "\r\nhello");
+    o = get("good", ANSWER, OK "\r\nhello");
     assert_string_equal(o.body, "hello");
-    o = get("good.pem", ANSWER_CUT, OK "\r\nhello");
+    o = get("good", ANSWER_CUT, OK "\r\nhello");
     assert_int_not_equal(o.err.kind, ERR_NONE);
     assert_int_equal(o.len, 0);
     /* A body whose length was told needs none. */
-    o = get("good.pem", ANSWER_CUT, HELLO);
+    o = get("good", ANSWER_CUT, HELLO);
     assert_string_equal(o.body, "hello");
-    o = get("good.pem", ANSWER_CUT, OK "Content-Length: 6\r\n\r\nhello");
+    o = get("good", ANSWER_CUT, OK "Content-Length: 6\r\n\r\nhello");
     assert_int_not_equal(o.err.kind, ERR_NONE);
 }
 
@@ -379,7 +382,7 @@ the_time_limit_holds_in_every_state(void **state)
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         uint64_t began = uv_hrtime();
-        struct outcome o = get("good.pem", modes[i], HELLO HELLO HELLO);
+        struct outcome o = get("good", modes[i], HELLO HELLO HELLO);
 
         assert_int_equal(o.err.kind, ERR_TIMEOUT);
         assert_true(uv_hrtime() - began < 2000u * 1000 * 1000);
@@ -392,7 +395,7 @@ a_flood_is_cut_off(void **state)
     struct outcome o;
 
     (void)state;
-    o = get("good.pem", FLOOD, OK);
+    o = get("good", FLOOD, OK);
     assert_int_equal(o.err.kind, ERR_LIMIT);
 }
 
@@ -402,9 +405,9 @@ a_server_without_tls_fails(void **state)
     struct outcome o;
 
     (void)state;
-    o = get("good.pem", PLAIN_HTTP, HELLO);
+    o = get("good", PLAIN_HTTP, HELLO);
     assert_int_equal(o.err.kind, ERR_TLS);
-    o = get("good.pem", HANG_UP, HELLO);
+    o = get("good", HANG_UP, HELLO);
     assert_int_equal(o.err.kind, ERR_TLS);
 }
 
@@ -416,8 +419,8 @@ addresses_are_tried_in_order(void **state)
     struct outcome o;
 
     (void)state;
-    open_server(&good, &certs, "good.pem", ANSWER, HELLO);
-    open_server(&broken, &certs, "good.pem", HANG_UP, HELLO);
+    open_server(&good, "good", ANSWER, HELLO);
+    open_server(&broken, "good", HANG_UP, HELLO);
     addresses[0] = good.addr;
     addr_set_port(&addresses[0], 9); /* nobody listens */
     addresses[1] = broken.addr;
@@ -470,10 +473,10 @@ nothing_is_heard_behind_a_cancel(void **state)
         struct err err;
         uv_loop_t loop;
 
-        open_server(&s, &certs, "good.pem", modes[i / 4], HELLO HELLO);
+        open_server(&s, "good", modes[i / 4], HELLO HELLO);
         uv_loop_init(&loop);
         r = request_to(&s.addr, 1);
-        r.tls = net_tls_client(scratch_file(&certs.dir, "ca.pem"), &err);
+        r.tls = net_tls_client(authority_path(&ca, "ca.pem"), &err);
         net_https_start(&o.https, &loop, &r, done, &o);
         for (size_t turns = 0; turns < i % 4 * 3; turns++) {
             uv_run(&loop, UV_RUN_NOWAIT);
@@ -493,17 +496,29 @@ nothing_is_heard_behind_a_cancel(void **state)
 static int
 make_certs(void **state)
 {
+    static const struct {
+        const char *file;
+        struct wish wish;
+    } leaves[] = {
+        {"good", {.names = "DNS:" HOST}},
+        {"wildcard", {.names = "DNS:*.a.test"}},
+        {"other", {.names = "DNS:mta-sts.b.test"}},
+        {"parent", {.names = "DNS:a.test"}},
+        {"deep", {.names = "DNS:*.test"}},
+        {"expired", {.names = "DNS:" HOST, .from_s = -7200, .until_s = -3600}},
+        {"early", {.names = "DNS:" HOST, .from_s = 3600, .until_s = 7200}},
+        {"own", {.names = "DNS:" HOST, .signs_itself = true}},
+    };
+
     (void)state;
     signal(SIGPIPE, SIG_IGN);
-    certs_open(&certs);
-    certs_add(&certs, "good.pem", "DNS:" HOST, -3600, 3600, false);
-    certs_add(&certs, "wildcard.pem", "DNS:*.a.test", -3600, 3600, false);
-    certs_add(&certs, "other.pem", "DNS:mta-sts.b.test", -3600, 3600, false);
-    certs_add(&certs, "parent.pem", "DNS:a.test", -3600, 3600, false);
-    certs_add(&certs, "deep.pem", "DNS:*.test", -3600, 3600, false);
-    certs_add(&certs, "expired.pem", "DNS:" HOST, -7200, -3600, false);
-    certs_add(&certs, "early.pem", "DNS:" HOST, 3600, 7200, false);
-    certs_add(&certs, "own.pem", "DNS:" HOST, -3600, 3600, true);
+    authority_open(&ca);
+    for (size_t i = 0; i < sizeof(leaves) / sizeof(*leaves); i++) {
+        struct wish wish = leaves[i].wish;
+
+        wish.common_name = "leaf.test";
+        authority_issue(&ca, leaves[i].file, &wish);
+    }
     return 0;
 }
 
@@ -511,7 +526,7 @@ static int
 remove_certs(void **state)
 {
     (void)state;
-    certs_close(&certs);
+    authority_close(&ca);
     return 0;
 }
 
