@@ -349,6 +349,9 @@ make(const struct policy_inputs *in, bool is_published, struct policy_plan *out)
         out->fingerprints[i] = in->fingerprints[i];
     for (size_t i = 0; i < f->host_count; i++)
         weigh(in, is_published, i, out, &fates);
+    out->is_partial =
+        out->host_count > 0 && (fates.count[POLICY_FATE_UNKNOWN] > 0 ||
+                                fates.count[POLICY_FATE_UNTOLD] > 0);
     if (out->host_count == 0)
         end_without_host(in, &fates, out);
 }

@@ -129,6 +129,9 @@ struct policy_plan {
     enum policy_source source; /* of a DEFER or REFUSE */
     struct policy_host *hosts;
     size_t host_count;
+    /* GO: some host is missing only because it could not be learnt, so that
+     * what all these hosts can't do is no reason to give up for good. */
+    bool is_partial;
     struct policy_rejected_host *rejected;
     size_t rejected_count;
     struct policy_shadow *shadow;

@@ -387,6 +387,9 @@ check_hosts(const struct combination *c, const struct rules *r,
     }
     if (n != p->host_count)
         fail_at(c, "a host too many");
+    if (p->is_partial != (has_fate(c, r, POLICY_FATE_UNKNOWN) ||
+                          has_fate(c, r, POLICY_FATE_UNTOLD)))
+        fail_at(c, "whether a host is missing");
 }
 
 /* The notes are about exactly those hosts that would be barred, or would have
