@@ -3,6 +3,8 @@ own.  A test that wants another configuration takes `new_relay`."""
 
 import pytest
 
+from lab.island import Island
+from lab.signed_world import SignedWorld
 from lab.world import World
 
 
@@ -39,6 +41,46 @@ def new_relay(world):
 
     def make(config=None, **options):
         made.append(world.relay(config, **options))
+        return made[-1]
+
+    yield make
+    for r in made:
+        r.close()
+
+
+@pytest.fixture(scope="session")
+def island():
+    try:
+        here = Island()
+    except PermissionError:
+        pytest.skip("only root may make a network namespace")
+    yield here
+    here.close()
+
+
+@pytest.fixture(scope="session")
+def signed_once(island):
+    with island:
+        w = SignedWorld()
+    yield w
+    with island:
+        w.close()
+
+
+@pytest.fixture
+def signed(island, signed_once):
+    """The world with a signed root; the test runs where it is."""
+    with island:
+        yield signed_once
+
+
+@pytest.fixture
+def signed_relay(signed):
+    """Makes relays there: signed_relay("validate", {"policy": ...})."""
+    made = []
+
+    def make(way="trust", config=None, **options):
+        made.append(signed.relay(config, way=way, **options))
         return made[-1]
 
     yield make

@@ -18,6 +18,8 @@ from .script import Scripted
 
 
 class World:
+    suffix = "test"  # of the names that it gives out
+
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="sealpost-lab-")
         self.loop = Loop()
@@ -25,22 +27,25 @@ class World:
         self.stranger = Authority(self.folder, "Unknown CA")
         self.ledger = Ledger()
         self.mx_port = net.free_port_below_ephemeral()
-        dns_ip, https_ip = net.address(), net.address()
-        self.dns = Dns(self.loop, dns_ip, net.free_port(socket.SOCK_DGRAM))
+        self.dns = self._start_dns()
         self.policies = PolicyHosts(
-            self.loop, self.ca, https_ip, net.free_port()
+            self.loop, self.ca, net.address(), net.free_port()
         )
         self.relay_cert = self.ca.good("relay.lab.test")
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._relays, self._peers = [], []
 
+    def _start_dns(self):
+        port = net.free_port(socket.SOCK_DGRAM)
+        return Dns(self.loop, net.address(), port)
+
     address = staticmethod(net.address)
 
     def name(self, prefix="d"):
         """A domain that nobody has used before."""
         with self._lock:
-            return f"{prefix}{next(self._numbers)}.test"
+            return f"{prefix}{next(self._numbers)}.{self.suffix}"
 
     # --- hosts ---
 
