@@ -152,6 +152,10 @@ set_anchor(struct ub_ctx *unbound, const char *file, struct err *err)
     const char *path = file && *file ? file : TRUST_ANCHOR;
     int error = ub_ctx_add_ta_file(unbound, path);
 
+    /* libunbound reads the file when it is first asked something, and then
+     * only says that it could not begin: removing a name makes it begin. */
+    if (!error)
+        error = ub_ctx_zone_remove(unbound, "anchor.invalid.");
     if (error)
         return err_set(err, ERR_INPUT,
                        "trust anchor %s: %s (Debian's is in the package "

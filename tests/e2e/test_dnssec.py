@@ -1,0 +1,176 @@
+"""How the relay finds out whether DNS answers can be authenticated, and what
+it then does with those that fail.  All on an island: validation from the root
+could reach nobody."""
+
+import json
+
+import pytest
+
+from lab.send import submit
+from lab.signed import Unbound
+
+
+LOUD = "warning"
+
+
+def decision(relay, way):
+    """The log's word, and that `sealpost status` says the same."""
+    event = relay.log.one("resolver.dnssec")
+    assert event["way"] == way, event
+    status = json.loads(relay.cli("status", "--json").stdout)
+    said = status["dnssec"]
+    assert (said["way"], said["reason"]) == (way, event["reason"])
+    return event
+
+
+def delivers(signed, relay):
+    d = signed.domain(signed.peer())
+    submit(relay, f"bob@{d}")
+    signed.ledger.one(domain=d)
+
+
+def only(signed, dnssec, server, **more):
+    return {"resolver": {**signed.settings(dnssec, server), **more}}
+
+
+# --- the decision ---
+
+
+def test_auto_trusts_a_resolver_on_this_machine_that_validates(signed, signed_relay):
+    relay = signed_relay(config=only(signed, "auto", signed.resolver))
+    event = decision(relay, "trust")
+    assert "validates" in event["reason"] and event["level"] == "info"
+    delivers(signed, relay)
+
+
+def test_auto_validates_where_nobody_does_but_signatures_get_through(
+    signed, signed_relay
+):
+    relay = signed_relay(config=only(signed, "auto", signed.front))
+    event = decision(relay, "validate")
+    assert event["reason"] == "signatures get through the resolver"
+    assert event["level"] == "info"
+    delivers(signed, relay)
+
+
+def test_validate_leaves_a_resolver_that_validates_unbelieved(signed, signed_relay):
+    relay = signed_relay(config=only(signed, "validate", signed.resolver))
+    decision(relay, "validate")
+    delivers(signed, relay)
+
+
+def test_validation_goes_through_a_resolver_that_only_recurses(
+    signed, signed_relay, tmp_path
+):
+    plain = Unbound(signed.zones, tmp_path / "plain", modules="iterator")
+    try:
+        relay = signed_relay(config=only(signed, "auto", plain))
+        decision(relay, "validate")
+        delivers(signed, relay)
+    finally:
+        plain.close()
+
+
+def test_trust_asks_nobody_whether_it_may(signed, signed_relay):
+    relay = signed_relay(config=only(signed, "trust", signed.stripping()))
+    event = decision(relay, "trust")
+    assert event["reason"] == "resolver.dnssec says so"
+
+
+def test_off_is_off_and_nothing_to_be_loud_about(signed, signed_relay):
+    relay = signed_relay(config=only(signed, "off", signed.resolver))
+    assert decision(relay, "off")["level"] == "info"
+    delivers(signed, relay)
+
+
+@pytest.mark.parametrize("dnssec", ["auto", "validate"])
+def test_stripped_signatures_and_no_root_switch_it_off_loudly_and_mail_flows(
+    signed, signed_relay, dnssec
+):
+    relay = signed_relay(config=only(signed, dnssec, signed.stripping()))
+    event = decision(relay, "off")
+    assert event["level"] == LOUD
+    for word in ("strips signatures", "root", "DANE is not used"):
+        assert word in event["reason"]
+    delivers(signed, relay)
+
+
+def test_a_resolver_with_a_made_up_ad_bit_is_not_trusted(signed, signed_relay):
+    """dnssec-failed.org exists, and its signatures are no good."""
+    liar = signed.lying()
+    signed.dns.put("dnssec-failed.org", "A", "127.0.0.1")
+    relay = signed_relay(config=only(signed, "auto", liar))
+    decision(relay, "validate")
+
+
+def test_a_broken_trust_anchor_is_named(signed, signed_relay, tmp_path):
+    anchor = tmp_path / "anchor"
+    anchor.write_text("this is no trust anchor\n")
+    relay = signed_relay(
+        config=only(signed, "validate", signed.front, trust_anchor=str(anchor))
+    )
+    event = decision(relay, "off")
+    assert event["level"] == LOUD
+    assert str(anchor) in event["reason"]
+    delivers(signed, relay)
+
+
+def test_a_trust_anchor_of_another_root_validates_nothing(
+    signed, signed_relay, tmp_path
+):
+    anchor = tmp_path / "anchor"
+    good = open(signed.zones.anchor).read().strip()
+    anchor.write_text(good[:-8] + "00000000\n")
+    relay = signed_relay(
+        config=only(signed, "validate", signed.front, trust_anchor=str(anchor))
+    )
+    decision(relay, "off")
+    delivers(signed, relay)
+
+
+# --- answers that fail ---
+
+
+@pytest.mark.parametrize("way", ["trust", "validate"])
+@pytest.mark.parametrize("fault", ["bogus", "expired", "forged"])
+def test_a_domain_that_fails_to_validate_waits(signed, signed_relay, way, fault):
+    """It is neither bounced nor delivered, however good its host is."""
+    peer = signed.peer()
+    if fault == "forged":
+        d = signed.domain(peer)
+        signed.dns.behave(d, "forge", "MX")
+    else:
+        d = signed.name().rpartition(".")[0] + f".{fault}"
+        if fault == "bogus":
+            signed.domain(peer, name=d)
+    relay = signed_relay(way)
+    mid = submit(relay, f"bob@{d}")
+    got = relay.log.wait("delivery.deferred", count=2, mid=mid)[-1]
+    assert got["reply"].startswith("4"), got
+    assert not relay.log.find("delivery.bounced", mid=mid)
+    assert next(peer.sessions) == 1, "the host was connected to"
+
+
+@pytest.mark.parametrize("way", ["trust", "validate"])
+def test_a_forged_address_of_a_host_is_not_used(signed, signed_relay, way):
+    bad, good = signed.peer(), signed.peer()
+    signed.dns.behave(bad.host, "forge")
+    d = signed.domain(bad, good)
+    relay = signed_relay(way)
+    submit(relay, f"bob@{d}")
+    assert signed.ledger.one(domain=d).peer is good
+
+
+@pytest.mark.parametrize("way", ["trust", "validate"])
+def test_what_is_not_signed_is_delivered_to_as_ever(signed, signed_relay, way):
+    d = signed.domain(signed.peer(), name=signed.insecure_name())
+    relay = signed_relay(way)
+    submit(relay, f"bob@{d}")
+    signed.ledger.one(domain=d)
+
+
+def test_in_process_the_reason_is_told(signed, signed_relay):
+    d = signed.name().rpartition(".")[0] + ".expired"
+    relay = signed_relay("validate")
+    mid = submit(relay, f"bob@{d}")
+    assert "bogus" in relay.log.one("delivery.deferred", mid=mid)["reply"]
