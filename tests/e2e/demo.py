@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab.send import submit  # noqa: E402
 from lab.world import World  # noqa: E402
 
-PATIENCE = 15
+PATIENCE = 5
 Case = collections.namedtuple("Case", "domain policy what goes_out")
 Result = collections.namedtuple("Result", "case went_out why")
 
@@ -91,13 +91,15 @@ def reason(line):
 
 
 def send(world, relay, case):
-    began = time.monotonic()
     mid = submit(relay, f"postmaster@{case.domain}")
-    left = PATIENCE - (time.monotonic() - began)
     events = ("delivery.sent", "delivery.deferred", "delivery.bounced")
-    line = relay.log.one(events, timeout=left, mid=mid)
+    try:
+        line = relay.log.one(events, timeout=PATIENCE, mid=mid)
+    except AssertionError:
+        return Result(case, None, f"no outcome within {PATIENCE} s")
     arrived = bool(world.ledger.of(domain=case.domain))
-    assert arrived == (line["event"] == "delivery.sent"), "the log is wrong"
+    if arrived != (line["event"] == "delivery.sent"):
+        return Result(case, None, f"{line['event']}, but that is not what happened")
     return Result(case, arrived, reason(line))
 
 
@@ -125,7 +127,7 @@ def print_table(results, out):
             r.case.domain,
             r.case.policy,
             r.case.what,
-            "delivered" if r.went_out else "held back",
+            {True: "delivered", False: "held back", None: "?"}[r.went_out],
             "yes" if is_right(r) else "NO",
         )
         for r in results

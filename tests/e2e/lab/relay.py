@@ -251,9 +251,12 @@ class Relay:
             elif self.process:
                 assert "Sanitizer" not in self.stderr(), self.stderr()
         finally:
-            self.kill()
-            if self._own_folder:
-                shutil.rmtree(self.folder, ignore_errors=True)
+            self.discard()
+
+    def discard(self):
+        self.kill()
+        if self._own_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     # --- what it says ---
 

@@ -106,7 +106,7 @@ class World:
 
     def close(self):
         for relay in self._relays:
-            relay.kill()
+            relay.discard()
         for peer in self._peers:
             peer.close()
         self.loop.close()
