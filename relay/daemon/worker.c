@@ -39,15 +39,30 @@ free_tls(struct tls_set *t)
     net_tls_free(&t->server);
 }
 
+/* The system's trust anchors are more than a megabyte: who trusts the same
+ * shares them. */
+static struct net_tls *
+open_https(const struct config *c, const struct net_tls *mx, struct err *err)
+{
+    return strcmp(c->policy.https_ca, c->policy.mx_ca) == 0
+               ? net_tls_client_like(mx)
+               : net_tls_client(c->policy.https_ca, err);
+}
+
+/* `like`: a worker with this configuration, while none is loaded anew; or
+ * NULL. */
 static bool
-open_tls(const struct config *c, struct tls_set *out, struct err *err)
+open_tls(const struct config *c, const struct worker *like, struct tls_set *out,
+         struct err *err)
 {
     struct tls_set t scoped(free_tls) = {0};
 
-    t.mx = net_tls_client(c->policy.mx_ca, err);
+    t.mx = like ? net_tls_client_like(like->tls_mx)
+                : net_tls_client(c->policy.mx_ca, err);
     if (!t.mx)
         return err_in(err, "policy.mx_ca");
-    t.https = net_tls_client(c->policy.https_ca, err);
+    t.https =
+        like ? net_tls_client_like(like->tls_https) : open_https(c, t.mx, err);
     if (!t.https)
         return err_in(err, "policy.https_ca");
     if (c->tls.certificate[0]) {
@@ -66,7 +81,7 @@ worker_check_tls(const struct config *config, struct err *err)
 {
     struct tls_set t scoped(free_tls) = {0};
 
-    return open_tls(config, &t, err);
+    return open_tls(config, NULL, &t, err);
 }
 
 static void
@@ -123,7 +138,7 @@ worker_start(struct relay *relay, unsigned number, struct err *err)
     w->relay = relay;
     w->number = number;
     w->config = relay->config;
-    if (!open_tls(w->config, &tls, err)) {
+    if (!open_tls(w->config, number ? relay->workers[0] : NULL, &tls, err)) {
         free(w);
         return NULL;
     }
@@ -220,7 +235,7 @@ reload_arrived(struct task *task)
     struct err err;
 
     w->config = x->config;
-    if (open_tls(w->config, &tls, &err))
+    if (open_tls(w->config, NULL, &tls, &err))
         set_tls(w, &tls);
     resolver_forget(w->resolver, NULL);
     pool_empty(w->pool);

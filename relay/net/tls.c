@@ -47,8 +47,8 @@ new_context(const SSL_METHOD *method)
     return t;
 }
 
-struct net_tls *
-net_tls_client(const char *ca, struct err *err)
+static struct net_tls *
+new_client(void)
 {
     struct net_tls *t = new_context(TLS_client_method());
 
@@ -57,6 +57,23 @@ net_tls_client(const char *ca, struct err *err)
                                                SSL_SESS_CACHE_NO_INTERNAL);
     if (SSL_CTX_dane_enable(t->ssl) != 1)
         abort();
+    return t;
+}
+
+struct net_tls *
+net_tls_client_like(const struct net_tls *other)
+{
+    struct net_tls *t = new_client();
+
+    SSL_CTX_set1_cert_store(t->ssl, SSL_CTX_get_cert_store(other->ssl));
+    return t;
+}
+
+struct net_tls *
+net_tls_client(const char *ca, struct err *err)
+{
+    struct net_tls *t = new_client();
+
     if (SSL_CTX_set_default_verify_paths(t->ssl) != 1) {
         err_set(err, ERR_SYSTEM, "trust anchors of the system: %s",
                 net_tls_reason("unknown"));

@@ -29,6 +29,10 @@ struct net_tls; /* a context: certificates, trust anchors, session cache */
  * besides it unless NULL or "". */
 struct net_tls *net_tls_client(const char *ca, struct err *err) must_use;
 
+/* For the client role, on whatever thread: trusts whom `other` trusts.  The
+ * anchors are in memory once, for as long as one of the two needs them. */
+struct net_tls *net_tls_client_like(const struct net_tls *other);
+
 /* For the server role: chain and key in PEM.  Checks that they fit.
  * `min_version` is "1.2" or "1.3"; NULL: "1.2". */
 struct net_tls *net_tls_server(const char *certificate, const char *key,

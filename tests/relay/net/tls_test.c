@@ -1,4 +1,5 @@
 #include "relay/net/tls.h"
+#include "relay/net/tls_context.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -115,6 +116,24 @@ a_client_may_have_trust_anchors_of_its_own(void **state)
 }
 
 static void
+trust_is_shared_and_outlives_who_had_it_first(void **state)
+{
+    struct err err = {0};
+    struct net_tls *first = net_tls_client(path("ca.pem"), &err);
+    struct net_tls *second;
+    const X509_STORE *anchors;
+
+    (void)state;
+    assert_non_null(first);
+    anchors = SSL_CTX_get_cert_store(first->ssl);
+    second = net_tls_client_like(first);
+    net_tls_free(&first);
+    assert_ptr_equal(SSL_CTX_get_cert_store(second->ssl), anchors);
+    assert_true(sk_X509_OBJECT_num(X509_STORE_get0_objects(anchors)) > 0);
+    net_tls_free(&second);
+}
+
+static void
 every_verdict_has_a_name(void **state)
 {
     (void)state;
@@ -131,6 +150,7 @@ main(void)
         cmocka_unit_test(what_does_not_fit_or_exist_names_its_file),
         cmocka_unit_test(a_key_behind_a_password_is_an_error_and_asks_nobody),
         cmocka_unit_test(a_client_may_have_trust_anchors_of_its_own),
+        cmocka_unit_test(trust_is_shared_and_outlives_who_had_it_first),
         cmocka_unit_test(every_verdict_has_a_name),
     };
 
