@@ -252,19 +252,20 @@ next_job(struct deliver *d)
         d->want = is_planned(d) ? WANT_JOB : WANT_PLAN;
 }
 
-/* The same for every job of the order: nothing about the messages. */
+/* The same for the message that comes next, and for those behind it that ask
+ * for the same: nothing about the messages themselves. */
 static void
 decide_all(struct deliver *d, const struct mail_status *status,
            const char *step)
 {
-    while (d->done < d->count) {
+    do {
         begin_report(d);
         d->began_ms = net_clock_steady();
         record(d, status, step);
         report_decide_rest(d->report, status);
         send_report(d, REPORT_REACHED);
-    }
-    d->want = WANT_END;
+    } while (d->done < d->count && is_planned(d));
+    next_job(d);
 }
 
 static void
@@ -278,12 +279,24 @@ put_off(struct deliver *d, const struct mail_status *status)
         d->want = WANT_END;
 }
 
+/* No host was passed over that might do. */
+static bool
+is_all_tried(const struct deliver *d)
+{
+    size_t addresses = 0;
+
+    for (size_t i = 0; i < d->plan.host_count; i++)
+        addresses += d->plan.hosts[i].address_count;
+    return !d->plan.is_partial && addresses <= POLICY_ADDRESSES_MAX &&
+           d->candidate + 1 >= d->candidate_count;
+}
+
 static void
 all_failed(struct deliver *d)
 {
     struct mail_status status = d->last;
 
-    if (d->requiretls && d->unproven == d->failures) {
+    if (d->requiretls && d->unproven == d->failures && is_all_tried(d)) {
         /* No host can be had that keeps the promise: RFC 8689 section 4.2.1. */
         status.code = 550;
         status.klass = 5;
@@ -519,6 +532,13 @@ count_unproven(struct deliver *d)
     atomic_fetch_add(&d->worker->relay->counters.policy_refusals, 1);
 }
 
+static bool
+lacks_requiretls(const struct deliver *d)
+{
+    return here(d)->host->requires_requiretls &&
+           !smtp_client_capability(d->smtp)->requiretls;
+}
+
 static void
 no_requiretls(struct deliver *d)
 {
@@ -548,8 +568,7 @@ on_ready(struct deliver *d)
             next_job(d);
             return;
         }
-    } else if (here(d)->host->requires_requiretls &&
-               !smtp_client_capability(d->smtp)->requiretls) {
+    } else if (lacks_requiretls(d)) {
         no_requiretls(d);
         return;
     } else if (strcasecmp(smtp_client_capability(d->smtp)->name, c->hostname) ==
@@ -901,6 +920,10 @@ connect_here(struct deliver *d, bool may_share)
         net_conn_own(d->conn, &events, d);
         d->was_idle = true;
         d->turn = UINT32_MAX;
+        if (lacks_requiretls(d)) {
+            no_requiretls(d);
+            return;
+        }
         start_mail(d);
         pump(d);
         return;
@@ -1019,6 +1042,10 @@ plan_made(struct deliver *d, const struct config_route *route)
     case POLICY_DEFER:
         if (d->plan.source != POLICY_SOURCE_DEFAULT)
             atomic_fetch_add(&d->worker->relay->counters.policy_refusals, 1);
+        if (d->requiretls) { /* what others would get is not known by it */
+            decide_all(d, &d->plan.status, "policy");
+            return;
+        }
         begin_report(d);
         d->began_ms = net_clock_steady();
         fail_here(d, &d->plan.status, "policy");

@@ -377,6 +377,8 @@ dispatch_pump(struct dispatch *d)
     struct queue_do what;
     int64_t now = net_clock_steady();
 
+    if (!d->relay->store)
+        return; /* the last letters arrive when it has ended */
     while (queue_scheduler_next(d->scheduler, now, &what)) {
         switch (what.kind) {
         case QUEUE_DO_ORDER:

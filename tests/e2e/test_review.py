@@ -161,3 +161,44 @@ def test_a_reload_in_the_middle_of_a_look_up_is_not_answered_by_it(
     reload(relay, {'route "all"': {"via": [f"{good.host}:{world.mx_port}"]}})
     assert world.ledger.one(domain=d).peer is good
     assert not relay.log.find("delivery.deferred", mid=mid)
+
+
+# --- messages that ask for different things, one behind the other ---
+
+
+def demand(relay, rcpt):
+    return submit(
+        relay,
+        rcpt,
+        port=relay.tls_port,
+        starttls=True,
+        mail_options=["REQUIRETLS"],
+    )
+
+
+def test_what_one_message_demands_bounces_no_other(world, new_relay):
+    mx = world.peer()
+    d = world.domain(mx)
+    relay = new_relay({"delivery": {"connections_per_domain": 1}})
+    submit(relay, f"first@{d}")
+    world.ledger.one(f"first@{d}")
+    mx.delay = 1  # while the others gather
+    submit(relay, f"slow@{d}")
+    time.sleep(0.2)
+    mx.delay = 0
+    strict = demand(relay, f"strict@{d}")
+    plain = [submit(relay, f"u{n}@{d}") for n in range(4)]
+    assert "5.7.10" in relay.log.one("delivery.bounced", mid=strict)["reply"]
+    for n in range(4):
+        world.ledger.one(f"u{n}@{d}")
+    assert not any(relay.log.find("delivery.bounced", mid=mid) for mid in plain)
+
+
+def test_requiretls_finds_its_host_past_a_connection_that_waits(world, new_relay):
+    relay = new_relay({"": {"workers": 1}})
+    poor, rich = world.peer(), world.peer(requiretls=True)
+    d = world.sts(world.domain(poor, rich), mx=[poor, rich])
+    submit(relay, f"first@{d}")
+    assert world.ledger.one(f"first@{d}").peer is poor
+    demand(relay, f"strict@{d}")
+    assert world.ledger.one(f"strict@{d}").peer is rich
