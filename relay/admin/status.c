@@ -53,7 +53,8 @@ counter(const _Atomic uint64_t *c)
 static json_t *
 counters_part(const struct relay_counters *c)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+                     "s:o}",
                      "accepted", counter(&c->accepted), "refused",
                      counter(&c->refused), "sent", counter(&c->sent),
                      "deferred", counter(&c->deferred), "bounced",
@@ -61,7 +62,8 @@ counters_part(const struct relay_counters *c)
                      "connections_in", counter(&c->connections_in),
                      "connections_out", counter(&c->connections_out),
                      "connections_reused", counter(&c->connections_reused),
-                     "policy_refusals", counter(&c->policy_refusals));
+                     "policy_refusals", counter(&c->policy_refusals),
+                     "policy_shadowed", counter(&c->policy_shadowed));
 }
 
 /* The busiest destinations so far, blocked ones first. */

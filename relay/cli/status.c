@@ -97,8 +97,10 @@ print_status(const json_t *s, int64_t now)
            "connections", cli_number(c, "connections_in"),
            cli_number(s, "sessions"), cli_number(c, "connections_out"),
            cli_number(c, "connections_reused"));
-    printf("%-13s%" PRId64 " deliveries refused; DNSSEC %s\n", "policy",
-           cli_number(c, "policy_refusals"),
+    printf("%-13s%" PRId64 " deliveries refused, %" PRId64
+           " only noted; DNSSEC %s\n",
+           "policy", cli_number(c, "policy_refusals"),
+           cli_number(c, "policy_shadowed"),
            cli_text(json_object_get(s, "dnssec"), "way"));
     if (cli_number(d, "count") == 0)
         return;

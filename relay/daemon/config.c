@@ -274,6 +274,7 @@ config_rule_for(const struct config *c, const char *domain, int64_t now_ms)
     struct config_domain rule = {.name = "",
                                  .sts = c->policy.sts,
                                  .dane = c->policy.dane,
+                                 .enforce = c->policy.enforce,
                                  .level = c->policy.level,
                                  .reason = ""};
 
@@ -285,6 +286,7 @@ config_rule_for(const struct config *c, const char *domain, int64_t now_ms)
     rule.name = d->name;
     rule.sts = rule.sts || d->sts;
     rule.dane = rule.dane || d->dane;
+    rule.enforce = d->enforce > rule.enforce ? d->enforce : rule.enforce;
     rule.level = d->level > rule.level ? d->level : rule.level;
     rule.fingerprint = d->fingerprint;
     rule.fingerprint_count = d->fingerprint_count;

@@ -60,6 +60,12 @@ enum config_dnssec {
     CONFIG_DNSSEC_AUTO,     /* whichever a probe finds to work */
 };
 
+enum config_enforce {
+    CONFIG_ENFORCE_REPORT, /* weigh published policies, tell what they would
+                              change, deliver as without */
+    CONFIG_ENFORCE_STRICT,
+};
+
 enum config_tls {
     CONFIG_TLS_NONE,
     CONFIG_TLS_STARTTLS, /* offered */
@@ -79,6 +85,7 @@ struct config_listener {
 struct config_domain {
     const char *name; /* A-label form */
     bool sts, dane;
+    enum config_enforce enforce;
     enum policy_level level;
     struct policy_fingerprint *fingerprint; /* certificates that alone are
                                                accepted; none: any */
@@ -152,6 +159,7 @@ struct config {
      * accepted but this version enforces MTA-STS and local rules only. */
     struct {
         bool sts, dane;
+        enum config_enforce enforce;
         enum policy_level level; /* never POLICY_LEVEL_NONE */
         const char *https_ca;    /* PEM file besides the system's; "" none */
         unsigned https_port;

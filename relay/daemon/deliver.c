@@ -1006,6 +1006,23 @@ is_all_implicit(const struct config_route *route)
     return route != NULL;
 }
 
+/* What would have been otherwise, were policies enforced here. */
+static void
+log_shadow(const struct deliver *d, const struct policy_shadow *shadow)
+{
+    struct log_line line;
+
+    log_begin(&line, d->worker->relay->log, LOG_LEVEL_WARNING, "policy.shadow");
+    log_text(&line, "destination", d->order->destination);
+    log_text(&line, "mx", shadow->name[0] ? shadow->name : NULL);
+    log_text(&line, "policy", policy_source_name(shadow->source));
+    log_text(&line, "would",
+             shadow->is_refused ? "refuse" : policy_proof_name(shadow->proof));
+    log_text(&line, "reason", shadow->why);
+    log_end(&line);
+    atomic_fetch_add(&d->worker->relay->counters.policy_shadowed, 1);
+}
+
 static void
 make_plan(struct deliver *d, const struct policy_facts *facts,
           const struct config_route *route)
@@ -1024,10 +1041,13 @@ make_plan(struct deliver *d, const struct policy_facts *facts,
         .tls_required_no = d->tls_required_no,
         .fingerprints = route ? NULL : rule.fingerprint,
         .fingerprint_count = route ? 0 : rule.fingerprint_count,
+        .report_only = !route && rule.enforce == CONFIG_ENFORCE_REPORT,
     };
 
     policy_plan_done(&d->plan);
     policy_plan_make(&in, &d->plan);
+    for (size_t i = 0; i < d->plan.shadow_count; i++)
+        log_shadow(d, &d->plan.shadow[i]);
 }
 
 static void

@@ -28,6 +28,8 @@ struct relay_counters {
     _Atomic uint64_t sent, deferred, bounced, expired; /* recipients */
     _Atomic uint64_t connections_in, connections_out, connections_reused;
     _Atomic uint64_t policy_refusals;
+    _Atomic uint64_t policy_shadowed; /* what would have been refused, or done
+                                         more strictly */
 };
 
 struct relay {

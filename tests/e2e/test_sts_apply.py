@@ -302,3 +302,16 @@ def test_the_general_level_holds_where_nothing_is_published(
         assert delivered(world, relay, d).tls
         d = world.domain(world.peer(offer=False))
     put_off(world, relay, d)
+
+
+def test_enforce_report_tells_what_would_be_refused_and_delivers(world, new_relay):
+    relay = new_relay({"policy": {"enforce": "report"}})
+    host = f"mx.{world.name()}"
+    peer = world.peer(host, cert=world.ca.expired(host))
+    listed = world.sts(world.domain(peer), mx=[peer])
+    moved = world.sts(world.domain(peer), mx=["mx.elsewhere.test"])
+    for d in (listed, moved):
+        submit(relay, f"bob@{d}")
+        assert world.ledger.one(domain=d)
+    assert relay.log.one("policy.shadow", destination=listed)["would"] == "pkix"
+    assert relay.log.wait("policy.shadow", destination=moved, would="refuse")
