@@ -65,7 +65,8 @@ async def reload(folder):
         for i in range(24):
             w.relay.config.write_text(others[i % len(others)])
             w.relay.process.send_signal(signal.SIGHUP)
-            await asyncio.sleep(0.2)
+            await w.relay.wait_for("config.reload", count=i + 1)
+            await asyncio.sleep(0.1)
         w.relay.config.write_text(good)
         w.relay.process.send_signal(signal.SIGHUP)
         await load.close()
