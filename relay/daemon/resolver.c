@@ -40,6 +40,7 @@ struct entry {
     unsigned store_calls; /* under way; they hold the entry */
     struct wait_list waits;
     struct policy_facts facts;
+    int64_t until_ms; /* then an exemption ends that the look-up went by */
     bool has_facts;
     bool is_stale; /* to be forgotten: what the look-up under way finds, too */
     struct task finish; /* under way while `finishing` */
@@ -376,6 +377,8 @@ finish(struct task *task)
         begin(e);
         return;
     }
+    if (e->until_ms < e->facts.good_until_ms)
+        e->facts.good_until_ms = e->until_ms;
     e->has_facts = !e->is_stale;
     log_decided(e);
     end_waits(e, &e->facts);
@@ -455,6 +458,9 @@ begin(struct entry *e)
     };
 
     e->is_stale = false;
+    e->until_ms = rule.is_exemption
+                      ? net_clock_steady() + rule.until_ms - net_clock_wall()
+                      : INT64_MAX;
     if (RAND_bytes((unsigned char *)&q.shuffle, sizeof(q.shuffle)) != 1)
         q.shuffle = (uint64_t)net_clock_steady();
     if (route)
