@@ -45,6 +45,7 @@ static const struct route {
     {"POST", "/v1/policies/*/refresh", admin_refresh},
     {"POST", "/v1/policies/*/forget", admin_forget},
     {"GET", "/v1/plan/*", admin_plan},
+    {"GET", "/v1/probe/*", admin_probe},
     {"POST", "/v1/reload", admin_reload},
     {"POST", "/v1/drain", admin_drain},
 };

@@ -15,6 +15,7 @@
 #include "relay/net/timer.h"
 
 struct pool;
+struct probe;
 struct resolver;
 struct receive;
 struct deliver;
@@ -39,6 +40,7 @@ struct worker {
     struct receive *sessions;   /* list */
     size_t kept;                /* octets; see INTAKE_KEEP_MAX */
     struct deliver *deliveries; /* list */
+    struct probe *probes;       /* list */
     bool is_stopping;           /* no more of anything is begun */
     bool is_cut;                /* and the store is asked nothing more */
 };
