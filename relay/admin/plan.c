@@ -120,16 +120,8 @@ look(struct admin_ask *x, const struct policy_facts *facts)
     const struct config_route *route = router_route(c, x->destination, &gone);
     struct config_domain rule =
         config_rule_for(c, x->destination, net_clock_wall());
-    struct policy_inputs in = {
-        .facts = facts,
-        .level = route ? route->level : rule.level,
-        .port = route ? route->via[0].port : c->delivery.port,
-        .implicit_tls = route && route->via[0].implicit_tls,
-        .is_route = route != NULL,
-        .dane = route ? c->policy.dane : rule.dane,
-        .fingerprints = route ? NULL : rule.fingerprint,
-        .fingerprint_count = route ? 0 : rule.fingerprint_count,
-    };
+    struct policy_inputs in =
+        router_inputs(c, x->destination, facts, net_clock_wall());
     struct policy_plan plan scoped(policy_plan_done) = {0};
 
     policy_plan_make(&in, &plan);

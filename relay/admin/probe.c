@@ -130,6 +130,25 @@ add_plan(json_t *hosts, const struct policy_plan *p)
     }
 }
 
+/* What a policy would change that is weighed and not enforced here. */
+static json_t *
+shadow(const struct policy_plan *p)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < p->shadow_count; i++) {
+        const struct policy_shadow *s = &p->shadow[i];
+
+        json_array_append_new(
+            list,
+            json_pack("{s:o, s:s, s:s, s:o}", "host", text_or_null(s->name),
+                      "policy", policy_source_name(s->source), "would",
+                      s->is_refused ? "refuse" : policy_proof_name(s->proof),
+                      "why", text_or_null(s->why)));
+    }
+    return list;
+}
+
 static bool
 is_host(const struct policy_facts *f, const char *name)
 {
@@ -162,7 +181,8 @@ planned(void *ctx, const struct probe_view *view)
 
     add_plan(hosts, view->plan);
     x->found = json_pack(
-        "{s:s, s:o, s:s, s:b, s:s, s:{s:s, s:o, s:b, s:o}, s:o, s:s, s:o, s:o}",
+        "{s:s, s:o, s:s, s:b, s:s, s:{s:s, s:o, s:b, s:o}, s:o, s:s, s:o, s:o, "
+        "s:o}",
         "domain", x->domain.text, "route",
         view->route ? admin_text(view->route->name) : json_null(), "tls",
         policy_level_name(view->level), "exempt", view->is_exempt, "dnssec",
@@ -173,7 +193,8 @@ planned(void *ctx, const struct probe_view *view)
             ? json_null()
             : text_or_null(f->mx_canonical),
         "mta_sts", sts_object(f), "plan", admin_plan_name(view->plan->verdict),
-        "status", admin_plan_status(view->plan), "hosts", hosts);
+        "status", admin_plan_status(view->plan), "hosts", hosts, "not_enforced",
+        shadow(view->plan));
     if (*x->mx && f->host_count > 0 && !is_host(f, x->mx))
         refuse_host(x, f);
 }

@@ -212,6 +212,29 @@ print_plan(const json_t *p)
     printf(": %s\n", status);
 }
 
+static void
+print_shadow(const json_t *p)
+{
+    size_t i;
+    json_t *one;
+
+    json_array_foreach(json_object_get(p, "not_enforced"), i, one)
+    {
+        const char *host = cli_text(one, "host");
+        bool refuses = is(one, "would", "refuse");
+
+        title(i == 0 ? "unenforced" : "");
+        printf("%s would %s%s%s%s\n", cli_text(one, "policy"),
+               refuses ? "refuse " : "demand ",
+               refuses ? "" : cli_text(one, "would"), refuses ? "" : " of ",
+               *host ? host : "all hosts");
+        if (*cli_text(one, "why")) {
+            title("");
+            printf("  %s\n", cli_text(one, "why"));
+        }
+    }
+}
+
 /* --- one host --- */
 
 static void
@@ -401,6 +424,7 @@ print_probe(const json_t *p)
     print_mx(p);
     print_sts(p, now);
     print_plan(p);
+    print_shadow(p);
     json_array_foreach(json_object_get(p, "hosts"), i, one)
         print_host(one, now);
 }

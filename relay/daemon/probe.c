@@ -141,15 +141,6 @@ is_unsure(const struct policy_facts *f)
     return false;
 }
 
-static bool
-is_all_implicit(const struct config_route *route)
-{
-    for (size_t i = 0; route && i < route->via_count; i++)
-        if (!route->via[i].implicit_tls)
-            return false;
-    return route != NULL;
-}
-
 static void
 make_plan(struct probe *p, const struct policy_facts *facts,
           const struct config_route *route)
@@ -157,16 +148,8 @@ make_plan(struct probe *p, const struct policy_facts *facts,
     const struct config *c = p->worker->config;
     struct config_domain rule =
         config_rule_for(c, p->destination, net_clock_wall());
-    struct policy_inputs in = {
-        .facts = facts,
-        .level = route ? route->level : rule.level,
-        .port = route ? route->via[0].port : c->delivery.port,
-        .implicit_tls = is_all_implicit(route),
-        .is_route = route != NULL,
-        .dane = route ? c->policy.dane : rule.dane,
-        .fingerprints = route ? NULL : rule.fingerprint,
-        .fingerprint_count = route ? 0 : rule.fingerprint_count,
-    };
+    struct policy_inputs in =
+        router_inputs(c, p->destination, facts, net_clock_wall());
     struct probe_view view = {
         .facts = facts,
         .plan = &p->plan,

@@ -249,6 +249,16 @@ def test_a_route_is_followed(world, new_relay, good):
     assert (shown["name"], shown["proof"]) == (host.host, "pkix")
 
 
+def test_what_is_weighed_and_not_enforced_is_told(world, new_relay, bad):
+    d = world.sts(world.domain(bad), mx=[bad])
+    r = new_relay({"policy": {"enforce": "report"}})
+    found = probe(r, d)
+    (would,) = found["not_enforced"]
+    assert (would["host"], would["policy"]) == (bad.host, "mta-sts")
+    assert f"unenforced  mta-sts would demand pkix of {bad.host}" in found["shown"]
+    assert found["hosts"][0]["tls_session"]["verdict"] == "wrong name"
+
+
 @pytest.fixture
 def authentic(world):
     """All answers of the lab's DNS carry the AD bit."""
