@@ -77,7 +77,7 @@ const struct config_key config_keys[] = {
      "domains that mail may go to; empty: any"},
     {"access", "message_size_max", CONFIG_SIZE, "50M", 1024, 1LL << 30, NULL,
      AT(access.size_max), "octets of a message"},
-    {"access", "recipients_max", CONFIG_COUNT, "1000", 1, 50000, NULL,
+    {"access", "recipients_max", CONFIG_COUNT, "1000", 1, 16384, NULL,
      AT(access.rcpt_max), "recipients of a message"},
     {"access", "rate", CONFIG_OFF, "0/1h", 0, 0, WORDS("0/1h"), 0,
      "messages of one client"},

@@ -272,7 +272,9 @@ static void
 put_off(struct deliver *d, const struct mail_status *status)
 {
     report_decide_rest(d->report, status);
-    send_report(d, d->got_ready ? REPORT_REACHED : REPORT_UNREACHED);
+    /* What REQUIRETLS asks of a host says nothing of other mail. */
+    send_report(d, d->got_ready || d->requiretls ? REPORT_REACHED
+                                                 : REPORT_UNREACHED);
     if (d->done < d->count)
         end_order(d);
     else

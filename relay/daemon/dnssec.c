@@ -68,10 +68,36 @@ log_decision(const struct dnssec *d)
 }
 
 static void
+log_kept(const struct dnssec *d, const char *why)
+{
+    struct log_line line;
+
+    log_begin(&line, d->relay->log, LOG_LEVEL_WARNING, "resolver.dnssec");
+    log_text(&line, "way", dnssec_way_name(d->way));
+    log_text(&line, "reason", "kept, though a probe failed");
+    log_text(&line, "probe", why);
+    log_end(&line);
+}
+
+/* What has worked is not switched off because a probe fails: whoever can make
+ * that happen could strip mail of DANE.  What can't be authenticated waits. */
+static bool
+is_downgrade(const struct dnssec *d, enum dnssec_way way)
+{
+    return d->is_decided && d->way != DNSSEC_OFF && way == DNSSEC_OFF &&
+           d->relay->config->resolver.dnssec != CONFIG_DNSSEC_OFF;
+}
+
+static void
 decide(struct dnssec *d, enum dnssec_way way, const char *why)
 {
     bool changes = !d->is_decided || d->way != way;
 
+    if (is_downgrade(d, way)) {
+        log_kept(d, why);
+        net_timer_set(d->again, DNSSEC_SOON_MS);
+        return;
+    }
     d->way = way;
     (void)snprintf(d->why, sizeof(d->why), "%s", why);
     d->is_decided = true;

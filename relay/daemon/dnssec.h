@@ -5,7 +5,9 @@
  * validates is trusted; else answers are validated in process, by way of the
  * configured servers where they pass signatures and from the root where they
  * do not; else nothing is authentic, and that is said loudly.  A resolver that
- * strips signatures so never stops mail, and never turns DANE off silently.
+ * strips signatures from the start so never stops mail, and never turns DANE
+ * off silently; once answers have been authenticated, only the configuration
+ * or a new start turns it off.
  * Main thread.
  */
 #ifndef RELAY_DAEMON_DNSSEC_H

@@ -280,11 +280,14 @@ finish(struct intake *in, const struct mail_status *status)
     destroy(in);
 }
 
-/* Our own trouble is never the sender's fault: 4yz. */
+/* Our own trouble is never the sender's fault: 4yz, unless there will never be
+ * room for such a message. */
 static void
 set_failure(struct mail_status *status, const struct err *err)
 {
-    if (err->kind == ERR_SPACE)
+    if (err->kind == ERR_LIMIT)
+        mail_status_set(status, 552, "5.3.4", "larger than the queue takes");
+    else if (err->kind == ERR_SPACE)
         mail_status_set(status, 452, "4.3.1", "the disk is full");
     else
         mail_status_set(status, 451, "4.3.0",

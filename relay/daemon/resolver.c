@@ -1,286 +1,19 @@
-#include "relay/daemon/resolver.h"
+#include "relay/daemon/resolver_inside.h"
 
-#include "relay/base/map.h"
 #include "relay/base/mem.h"
-#include "relay/daemon/refresher.h"
 #include "relay/daemon/router.h"
-#include "relay/daemon/sts_shelf.h"
-#include "relay/net/https.h"
 
 #include <openssl/rand.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 
 #define REFRESH_PREFIX "refresh "
 
-/* One thing that the look-up asked for and that is under way. */
-struct query {
-    TAILQ_ENTRY(query) link;
-    struct entry *entry;
-    unsigned number;
-    struct net_dns_query *dns;
-    struct net_https *https;
-    char *host;             /* FETCH */
-    struct addr *addresses; /* FETCH */
-    size_t address_count;
-};
-
-TAILQ_HEAD(query_list, query);
-TAILQ_HEAD(wait_list, resolver_wait);
-TAILQ_HEAD(entry_list, entry);
-
-/* One destination: a look-up under way, or its facts. */
-struct entry {
-    struct resolver *resolver;
-    char *key;
-    UT_hash_handle hh;
-    TAILQ_ENTRY(entry) link;      /* of resolver->entries, least used first */
-    struct policy_lookup *lookup; /* NULL: facts are there, or none */
-    struct query_list queries;
-    unsigned store_calls; /* under way; they hold the entry */
-    struct wait_list waits;
-    struct policy_facts facts;
-    bool has_facts;
-    bool is_stale; /* to be forgotten: what the look-up under way finds, too */
-    struct task finish; /* under way while `finishing` */
-    bool finishing;
-};
-
-struct resolver_wait {
-    struct resolver_wait **slot;
-    struct entry *entry;
-    resolver_fn *done;
-    void *ctx;
-    TAILQ_ENTRY(resolver_wait) link;
-};
-
-struct resolver {
-    struct worker *worker;
-    struct entry *by_key; /* uthash */
-    struct entry_list entries;
-    size_t count;
-    bool has_begun, is_cut;
-    unsigned fetches;
-    struct query_list fetches_waiting;
-};
-
-struct cache_call {
-    struct store_call call;
-    struct entry *entry;
-    unsigned number;
-    char *domain;
-    struct buf text; /* read, or to be written */
-    int64_t due_ms;
-};
-
-static void pump(struct entry *e);
-static void begin(struct entry *e);
-
-/* --- the policy cache in the store --- */
-
-static void
-free_cache_call(struct cache_call *x)
-{
-    buf_free(&x->text);
-    free(x->domain);
-    free(x);
-}
-
-static bool
-work_read(struct store_call *call, struct queue_store *store, struct err *err)
-{
-    struct cache_call *x = own_container(call, struct cache_call, call);
-
-    buf_clear(&x->text);
-    return queue_store_shelf_get(store, STS_SHELF, x->domain, &x->text, err);
-}
-
-static void
-read_done(struct task *task)
-{
-    struct cache_call *x = own_container(task, struct cache_call, call.task);
-    struct entry *e = x->entry;
-    struct policy_sts_entry found = {0};
-    struct err err;
-    bool ok = !x->call.failed &&
-              sts_shelf_parse(x->domain, buf_slice(&x->text), &found, &err);
-
-    e->store_calls--;
-    if (!e->resolver->is_cut) {
-        policy_lookup_answer_cache(e->lookup, x->number, ok ? &found : NULL,
-                                   net_clock_steady());
-        pump(e);
-    }
-    policy_sts_entry_done(&found);
-    free_cache_call(x);
-}
-
-static bool
-work_write(struct store_call *call, struct queue_store *store, struct err *err)
-{
-    struct cache_call *x = own_container(call, struct cache_call, call);
-
-    return queue_store_shelf_put(store, STS_SHELF, x->domain,
-                                 buf_slice(&x->text), x->due_ms, err);
-}
-
-static void
-write_done(struct task *task)
-{
-    free_cache_call(own_container(task, struct cache_call, call.task));
-}
-
-static void
-ask_cache(struct entry *e, const struct policy_ask *ask)
-{
-    struct cache_call *x = mem_new(struct cache_call);
-
-    x->call.work = work_read;
-    x->call.task.run = read_done;
-    x->call.home = &e->resolver->worker->inbox;
-    x->entry = e;
-    x->number = ask->number;
-    x->domain = mem_text(ask->name);
-    e->store_calls++;
-    store_thread_post(e->resolver->worker->relay->store, &x->call);
-}
-
-static void
-keep(struct entry *e, const struct policy_sts_entry *entry)
-{
-    struct cache_call *x = mem_new(struct cache_call);
-
-    x->call.work = work_write;
-    x->call.task.run = write_done;
-    x->domain = mem_text(entry->domain.text);
-    x->due_ms = refresher_due_ms(entry);
-    sts_shelf_format(entry, &x->text);
-    store_thread_post(e->resolver->worker->relay->store, &x->call);
-}
-
-/* --- DNS and HTTPS --- */
-
-static void
-drop_query(struct query *q)
-{
-    TAILQ_REMOVE(&q->entry->queries, q, link);
-    free(q->host);
-    free(q->addresses);
-    free(q);
-}
-
-static struct query *
-new_query(struct entry *e, const struct policy_ask *ask)
-{
-    struct query *q = mem_new(struct query);
-
-    q->entry = e;
-    q->number = ask->number;
-    TAILQ_INSERT_TAIL(&e->queries, q, link);
-    return q;
-}
-
-static void
-dns_done(void *ctx, const struct dns_answer *answer)
-{
-    struct query *q = ctx;
-    struct entry *e = q->entry;
-
-    policy_lookup_answer_dns(e->lookup, q->number, answer, net_clock_steady());
-    drop_query(q);
-    pump(e);
-}
-
-static void
-ask_dns(struct entry *e, const struct policy_ask *ask)
-{
-    struct query *q = new_query(e, ask);
-
-    net_dns_start(&q->dns, e->resolver->worker->dns, ask->name, ask->type,
-                  dns_done, q);
-}
-
-static void start_fetch(struct query *q);
-
-static void
-log_fetch(const struct query *q, const struct err *err)
-{
-    struct log_line line;
-
-    log_begin(&line, q->entry->resolver->worker->relay->log,
-              err ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "policy.fetch");
-    log_text(&line, "host", q->host);
-    log_text(&line, "result", err ? "failed" : "ok");
-    log_text(&line, "reason", err ? err->text : NULL);
-    log_end(&line);
-}
-
-static void
-fetch_done(void *ctx, struct slice body, const struct err *err,
-           const struct net_tls_facts *facts)
-{
-    struct query *q = ctx;
-    struct entry *e = q->entry;
-    struct resolver *r = e->resolver;
-    struct query *next = TAILQ_FIRST(&r->fetches_waiting);
-
-    (void)facts;
-    log_fetch(q, err);
-    r->fetches--;
-    policy_lookup_answer_fetch(e->lookup, q->number, body, err,
-                               net_clock_steady());
-    drop_query(q);
-    if (next) {
-        TAILQ_REMOVE(&r->fetches_waiting, next, link);
-        TAILQ_INSERT_TAIL(&next->entry->queries, next, link);
-        start_fetch(next);
-    }
-    pump(e);
-}
-
-static void
-start_fetch(struct query *q)
-{
-    struct worker *w = q->entry->resolver->worker;
-    struct net_https_request request = {
-        .tls = w->tls_https,
-        .host = q->host,
-        .path = "/.well-known/mta-sts.txt",
-        .media_type = "text/plain",
-        .addresses = q->addresses,
-        .address_count = q->address_count,
-        .limit_ms = NET_HTTPS_LIMIT_MS,
-    };
-
-    w->resolver->fetches++;
-    net_https_start(&q->https, &w->loop, &request, fetch_done, q);
-}
-
-static void
-ask_fetch(struct entry *e, const struct policy_ask *ask)
-{
-    struct resolver *r = e->resolver;
-    struct query *q = new_query(e, ask);
-
-    q->host = mem_text(ask->name);
-    q->address_count = ask->address_count;
-    q->addresses = mem_array(struct addr, ask->address_count);
-    for (size_t i = 0; i < ask->address_count; i++) {
-        q->addresses[i] = ask->addresses[i];
-        addr_set_port(&q->addresses[i], r->worker->config->policy.https_port);
-    }
-    if (r->fetches < RESOLVER_FETCHES_MAX) {
-        start_fetch(q);
-        return;
-    }
-    TAILQ_REMOVE(&e->queries, q, link);
-    TAILQ_INSERT_TAIL(&r->fetches_waiting, q, link);
-}
+static void begin(struct resolver_entry *e);
 
 /* --- entries --- */
 
 static void
-free_entry(struct entry *e)
+free_entry(struct resolver_entry *e)
 {
     struct resolver *r = e->resolver;
 
@@ -294,7 +27,7 @@ free_entry(struct entry *e)
 }
 
 static bool
-is_busy(const struct entry *e)
+is_busy(const struct resolver_entry *e)
 {
     return e->lookup || e->finishing || e->store_calls > 0 ||
            !TAILQ_EMPTY(&e->waits);
@@ -303,7 +36,7 @@ is_busy(const struct entry *e)
 static void
 trim(struct resolver *r)
 {
-    struct entry *e, *next;
+    struct resolver_entry *e, *next;
 
     for (e = TAILQ_FIRST(&r->entries); e && r->count > RESOLVER_CACHE_MAX;
          e = next) {
@@ -314,7 +47,7 @@ trim(struct resolver *r)
 }
 
 static void
-log_decided(const struct entry *e)
+log_decided(const struct resolver_entry *e)
 {
     static const char *const mx[] = {
         [POLICY_MX_FOUND] = "found",
@@ -351,7 +84,7 @@ log_decided(const struct entry *e)
 }
 
 static void
-end_waits(struct entry *e, const struct policy_facts *facts)
+end_waits(struct resolver_entry *e, const struct policy_facts *facts)
 {
     struct resolver_wait *w;
 
@@ -366,7 +99,8 @@ end_waits(struct entry *e, const struct policy_facts *facts)
 static void
 finish(struct task *task)
 {
-    struct entry *e = own_container(task, struct entry, finish);
+    struct resolver_entry *e =
+        own_container(task, struct resolver_entry, finish);
 
     e->finishing = false;
     policy_facts_done(&e->facts);
@@ -376,6 +110,8 @@ finish(struct task *task)
         begin(e);
         return;
     }
+    if (e->until_ms < e->facts.good_until_ms)
+        e->facts.good_until_ms = e->until_ms;
     e->has_facts = !e->is_stale;
     log_decided(e);
     end_waits(e, &e->facts);
@@ -383,27 +119,13 @@ finish(struct task *task)
         free_entry(e);
 }
 
-static void
-pump(struct entry *e)
+void
+resolver_pump(struct resolver_entry *e)
 {
     struct policy_ask ask;
 
-    while (policy_lookup_next(e->lookup, &ask)) {
-        switch (ask.kind) {
-        case POLICY_ASK_DNS:
-            ask_dns(e, &ask);
-            break;
-        case POLICY_ASK_CACHE:
-            ask_cache(e, &ask);
-            break;
-        case POLICY_ASK_FETCH:
-            ask_fetch(e, &ask);
-            break;
-        case POLICY_ASK_KEEP:
-            keep(e, ask.entry);
-            break;
-        }
-    }
+    while (policy_lookup_next(e->lookup, &ask))
+        resolver_ask(e, &ask);
     if (policy_lookup_is_over(e->lookup) && !e->finishing) {
         e->finishing = true;
         e->finish.run = finish;
@@ -433,7 +155,7 @@ question_for_route(const struct config_route *route, const char **hosts,
 }
 
 static void
-begin(struct entry *e)
+begin(struct resolver_entry *e)
 {
     const struct config *c = e->resolver->worker->config;
     bool refresh = strncmp(e->key, REFRESH_PREFIX, strlen(REFRESH_PREFIX)) == 0;
@@ -455,30 +177,33 @@ begin(struct entry *e)
     };
 
     e->is_stale = false;
+    e->until_ms = rule.is_exemption
+                      ? net_clock_steady() + rule.until_ms - net_clock_wall()
+                      : INT64_MAX;
     if (RAND_bytes((unsigned char *)&q.shuffle, sizeof(q.shuffle)) != 1)
         q.shuffle = (uint64_t)net_clock_steady();
     if (route)
         question_for_route(route, hosts, ports, &q);
     e->lookup = policy_lookup_new(&q, net_clock_steady());
-    pump(e);
+    resolver_pump(e);
 }
 
-static struct entry *
+static struct resolver_entry *
 find(struct resolver *r, const char *key)
 {
-    struct entry *e;
+    struct resolver_entry *e;
 
     HASH_FIND_STR(r->by_key, key, e);
     return e;
 }
 
-static struct entry *
+static struct resolver_entry *
 get(struct resolver *r, const char *key)
 {
-    struct entry *e = find(r, key);
+    struct resolver_entry *e = find(r, key);
 
     if (!e) {
-        e = mem_new(struct entry);
+        e = mem_new(struct resolver_entry);
         e->resolver = r;
         e->key = mem_text(key);
         TAILQ_INIT(&e->queries);
@@ -493,7 +218,7 @@ get(struct resolver *r, const char *key)
 const struct policy_facts *
 resolver_find(struct resolver *r, const char *destination)
 {
-    struct entry *e = find(r, destination);
+    struct resolver_entry *e = find(r, destination);
 
     if (!e || !e->has_facts || e->lookup ||
         net_clock_steady() >= e->facts.good_until_ms)
@@ -505,7 +230,7 @@ resolver_find(struct resolver *r, const char *destination)
 
 struct end_task {
     struct task task;
-    struct entry *entry;
+    struct resolver_entry *entry;
 };
 
 static void
@@ -519,7 +244,7 @@ end_now(struct task *task)
 
 /* As promised: not from inside the start. */
 static void
-end_later(struct entry *e)
+end_later(struct resolver_entry *e)
 {
     struct end_task *x = mem_new(struct end_task);
 
@@ -533,7 +258,7 @@ void
 resolver_start(struct resolver_wait **slot, struct resolver *r,
                const char *destination, resolver_fn *done, void *ctx)
 {
-    struct entry *e = get(r, destination);
+    struct resolver_entry *e = get(r, destination);
     struct resolver_wait *w = mem_new(struct resolver_wait);
 
     w->slot = slot;
@@ -552,7 +277,7 @@ resolver_start(struct resolver_wait **slot, struct resolver *r,
 void
 resolver_begin(struct resolver *r)
 {
-    struct entry *e;
+    struct resolver_entry *e;
 
     r->has_begun = true;
     TAILQ_FOREACH(e, &r->entries, link)
@@ -584,7 +309,7 @@ resolver_cancel(struct resolver_wait **slot)
 void
 resolver_forget(struct resolver *r, const char *destination)
 {
-    struct entry *e, *next;
+    struct resolver_entry *e, *next;
 
     net_dns_forget(r->worker->dns, destination);
     for (e = TAILQ_FIRST(&r->entries); e; e = next) {
@@ -609,31 +334,16 @@ resolver_new(struct worker *w)
     return r;
 }
 
-static void
-stop_queries(struct query_list *list)
-{
-    struct query *q;
-
-    while ((q = TAILQ_FIRST(list)) != NULL) {
-        TAILQ_REMOVE(list, q, link);
-        net_dns_cancel(&q->dns);
-        net_https_cancel(&q->https);
-        free(q->host);
-        free(q->addresses);
-        free(q);
-    }
-}
-
 void
 resolver_cut(struct resolver *r)
 {
-    struct entry *e;
+    struct resolver_entry *e;
 
     r->is_cut = true;
-    stop_queries(&r->fetches_waiting);
+    resolver_stop_queries(&r->fetches_waiting);
     TAILQ_FOREACH(e, &r->entries, link)
     {
-        stop_queries(&e->queries);
+        resolver_stop_queries(&e->queries);
         end_waits(e, NULL);
     }
 }
@@ -644,14 +354,14 @@ void
 resolver_free(struct resolver **place)
 {
     struct resolver *r = take(place);
-    struct entry *e;
+    struct resolver_entry *e;
 
     if (!r)
         return;
-    stop_queries(&r->fetches_waiting);
+    resolver_stop_queries(&r->fetches_waiting);
     while ((e = TAILQ_FIRST(&r->entries)) != NULL) {
         end_waits(e, NULL);
-        stop_queries(&e->queries);
+        resolver_stop_queries(&e->queries);
         free_entry(e);
     }
     free(r);

@@ -37,7 +37,8 @@ struct net_https;
 typedef void net_https_fn(void *ctx, struct slice body, const struct err *err,
                           const struct net_tls_facts *facts);
 
-/* Copies the request; its `tls` may be freed at once.  The rules of relay/net/dial.h hold. */
+/* Copies the request; its `tls` may be freed at once.  The rules of
+ * relay/net/dial.h hold. */
 void net_https_start(struct net_https **slot, uv_loop_t *loop,
                      const struct net_https_request *request,
                      net_https_fn *done, void *ctx);

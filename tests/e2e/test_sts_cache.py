@@ -149,7 +149,7 @@ def test_19_what_was_just_fetched_applies_at_once(world, relay):
     world.sts(d, mx=[good], ttl=1)
     submit(relay, f"a@{d}")
     assert world.ledger.one(f"a@{d}").peer is good
-    assert relay.log.find("policy.decided", destination=d)[0]["sts"] == "fresh"
+    assert relay.log.one("policy.decided", destination=d)["sts"] == "fresh"
 
 
 def test_18_a_reload_keeps_the_cached_policies(

@@ -295,7 +295,7 @@ what_is_wrong_is_said_with_file_line_and_key(void **state)
         {"access { message_size_max = 4G }",
          "1: access.message_size_max: 4G is not from 1K to 1G"},
         {"access { recipients_max = 0 }",
-         "1: access.recipients_max: 0 is not from 1 to 50000"},
+         "1: access.recipients_max: 0 is not from 1 to 16384"},
         {"delivery { port = 0 }", "1: delivery.port: 0 is not from 1 to 65535"},
         {"delivery { port = 65536 }",
          "1: delivery.port: 65536 is not from 1 to 65535"},
