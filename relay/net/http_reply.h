@@ -1,5 +1,6 @@
 /*
- * relay/net/http_reply - reads the response to one GET out of a byte stream.
+ * relay/net/http_reply - reads the response to one request out of a byte
+ * stream.
  *
  * As strict as RFC 8461 section 3.3 wants it: 200 and nothing else is success,
  * the media type is the one expected, the content is not encoded, and its end
@@ -23,6 +24,8 @@ enum {
 
 struct net_http_reply;
 
+/* `media_type` NULL: the answer to a POST.  Any 2yz is success, and what comes
+ * behind the head is not looked at. */
 struct net_http_reply *net_http_reply_new(const char *media_type);
 void net_http_reply_free(struct net_http_reply **r);
 

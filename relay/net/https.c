@@ -23,6 +23,8 @@ struct net_https {
 
     struct net_tls *tls;
     char *host, *path, *media_type;
+    char *body_type; /* NULL: GET */
+    struct buf body;
     struct addr *addresses;
     size_t count, next; /* the address to be tried next */
     uint64_t deadline;  /* in the loop's time */
@@ -46,6 +48,8 @@ destroy(struct net_https *h)
     free(h->host);
     free(h->path);
     free(h->media_type);
+    free(h->body_type);
+    buf_free(&h->body);
     free(h->addresses);
     free(h);
 }
@@ -63,7 +67,7 @@ finish(struct net_https *h, const struct err *err)
 
     if (proven)
         facts = *proven;
-    if (!err)
+    if (!err && !h->body_type)
         body = net_http_reply_body(reply);
     *h->slot = NULL;
     destroy(h);
@@ -110,17 +114,19 @@ send_request(struct net_https *h)
     unsigned port = addr_port(net_conn_peer(h->conn));
     struct buf out = {0};
 
-    buf_printf(&out, "GET %s HTTP/1.1\r\nHost: %s", h->path, h->host);
+    buf_printf(&out, "%s %s HTTP/1.1\r\nHost: %s",
+               h->body_type ? "POST" : "GET", h->path, h->host);
     if (port != PORT)
         buf_printf(&out, ":%u", port);
-    buf_printf(&out,
-               "\r\n"
-               "User-Agent: Sealpost/" SEALPOST_VERSION "\r\n"
-               "Accept: %s\r\n"
-               "Accept-Encoding: identity\r\n"
-               "Connection: close\r\n"
-               "\r\n",
-               h->media_type);
+    buf_add_text(&out, "\r\nUser-Agent: Sealpost/" SEALPOST_VERSION "\r\n");
+    if (h->body_type)
+        buf_printf(&out, "Content-Type: %s\r\nContent-Length: %zu\r\n",
+                   h->body_type, h->body.len);
+    else
+        buf_printf(&out, "Accept: %s\r\n", h->media_type);
+    buf_add_text(&out, "Accept-Encoding: identity\r\n"
+                       "Connection: close\r\n\r\n");
+    buf_add(&out, buf_slice(&h->body));
     net_conn_send(h->conn, &out);
     buf_free(&out);
 }
@@ -265,12 +271,15 @@ net_https_start(struct net_https **slot, uv_loop_t *loop,
     h->host = mem_text(request->host);
     h->path = mem_text(request->path);
     h->media_type = mem_text(request->media_type);
+    h->body_type = mem_text(request->body_type);
+    buf_add(&h->body, request->body);
     h->count = request->address_count;
     h->addresses = mem_array(struct addr, h->count + 1);
     for (size_t i = 0; i < h->count; i++)
         h->addresses[i] = request->addresses[i];
     h->deadline = uv_now(loop) + request->limit_ms;
-    h->reply = net_http_reply_new(request->media_type);
+    h->reply =
+        net_http_reply_new(request->body_type ? NULL : request->media_type);
     h->timer = net_timer_new(loop, time_is_up, h);
     *slot = h;
     if (check(request, &h->early)) {

@@ -1,9 +1,12 @@
 /*
- * relay/net/https - one HTTPS GET, as strict as MTA-STS wants it.
+ * relay/net/https - one HTTPS request, as strict as MTA-STS wants it.
  *
  * HTTP/1.1 over TLS 1.2 or later to addresses the caller has looked up.  Only
  * 200 is success, redirects are not followed, no cache, no compression; the
  * server's certificate must be valid for `host` (RFC 8461 section 3.3).
+ *
+ * A GET; or a POST, of which only the status of the response counts: any 2yz
+ * is success.
  */
 #ifndef RELAY_NET_HTTPS_H
 #define RELAY_NET_HTTPS_H
@@ -28,6 +31,9 @@ struct net_https_request {
     const struct addr *addresses; /* with port; tried in order */
     size_t address_count;
     uint64_t limit_ms; /* in all */
+    /* POST: the media type of `body`, and media_type is not used; NULL: GET. */
+    const char *body_type;
+    struct slice body;
 };
 
 struct net_https;

@@ -330,6 +330,41 @@ what_the_server_says_is_shown_in_one_printable_line(void **state)
     assert_true(strlen(err.text) < 120);
 }
 
+/* Of the answer to a POST the status is all that counts. */
+static void
+any_success_is_one_without_a_media_type(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_success;
+    } rows[] = {
+        {"HTTP/1.1 200 OK\r\n\r\n", true},
+        {"HTTP/1.1 201 Created\r\nContent-Length: x\r\n\r\n", true},
+        {"HTTP/1.1 204 No Content\r\n\r\n", true},
+        {"HTTP/1.1 202 OK\r\nContent-Type: x/y\r\n\r\nmore to come", true},
+        {"HTTP/1.1 100 Continue\r\n\r\n", false},
+        {"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", false},
+        {"HTTP/1.1 404 Not Found\r\n\r\n", false},
+        {"HTTP/1.1 500 Oops\r\n\r\n", false},
+        {"HTTP/1.1 20 OK\r\n\r\n", false},
+        {"SMTP 200 OK\r\n\r\n", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        scoped(net_http_reply_free) struct net_http_reply *r =
+            net_http_reply_new(NULL);
+        struct err err = {0};
+        bool ok = true;
+
+        for (const char *p = rows[i].text; *p && ok; p++)
+            ok = net_http_reply_feed(r, (struct slice){p, 1}, &err);
+        if (ok != rows[i].is_success ||
+            net_http_reply_is_whole(r) != rows[i].is_success)
+            fail_msg("%s: %s", rows[i].text, err.text);
+    }
+}
+
 int
 main(void)
 {
@@ -346,6 +381,7 @@ main(void)
         cmocka_unit_test(chunks_that_are_none_fail),
         cmocka_unit_test(keeps_its_limits),
         cmocka_unit_test(what_the_server_says_is_shown_in_one_printable_line),
+        cmocka_unit_test(any_success_is_one_without_a_media_type),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -305,6 +305,37 @@ fetches_a_policy(void **state)
 }
 
 static void
+posts_a_body(void **state)
+{
+    struct net_https_request request;
+    struct server s;
+    struct outcome o;
+    char expected[512];
+
+    (void)state;
+    open_server(&s, "good", ANSWER,
+                "HTTP/1.1 202 Accepted\r\nContent-Type: x/y\r\n\r\nthanks");
+    request = request_to(&s.addr, 1);
+    request.media_type = NULL;
+    request.body_type = "application/tlsrpt+gzip";
+    request.body = (struct slice){"\x1f", 1};
+    o = fetch(request);
+    close_server(&s);
+    assert_int_equal(o.err.kind, ERR_NONE);
+    assert_int_equal(o.len, 0);
+    snprintf(expected, sizeof(expected),
+             "POST /.well-known/mta-sts.txt HTTP/1.1\r\n"
+             "Host: " HOST ":%u\r\n"
+             "User-Agent: Sealpost/" SEALPOST_VERSION "\r\n"
+             "Content-Type: application/tlsrpt+gzip\r\n"
+             "Content-Length: 1\r\n"
+             "Accept-Encoding: identity\r\n"
+             "Connection: close\r\n\r\n\x1f",
+             addr_port(&s.addr));
+    assert_string_equal(s.request, expected);
+}
+
+static void
 a_wildcard_certificate_will_do(void **state)
 {
     (void)state;
@@ -535,6 +566,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fetches_a_policy),
+        cmocka_unit_test(posts_a_body),
         cmocka_unit_test(a_wildcard_certificate_will_do),
         cmocka_unit_test(a_certificate_that_proves_nothing_fails),
         cmocka_unit_test(a_response_that_is_none_fails_in_one_line),
