@@ -132,6 +132,8 @@ policy_discovery_failed(struct policy_discovery *d, const struct err *err,
 
     explain(d, err->text);
     d->tls_failed = err->kind == ERR_TLS;
+    d->failure =
+        d->tls_failed ? POLICY_STS_FAILURE_TLS : POLICY_STS_FAILURE_FETCH;
     snprintf(e->failed_id, sizeof(e->failed_id), "%s", fetch_id(d));
     e->backoff_ms = now_ms + POLICY_FETCH_BACKOFF_MS;
     free(e->failure);
@@ -151,6 +153,7 @@ policy_discovery_fetched(struct policy_discovery *d, struct slice body,
     if (!policy_sts_parse(body, &fresh, &err)) {
         err_in(&err, "the policy of %.200s", d->domain.text);
         policy_discovery_failed(d, &err, now_ms);
+        d->failure = POLICY_STS_FAILURE_INVALID;
         return;
     }
     policy_sts_done(&d->sts);
@@ -242,6 +245,9 @@ policy_discovery_settle(struct policy_discovery *d, int64_t now_ms,
     if (!is_leaving && !d->is_fresh &&
         facts->sts_state != POLICY_STS_STATE_ABSENT)
         snprintf(facts->sts_why, sizeof(facts->sts_why), "%s", d->why);
+    facts->sts_failure = d->record == POLICY_DISCOVERY_MALFORMED
+                             ? POLICY_STS_FAILURE_INVALID
+                             : d->failure;
     facts->sts_tls_failed = d->tls_failed;
     facts->sts = d->sts;
     facts->sts_entry = d->entry;

@@ -41,6 +41,7 @@ struct policy_discovery {
     struct policy_sts_entry entry; /* as cached, then as it should be kept */
     struct policy_sts sts;         /* of entry.text */
     bool has_sts, is_fresh, tls_failed;
+    enum policy_sts_failure failure;
     bool keep;     /* the entry changed in a way that is worth keeping */
     char why[240]; /* the first thing that went wrong */
 };

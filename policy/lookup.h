@@ -120,6 +120,15 @@ enum policy_sts_state {
     POLICY_STS_STATE_UNKNOWN, /* TXT could not be learnt, none cached: defer */
 };
 
+/* What kept a policy from being had, for reports (RFC 8460 section 4.3). */
+enum policy_sts_failure {
+    POLICY_STS_FAILURE_NONE, /* nothing; or it was found out before, and is
+                                not tried again yet */
+    POLICY_STS_FAILURE_FETCH,
+    POLICY_STS_FAILURE_TLS,     /* the policy host's certificate */
+    POLICY_STS_FAILURE_INVALID, /* record or policy are malformed */
+};
+
 struct policy_facts {
     struct mail_domain domain;
     bool is_literal;
@@ -137,6 +146,7 @@ struct policy_facts {
     struct policy_sts_entry sts_entry;
     /* FAILED, UNKNOWN; or why a cached one was not renewed. */
     char sts_why[240];
+    enum policy_sts_failure sts_failure;
     bool sts_tls_failed;   /* the policy host's certificate was the trouble */
     int64_t good_until_ms; /* least TTL of all answers, and no longer than the
                               policy; steady clock */

@@ -44,8 +44,10 @@ static const struct route {
     {"GET", "/v1/policies/*", admin_policy},
     {"POST", "/v1/policies/*/refresh", admin_refresh},
     {"POST", "/v1/policies/*/forget", admin_forget},
+    {"GET", "/v1/reports", admin_reports},
+    {"GET", "/v1/reports/*", admin_report},
+    {"POST", "/v1/reports/*/send", admin_report_send},
     {"GET", "/v1/plan/*", admin_plan},
-    {"GET", "/v1/probe/*", admin_probe},
     {"POST", "/v1/reload", admin_reload},
     {"POST", "/v1/drain", admin_drain},
 };

@@ -1,4 +1,5 @@
 /* The paths that only look: each is one call to the store thread. */
+#include "policy/tlsrpt.h"
 #include "relay/admin/answer.h"
 #include "relay/admin/filter.h"
 #include "relay/admin/routes.h"
@@ -223,5 +224,62 @@ admin_policy(struct relay *relay, struct net_http_request *r, const char *name)
     }
     x = new_call(r, look_policy);
     x->domain = mem_text(domain.text);
+    post(relay, x);
+}
+
+/* --- reports about TLS --- */
+
+char *
+admin_report_key(const char *day, const char *domain, struct err *err)
+{
+    struct mail_domain parsed;
+    int64_t day_ms;
+
+    if (!policy_tlsrpt_day_parse(slice_of(day), &day_ms)) {
+        err_set(err, ERR_INPUT, "\"%.50s\" is no day: 2026-11-23", day);
+        return NULL;
+    }
+    return admin_domain(domain, &parsed, err)
+               ? mem_printf("%s %s", day, parsed.text)
+               : NULL;
+}
+
+static bool
+look_reports(struct read_call *x, struct queue_store *s, struct err *err)
+{
+    return admin_view_reports(s, x->domain, &x->found, err);
+}
+
+static bool
+look_report(struct read_call *x, struct queue_store *s, struct err *err)
+{
+    return admin_view_report(s, x->domain, &x->found, err);
+}
+
+void
+admin_reports(struct relay *relay, struct net_http_request *r, const char *name)
+{
+    struct read_call *x = new_call(r, look_reports);
+    const char *cursor = net_http_query(r, "cursor");
+
+    (void)name;
+    x->domain = mem_text(cursor ? cursor : "");
+    post(relay, x);
+}
+
+void
+admin_report(struct relay *relay, struct net_http_request *r, const char *name)
+{
+    const char *domain = net_http_query(r, "domain");
+    struct err err = {0};
+    char *key = admin_report_key(name, domain ? domain : "", &err);
+    struct read_call *x;
+
+    if (!key) {
+        admin_answer_failure(r, &err);
+        return;
+    }
+    x = new_call(r, look_report);
+    x->domain = key;
     post(relay, x);
 }

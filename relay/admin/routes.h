@@ -17,12 +17,17 @@ admin_handler_fn admin_status;
 admin_handler_fn admin_queue, admin_message, admin_trace, admin_body;
 admin_handler_fn admin_change; /* name: the verb */
 admin_handler_fn admin_policies, admin_policy;
-admin_handler_fn admin_plan, admin_probe, admin_refresh, admin_forget;
+admin_handler_fn admin_reports, admin_report; /* name: the day */
+admin_handler_fn admin_report_send;           /* the same */
+admin_handler_fn admin_plan, admin_refresh, admin_forget;
 admin_handler_fn admin_inject;
 admin_handler_fn admin_reload, admin_drain;
 
 /* The domain in a path: in any form, percent-encoded where it is not ASCII. */
 bool admin_domain(const char *name, struct mail_domain *out,
                   struct err *err) must_use;
+
+/* "DAY DOMAIN", as reports are kept; a heap string, or NULL. */
+char *admin_report_key(const char *day, const char *domain, struct err *err);
 
 #endif

@@ -86,16 +86,6 @@ const struct cli_command cli_commands[] = {
      cli_queue_change},
     {"trace", "ID [--json]", "all that happened to one message", LOOK_HELP,
      cli_trace},
-    {"probe", "DOMAIN [--mx HOST] [--from ADDRESS] [--json]",
-     "what would happen to mail for a domain now",
-     "      --mx HOST         call on this one of its hosts only\n"
-     "      --from ADDRESS    as a message from there, where routes depend on "
-     "it\n" TARGET_HELP JSON_HELP "\n"
-     "Looks up MX, addresses, TLSA and MTA-STS anew, makes the plan, calls on\n"
-     "each host as far as STARTTLS and sends no mail.  Takes a minute at "
-     "most.\n"
-     "Exit: 0 mail would be delivered, 1 it would not, 75 could not tell.\n",
-     cli_probe},
     {"policy list", "[--json]", "the cached MTA-STS policies", LOOK_HELP,
      cli_policy_list},
     {"policy show", "DOMAIN [--json]", "one cached policy, as published",
@@ -104,6 +94,16 @@ const struct cli_command cli_commands[] = {
      cli_policy_change},
     {"policy forget", "DOMAIN", "drop a policy from the cache", TARGET_HELP,
      cli_policy_change},
+    {"report list", "[--json]", "how TLS went, by day and domain", LOOK_HELP,
+     cli_report_list},
+    {"report show", "DAY DOMAIN [--json]", "one count in full, as reported",
+     LOOK_HELP, cli_report_show},
+    {"report send", "DAY [--json]", "send the reports of a day now",
+     TARGET_HELP JSON_HELP
+     "\n"
+     "DAY is a day of UTC, 2026-11-23.  Reports go out by themselves once the\n"
+     "day is over.  Exit: 75 when one could not be sent.\n",
+     cli_report_send},
     {"reload", "", "have the relay read its configuration again",
      TARGET_HELP
      "\n"

@@ -16,10 +16,12 @@ CLI_COMMAND(cli_queue_explain);
 CLI_COMMAND(cli_queue_cat);
 CLI_COMMAND(cli_queue_change); /* retry, hold, release, delete */
 CLI_COMMAND(cli_trace);
-CLI_COMMAND(cli_probe);
 CLI_COMMAND(cli_policy_list);
 CLI_COMMAND(cli_policy_show);
 CLI_COMMAND(cli_policy_change); /* refresh, forget */
+CLI_COMMAND(cli_report_list);
+CLI_COMMAND(cli_report_show);
+CLI_COMMAND(cli_report_send);
 CLI_COMMAND(cli_status);
 CLI_COMMAND(cli_reload);
 CLI_COMMAND(cli_drain);

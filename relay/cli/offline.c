@@ -61,6 +61,18 @@ parse_id(const char *text, uint64_t *id, struct err *err)
            err_set(err, ERR_INPUT, "\"%s\" is no queue id", text);
 }
 
+static bool
+look_report(struct queue_store *s, const char *text, json_t **out,
+            struct err *err)
+{
+    struct slice domain = slice_of(text);
+    char *day scoped(own_free) = mem_copy(slice_cut(&domain, ' '));
+    char *name scoped(own_free) = mem_copy(domain);
+    char *key scoped(own_free) = admin_report_key(day, name, err);
+
+    return key && admin_view_report(s, key, out, err);
+}
+
 bool
 cli_offline_look(struct queue_store *s, enum cli_look what, const char *key,
                  json_t **out, struct err *err)
@@ -78,6 +90,10 @@ cli_offline_look(struct queue_store *s, enum cli_look what, const char *key,
     case CLI_LOOK_POLICY:
         return admin_domain(key, &domain, err) &&
                admin_view_policy(s, domain.text, out, err);
+    case CLI_LOOK_REPORTS:
+        return admin_view_reports(s, key, out, err);
+    case CLI_LOOK_REPORT:
+        return look_report(s, key, out, err);
     }
     return false;
 }

@@ -105,9 +105,19 @@ add_path(struct buf *url, enum cli_look what, const char *key)
         [CLI_LOOK_TRACE] = "/v1/messages/",
         [CLI_LOOK_POLICIES] = "/v1/policies?cursor=",
         [CLI_LOOK_POLICY] = "/v1/policies/",
+        [CLI_LOOK_REPORTS] = "/v1/reports?cursor=",
+        [CLI_LOOK_REPORT] = "/v1/reports/",
     };
+    size_t day = what == CLI_LOOK_REPORT ? strcspn(key, " ") : 0;
 
     buf_add_text(url, front[what]);
+    if (what == CLI_LOOK_REPORT) {
+        char *first scoped(own_free) = mem_copy((struct slice){key, day});
+
+        cli_url_add(url, first);
+        buf_add_text(url, "?domain=");
+        key += day + (key[day] == ' ');
+    }
     cli_url_add(url, key);
     buf_add_text(url, what == CLI_LOOK_TRACE ? "/trace" : "");
 }

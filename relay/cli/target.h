@@ -49,6 +49,8 @@ enum cli_look {
     CLI_LOOK_TRACE,    /* key: an id */
     CLI_LOOK_POLICIES, /* key: the domain to begin behind, "" at first */
     CLI_LOOK_POLICY,   /* key: a domain */
+    CLI_LOOK_REPORTS,  /* key: to begin behind, "" at first */
+    CLI_LOOK_REPORT,   /* key: "DAY DOMAIN" */
 };
 
 /* As cli_target_call; without a running relay from the store. */

@@ -189,6 +189,12 @@ struct config {
 
     bool add_missing_headers; /* Date and Message-ID */
 
+    struct { /* reports about TLS (RFC 8460) */
+        bool enabled;
+        const char *organization, *contact; /* never "" */
+        const char *from;                   /* an address, never "" */
+    } tlsrpt;
+
     struct {
         const char *address; /* "" no HTTP over TCP */
         const char *token;   /* a secret; "" none, then address is loopback */

@@ -404,6 +404,26 @@ check_retry(const struct check *k)
         blame(k, "retry", "", "warn", "is not before retry.expire");
 }
 
+static void
+check_tlsrpt(const struct check *k)
+{
+    struct config *c = k->c;
+    struct mail_address from;
+    struct err err;
+
+    if (c->tlsrpt.from[0] == '\0')
+        c->tlsrpt.from =
+            settle(k, "tlsrpt", "from", mem_printf("noreply@%s", c->hostname));
+    else if (!mail_address_parse(slice_of(c->tlsrpt.from), false, &from, &err))
+        blame(k, "tlsrpt", "", "from", err.text);
+    if (c->tlsrpt.organization[0] == '\0')
+        c->tlsrpt.organization =
+            settle(k, "tlsrpt", "organization", mem_text(c->hostname));
+    if (c->tlsrpt.contact[0] == '\0')
+        c->tlsrpt.contact =
+            settle(k, "tlsrpt", "contact", mem_text(c->tlsrpt.from));
+}
+
 void
 config_check(struct config *c, struct config_errors *errs)
 {
@@ -418,6 +438,7 @@ config_check(struct config *c, struct config_errors *errs)
     for (size_t i = 0; i < c->route_count; i++)
         check_route(&k, &c->route[i]);
     check_retry(&k);
+    check_tlsrpt(&k);
     check_http(&k);
     check_control(&k);
 }

@@ -187,13 +187,14 @@ const struct config_key config_keys[] = {
      "connect to loopback and private addresses that DNS names; for private "
      "networks and test beds only"},
 
-    {"tlsrpt", "enabled", CONFIG_OFF, "true", 0, 0,
-     WORDS("true", "yes", "on", "false", "no", "off"), 0,
-     "TLS reports; accepted, but this version sends none"},
-    {"tlsrpt", "organization", CONFIG_OFF, "", 0, 0, UNSET, 0,
-     "our name in reports"},
-    {"tlsrpt", "contact", CONFIG_OFF, "", 0, 0, UNSET, 0, "whom to ask"},
-    {"tlsrpt", "from", CONFIG_OFF, "", 0, 0, UNSET, 0, "sender of reports"},
+    {"tlsrpt", "enabled", CONFIG_BOOL, "true", 0, 0, NULL, AT(tlsrpt.enabled),
+     "count how TLS went, and report it to the domains that ask for it"},
+    {"tlsrpt", "organization", CONFIG_TEXT, "", 0, 0, NULL,
+     AT(tlsrpt.organization), "our name in reports; default: hostname"},
+    {"tlsrpt", "contact", CONFIG_TEXT, "", 0, 0, NULL, AT(tlsrpt.contact),
+     "whom to ask about reports; default: the sender"},
+    {"tlsrpt", "from", CONFIG_TEXT, "", 0, 0, NULL, AT(tlsrpt.from),
+     "sender of reports; default: noreply@hostname"},
 
     {"http", "address", CONFIG_TEXT, "", 0, 0, NULL, AT(http.address),
      "where the API listens besides the control socket; empty: nowhere"},

@@ -9,6 +9,7 @@
 #include "relay/daemon/report.h"
 #include "relay/daemon/resolver.h"
 #include "relay/daemon/router.h"
+#include "relay/daemon/tls_result.h"
 #include "relay/net/dial.h"
 #include "smtp/client.h"
 
@@ -36,6 +37,7 @@ struct deliver {
     struct resolver_wait *wait;
     struct policy_plan plan;
     bool requiretls, tls_required_no; /* of the messages that it is for */
+    struct tls_result *tls_result;    /* NULL: nobody is told how TLS went */
     struct candidate candidates[POLICY_ADDRESSES_MAX];
     size_t candidate_count, candidate; /* `candidate`: the one under way */
     bool in_clear; /* opportunistic TLS failed at this address: without it */
@@ -131,6 +133,18 @@ describe_tls(struct deliver *d, struct queue_attempt *a)
                      ? mem_text(net_tls_verdict_name(tls->verdict))
                      : mem_printf("%s: %s", net_tls_verdict_name(tls->verdict),
                                   tls->why);
+}
+
+/* Of the session under way, for reports about TLS. */
+static struct tls_result_session
+session(const struct deliver *d)
+{
+    return (struct tls_result_session){
+        .message = job(d)->message,
+        .candidate = here(d),
+        .conn = d->conn,
+        .helo = smtp_client_capability(d->smtp)->name,
+    };
 }
 
 static char *
@@ -562,6 +576,11 @@ on_ready(struct deliver *d)
     const struct config *c = d->worker->config;
 
     d->was_idle = false;
+    if (d->messages == 0 && !d->in_clear) {
+        struct tls_result_session told = session(d);
+
+        tls_result_ready(d->tls_result, &told);
+    }
     if (d->report && report_has_decided(d->report)) {
         send_report(d, REPORT_REACHED);
         if (d->done == d->count || !is_planned(d) ||
@@ -642,6 +661,14 @@ try_in_clear(struct deliver *d, const char *why)
 }
 
 static void
+no_starttls(const struct deliver *d)
+{
+    struct tls_result_session told = session(d);
+
+    tls_result_no_starttls(d->tls_result, &told);
+}
+
+static void
 on_over(struct deliver *d, const struct smtp_client_event *ev)
 {
     struct mail_status status = {0};
@@ -653,6 +680,7 @@ on_over(struct deliver *d, const struct smtp_client_event *ev)
         reply_status(ev->reply, &status);
         break;
     case SMTP_CLIENT_END_NO_STARTTLS:
+        no_starttls(d);
         if (here(d)->proof == POLICY_PROOF_NONE) {
             try_in_clear(d, why);
             return;
@@ -759,7 +787,9 @@ tls_failed(struct deliver *d, const struct err *err)
 {
     struct mail_status status = {0};
     const struct net_tls_facts *tls = net_conn_tls(d->conn);
+    struct tls_result_session told = session(d);
 
+    tls_result_failed(d->tls_result, &told, err);
     if (here(d)->proof == POLICY_PROOF_NONE) {
         try_in_clear(d, err->text);
         return;
@@ -990,6 +1020,7 @@ settle(struct deliver *d)
             if (d->next)
                 d->next->at = d->at;
             policy_plan_done(&d->plan);
+            tls_result_free(&d->tls_result);
             free(d);
             return;
         }
@@ -997,6 +1028,16 @@ settle(struct deliver *d)
 }
 
 /* --- the plan --- */
+
+/* Where some hosts have other ports the candidates see to each. */
+static bool
+is_all_implicit(const struct config_route *route)
+{
+    for (size_t i = 0; route && i < route->via_count; i++)
+        if (!route->via[i].implicit_tls)
+            return false;
+    return route != NULL;
+}
 
 /* What would have been otherwise, were policies enforced here. */
 static void
@@ -1016,17 +1057,33 @@ log_shadow(const struct deliver *d, const struct policy_shadow *shadow)
 }
 
 static void
-make_plan(struct deliver *d, const struct policy_facts *facts)
+make_plan(struct deliver *d, const struct policy_facts *facts,
+          const struct config_route *route)
 {
-    struct policy_inputs in = router_inputs(
-        d->worker->config, d->order->destination, facts, net_clock_wall());
+    const struct config *c = d->worker->config;
+    struct config_domain rule =
+        config_rule_for(c, d->order->destination, net_clock_wall());
+    struct policy_inputs in = {
+        .facts = facts,
+        .level = route ? route->level : rule.level,
+        .port = route ? route->via[0].port : c->delivery.port,
+        .implicit_tls = is_all_implicit(route),
+        .is_route = route != NULL,
+        .dane = route ? c->policy.dane : rule.dane,
+        .requiretls = d->requiretls,
+        .tls_required_no = d->tls_required_no,
+        .fingerprints = route ? NULL : rule.fingerprint,
+        .fingerprint_count = route ? 0 : rule.fingerprint_count,
+        .report_only = !route && rule.enforce == CONFIG_ENFORCE_REPORT,
+    };
 
-    in.requiretls = d->requiretls;
-    in.tls_required_no = d->tls_required_no;
     policy_plan_done(&d->plan);
     policy_plan_make(&in, &d->plan);
     for (size_t i = 0; i < d->plan.shadow_count; i++)
         log_shadow(d, &d->plan.shadow[i]);
+    tls_result_free(&d->tls_result);
+    if (!route)
+        d->tls_result = tls_result_new(d->worker, facts, &d->plan);
 }
 
 static void
@@ -1085,7 +1142,7 @@ use_facts(struct deliver *d, const struct policy_facts *facts)
     if (gone) {
         route_is_gone(d);
     } else {
-        make_plan(d, facts);
+        make_plan(d, facts, route);
         plan_made(d, route);
     }
 }

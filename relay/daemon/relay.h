@@ -20,6 +20,7 @@ struct dnssec;
 struct gate;
 struct refresher;
 struct serve;
+struct tls_report;
 struct worker;
 
 /* Counters for status and metrics; each is only ever added to. */
@@ -49,6 +50,7 @@ struct relay {
     struct gate *gate;
     struct refresher *refresher;
     struct serve *serve;
+    struct tls_report *tls_report;
     struct worker **workers;
     unsigned worker_count;
     int64_t started_ms;

@@ -8,6 +8,7 @@
 #include "relay/daemon/lock.h"
 #include "relay/daemon/refresher.h"
 #include "relay/daemon/router.h"
+#include "relay/daemon/tls_report.h"
 #include "relay/daemon/worker.h"
 #include "relay/net/listen.h"
 
@@ -187,33 +188,20 @@ health_changed(void *ctx, const struct err *why)
     task_post(&relay->inbox, &x->task);
 }
 
-/* The answer is good until the next question. */
-struct routing {
-    const struct config *config;
-    char *last;
-};
-
-static void
-routing_done(struct routing *r)
-{
-    free(r->last);
-}
-
 static const char *
 route_for(void *ctx, const char *from, const char *address, const char *domain)
 {
-    struct routing *r = ctx;
+    static _Thread_local char *last;
 
-    free(r->last);
-    r->last = router_destination(r->config, from, address, domain);
-    return r->last;
+    free(last);
+    last = router_destination(ctx, from, address, domain);
+    return last;
 }
 
 static bool
 put_in_order(struct relay *relay, struct queue_store *store, struct err *err)
 {
     char *routes scoped(own_free) = router_fingerprint(relay->config);
-    struct routing routing scoped(routing_done) = {.config = relay->config};
     int64_t now = net_clock_steady();
 
     if (!queue_store_begin(store, err))
@@ -221,7 +209,7 @@ put_in_order(struct relay *relay, struct queue_store *store, struct err *err)
     if (queue_store_unjam(store, now,
                           queue_schedule_latest(&relay->config->retry, now),
                           err) &&
-        queue_store_reroute(store, routes, route_for, &routing, err))
+        queue_store_reroute(store, routes, route_for, relay->config, err))
         return queue_store_commit(store, err);
     queue_store_rollback(store);
     return false;
@@ -282,12 +270,10 @@ work_reroute(struct store_call *call, struct queue_store *store,
              struct err *err)
 {
     struct reroute_call *x = own_container(call, struct reroute_call, call);
-    const struct config *c =
-        x->serve->relay.config; /* stays until we are done */
+    struct config *c = x->serve->relay.config; /* stays until we are done */
     char *routes scoped(own_free) = router_fingerprint(c);
-    struct routing routing scoped(routing_done) = {.config = c};
 
-    return queue_store_reroute(store, routes, route_for, &routing, err);
+    return queue_store_reroute(store, routes, route_for, c, err);
 }
 
 static void
@@ -635,6 +621,7 @@ start(struct serve *s, struct err *err)
     dispatch_configure(relay->dispatch);
     relay->refresher = refresher_new(relay);
     relay->dnssec = dnssec_new(relay);
+    relay->tls_report = tls_report_new(relay);
     if (!open_control(s, err) || !open_web(s, err))
         return false;
     watch(s, &s->on_term, SIGTERM);
@@ -685,6 +672,7 @@ shut(struct serve *s)
     dispatch_free(&relay->dispatch);
     refresher_free(&relay->refresher);
     dnssec_free(&relay->dnssec);
+    tls_report_free(&relay->tls_report);
     net_timer_free(&s->drain_timer);
     if (s->over) {
         uv_close((uv_handle_t *)&s->on_term, NULL);

@@ -15,10 +15,10 @@
 #include "relay/net/timer.h"
 
 struct pool;
-struct probe;
 struct resolver;
 struct receive;
 struct deliver;
+struct tls_pending;
 
 struct worker {
     struct relay *relay;
@@ -37,12 +37,13 @@ struct worker {
 
     struct resolver *resolver;
     struct pool *pool;
-    struct receive *sessions;   /* list */
-    size_t kept;                /* octets; see INTAKE_KEEP_MAX */
-    struct deliver *deliveries; /* list */
-    struct probe *probes;       /* list */
-    bool is_stopping;           /* no more of anything is begun */
-    bool is_cut;                /* and the store is asked nothing more */
+    struct receive *sessions;        /* list */
+    size_t kept;                     /* octets; see INTAKE_KEEP_MAX */
+    struct deliver *deliveries;      /* list */
+    struct tls_pending *tls_pending; /* list; see tls_result.h */
+    size_t tls_pending_count;
+    bool is_stopping; /* no more of anything is begun */
+    bool is_cut;      /* and the store is asked nothing more */
 };
 
 /* Opens everything on the calling thread, so that errors stop the start, then

@@ -270,6 +270,18 @@ find_peer(int fd)
     return addr_from_v4((struct in_addr){0}, 0);
 }
 
+struct addr
+net_conn_local(const struct net_conn *c)
+{
+    struct sockaddr_storage ss = {0};
+    socklen_t len = sizeof(ss);
+
+    if (c->peer.any.sa_family == AF_UNSPEC ||
+        getsockname(c->fd, (struct sockaddr *)&ss, &len) != 0)
+        return (struct addr){.any = {.sa_family = AF_UNSPEC}};
+    return addr_from_sockaddr((struct sockaddr *)&ss);
+}
+
 struct net_conn *
 net_conn_new(uv_loop_t *loop, int fd, const struct net_conn_events *events,
              void *ctx)

@@ -88,6 +88,8 @@ void net_conn_limit(struct net_conn *c, uint64_t ms);
 
 const struct addr *net_conn_peer(const struct net_conn *c); /* family
                                                 AF_UNSPEC: Unix socket */
+/* Our own end; the same for what it is not known of. */
+struct addr net_conn_local(const struct net_conn *c);
 
 /* Flushes what is queued (with close_notify) and waits for the peer to close
  * as well, for at most `linger_ms` in the background; 0: sends what the kernel

@@ -269,6 +269,8 @@ what_is_wrong_is_said_with_file_line_and_key(void **state)
     static const struct {
         const char *text, *want;
     } rows[] = {
+        {"tlsrpt { from = \"nobody\" }", "1: tlsrpt.from: "},
+        {"tlsrpt { enabled = perhaps }", "1: tlsrpt.enabled: "},
         {"\nhostnam = \"x\"",
          "2: hostnam: no such key; did you mean \"hostname\"?"},
         {"policy { tsl = required }",
@@ -425,8 +427,6 @@ what_is_not_built_yet_is_refused_unless_it_is_off(void **state)
          "1: rewrite.from_domain: not available in this version"},
         {"rewrite { strip_received = true }",
          "1: rewrite.strip_received: not available in this version"},
-        {"tlsrpt { organization = \"x\" }",
-         "1: tlsrpt.organization: not available in this version"},
         {"resolver { dnssec = perhaps }",
          "1: resolver.dnssec: \"perhaps\" is none of off, trust, validate, "
          "auto"},

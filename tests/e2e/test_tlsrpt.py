@@ -1,0 +1,476 @@
+"""Reports about TLS (RFC 8460) as seen from outside: sessions are counted by
+policy and kind of failure, and the report goes where the domain wants it."""
+
+import datetime
+import email
+import email.policy
+import gzip
+import json
+import re
+import time
+
+import pytest
+
+from lab import net
+from lab.collector import Collector
+from lab.send import submit
+
+FAILURES = {
+    "starttls-not-supported",
+    "certificate-host-mismatch",
+    "certificate-expired",
+    "certificate-not-trusted",
+    "validation-failure",
+    "tlsa-invalid",
+    "dnssec-invalid",
+    "dane-required",
+    "sts-policy-fetch-error",
+    "sts-policy-invalid",
+    "sts-webpki-invalid",
+}
+
+
+def today():
+    return datetime.datetime.utcnow().strftime("%Y-%m-%d")
+
+
+def wanted(world, domain, *places):
+    """The domain wants reports, there; else at a mailbox of its own."""
+    text = ",".join(places or [f"mailto:tls@{domain}"])
+    world.dns.txt(f"_smtp._tls.{domain}", f"v=TLSRPTv1; rua={text}")
+    return domain
+
+
+def counted(relay, domain, succeeded, failed, timeout=10):
+    """What `report show` has, once it has that many sessions."""
+    until = time.monotonic() + timeout
+    while True:
+        done = relay.cli("report", "show", today(), domain, "--json", check=False)
+        found = json.loads(done.stdout) if done.returncode == 0 else None
+        if found and (found["succeeded"], found["failed"]) == (succeeded, failed):
+            return found
+        assert time.monotonic() < until, (done, found)
+        time.sleep(0.1)
+
+
+def sent(relay, code=0):
+    done = relay.cli("report", "send", today(), "--json", check=False)
+    assert done.returncode == code, done
+    return json.loads(done.stdout)
+
+
+def refused(world, relay, domain, times=1):
+    """A message that policy puts off, and how often it was tried; then it is
+    taken out of the queue."""
+    mid = submit(relay, f"bob@{domain}")
+    relay.log.wait("delivery.deferred", times, mid=mid)
+    relay.cli("queue", "delete", mid)
+    return len(relay.log.find("delivery.deferred", mid=mid))
+
+
+def check_document(doc, domain):
+    """The rules of RFC 8460 section 4.4 for every field."""
+    assert set(doc) == {
+        "organization-name",
+        "date-range",
+        "contact-info",
+        "report-id",
+        "policies",
+    }
+    day = today()
+    assert doc["date-range"] == {
+        "start-datetime": f"{day}T00:00:00Z",
+        "end-datetime": f"{day}T23:59:59Z",
+    }
+    for key in ("organization-name", "contact-info", "report-id"):
+        assert isinstance(doc[key], str) and doc[key]
+    assert doc["policies"]
+    for p in doc["policies"]:
+        check_policy(p, domain)
+
+
+def check_policy(p, domain):
+    assert set(p) <= {"policy", "summary", "failure-details"}
+    policy, summary = p["policy"], p["summary"]
+    assert policy["policy-type"] in ("sts", "tlsa", "no-policy-found")
+    assert policy["policy-domain"] == domain
+    if policy["policy-type"] == "no-policy-found":
+        assert set(policy) == {"policy-type", "policy-domain"}
+    for key in ("policy-string", "mx-host"):
+        assert all(isinstance(s, str) for s in policy.get(key, []))
+    assert set(summary) == {
+        "total-successful-session-count",
+        "total-failure-session-count",
+    }
+    assert all(isinstance(n, int) and n >= 0 for n in summary.values())
+    details = p.get("failure-details", [])
+    for d in details:
+        assert d["result-type"] in FAILURES
+        assert isinstance(d["failed-session-count"], int)
+        assert set(d) <= {
+            "result-type",
+            "sending-mta-ip",
+            "receiving-mx-hostname",
+            "receiving-mx-helo",
+            "receiving-ip",
+            "failed-session-count",
+            "additional-information",
+            "failure-reason-code",
+        }
+    assert summary["total-failure-session-count"] == sum(
+        d["failed-session-count"] for d in details
+    )
+
+
+def read_mail(delivery, domain):
+    """The document in a report that came by mail."""
+    mail = email.message_from_bytes(delivery.data, policy=email.policy.default)
+    assert mail["TLS-Report-Domain"] == domain
+    assert mail["TLS-Report-Submitter"] == "relay.lab.test"
+    assert mail["TLS-Required"] == "No"
+    assert mail["Message-ID"] and mail["Date"] and mail["From"]
+    assert re.fullmatch(
+        rf"Report Domain: {domain} Submitter: relay.lab.test Report-ID: <\S+>",
+        mail["Subject"],
+    )
+    assert mail.get_content_type() == "multipart/report"
+    assert mail.get_param("report-type") == "tlsrpt"
+    text, attached = mail.iter_parts()
+    assert text.get_content_type() == "text/plain"
+    assert attached.get_content_type() == "application/tlsrpt+gzip"
+    assert re.fullmatch(
+        rf"relay\.lab\.test!{domain}!\d+!\d+!\w+\.json\.gz", attached.get_filename()
+    )
+    return json.loads(gzip.decompress(attached.get_content()))
+
+
+@pytest.fixture
+def own(new_relay):
+    """A relay whose reports are its own; it tries again every second."""
+    return new_relay({"retry": {"schedule": ["1s"]}})
+
+
+@pytest.fixture
+def collector(world):
+    host = f"tls.{world.name()}"
+    c = Collector(world.loop, world.ca.good(host), net.address(), net.free_port())
+    world.dns.put(host, "A", c.ip)
+    c.url = f"https://{host}:{c.port}/v1/tlsrpt?x=y"
+    yield c
+    c.close()
+
+
+# --- counting ---
+
+
+def test_a_success_under_a_policy_is_counted_once_a_session(world, own):
+    good = world.peer()
+    d = wanted(world, world.sts(world.domain(good), mx=[good]))
+    for _ in range(3):
+        submit(own, f"bob@{d}")
+    sessions = {x.session for x in world.ledger.wait(domain=d, count=3)}
+    report = counted(own, d, len(sessions), 0)
+    [p] = report["policies"]
+    assert p["policy"]["policy-type"] == "sts"
+    assert p["policy"]["mx-host"] == [good.host]
+    assert "mode: enforce" in p["policy"]["policy-string"]
+    assert "failure-details" not in p
+
+
+@pytest.mark.parametrize(
+    "fault, result",
+    [
+        ("wrong name", "certificate-host-mismatch"),
+        ("expired", "certificate-expired"),
+        ("stranger", "certificate-not-trusted"),
+        ("no tls", "starttls-not-supported"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["enforce", "testing"])
+def test_a_failure_is_counted_by_its_kind(world, own, mode, fault, result):
+    host = f"mx.{world.name()}"
+    certs = {
+        "wrong name": lambda: world.ca.good("elsewhere.test"),
+        "expired": lambda: world.ca.expired(host),
+        "stranger": lambda: world.stranger.good(host),
+        "no tls": lambda: None,
+    }
+    cert = certs[fault]()
+    peer = world.peer(host, tls=cert is not None, cert=cert)
+    d = wanted(world, world.sts(world.domain(peer), mode, mx=[peer]))
+    if mode == "enforce":
+        times = refused(world, own, d)
+    else:
+        submit(own, f"bob@{d}")
+        assert world.ledger.one(domain=d)
+        times = 1
+    [p] = counted(own, d, 0, times)["policies"]
+    assert p["policy"]["policy-type"] == "sts"
+    [detail] = p["failure-details"]
+    assert detail["result-type"] == result
+    assert detail["receiving-mx-hostname"] == host
+    assert detail["receiving-ip"] == peer.ip
+    assert detail["sending-mta-ip"].startswith("127.")
+    if fault == "no tls":
+        assert detail["receiving-mx-helo"] == host
+
+
+def test_without_a_policy_tls_as_such_is_what_counts(world, own):
+    tls, clear = world.peer(), world.peer(tls=False)
+    a, b = wanted(world, world.domain(tls)), wanted(world, world.domain(clear))
+    for d in (a, b):
+        submit(own, f"bob@{d}")
+        assert world.ledger.one(domain=d)
+    [p] = counted(own, a, 1, 0)["policies"]
+    assert p["policy"] == {"policy-type": "no-policy-found", "policy-domain": a}
+    [p] = counted(own, b, 0, 1)["policies"]
+    assert p["failure-details"][0]["result-type"] == "starttls-not-supported"
+
+
+def test_a_handshake_that_fails_is_one_failure_and_the_clear_session_none(world, own):
+    peer = world.peer()
+    peer.replies["STARTTLS"] = ["454 4.7.0 not now"]
+    d = wanted(world, world.domain(peer))
+    submit(own, f"bob@{d}")
+    assert world.ledger.one(domain=d).tls is None
+    [p] = counted(own, d, 0, 1)["policies"]
+    assert p["failure-details"][0]["result-type"] == "starttls-not-supported"
+
+
+@pytest.mark.parametrize("mode", ["enforce", "testing"])
+def test_a_host_that_the_policy_does_not_list_is_a_failure(world, own, mode):
+    peer = world.peer()
+    d = wanted(world, world.sts(world.domain(peer), mode, mx=["mx.elsewhere.test"]))
+    if mode == "enforce":
+        times = refused(world, own, d)
+    else:
+        submit(own, f"bob@{d}")
+        assert world.ledger.one(domain=d)
+        times = 1
+    [p] = counted(own, d, 0, times)["policies"]
+    [detail] = p["failure-details"]
+    assert detail["result-type"] == "validation-failure"
+    assert detail["failure-reason-code"] == "mtasts-policy-mx-mismatch"
+    assert detail["receiving-mx-hostname"] == peer.host
+
+
+def test_a_policy_that_can_t_be_had_is_a_failure_of_its_own(world, own):
+    rows = {
+        "sts-policy-fetch-error": dict(status=500),
+        "sts-webpki-invalid": dict(cert=world.stranger.good("mta-sts.x.test")),
+        "sts-policy-invalid": dict(text="version: STSv7\r\n"),
+    }
+    for result, options in rows.items():
+        peer = world.peer()
+        d = wanted(world, world.sts(world.domain(peer), mx=[peer], **options))
+        submit(own, f"bob@{d}")
+        assert world.ledger.one(domain=d)
+        policies = counted(own, d, 1, 1)["policies"]
+        by_type = {p["policy"]["policy-type"]: p for p in policies}
+        [detail] = by_type["sts"]["failure-details"]
+        assert detail["result-type"] == result
+        assert by_type["no-policy-found"]["summary"] == {
+            "total-successful-session-count": 1,
+            "total-failure-session-count": 0,
+        }
+
+
+def test_who_wants_no_report_is_not_counted(world, own):
+    quiet, bad = world.domain(world.peer()), world.domain(world.peer())
+    world.dns.txt(f"_smtp._tls.{bad}", "v=TLSRPTv1; rua=ftp://x.test/")
+    for d in (quiet, bad):
+        submit(own, f"bob@{d}")
+        assert world.ledger.one(domain=d)
+    loud = wanted(world, world.domain(world.peer()))
+    submit(own, f"bob@{loud}")
+    counted(own, loud, 1, 0)
+    listed = json.loads(own.cli("report", "list", "--json").stdout)
+    assert [r["domain"] for r in listed] == [loud]
+
+
+def test_mail_by_a_route_is_nobody_s_business(world, new_relay):
+    peer = world.peer()
+    d = wanted(world, world.domain(peer))
+    relay = new_relay(
+        {'route "r"': {"to": ["*"], "via": [f"{peer.host}:{peer.port}"]}}
+    )
+    submit(relay, f"bob@{d}")
+    assert world.ledger.one(domain=d)
+    time.sleep(0.5)
+    assert json.loads(relay.cli("report", "list", "--json").stdout) == []
+
+
+def test_nothing_is_counted_when_reports_are_off(world, new_relay):
+    relay = new_relay({"tlsrpt": {"enabled": False}})
+    d = wanted(world, world.domain(world.peer()))
+    submit(relay, f"bob@{d}")
+    assert world.ledger.one(domain=d)
+    time.sleep(0.5)
+    assert json.loads(relay.cli("report", "list", "--json").stdout) == []
+
+
+def test_counts_survive_a_restart(world, own):
+    d = wanted(world, world.domain(world.peer()))
+    submit(own, f"bob@{d}")
+    counted(own, d, 1, 0)
+    own.stop()
+    shown = own.cli("report", "show", today(), d, "--json", "-c", str(own.config_file))
+    assert json.loads(shown.stdout)["succeeded"] == 1
+    own.start()
+    counted(own, d, 1, 0)
+
+
+# --- sending ---
+
+
+def test_a_report_goes_by_mail(world, own):
+    bad = world.peer(cert=world.ca.good("elsewhere.test"))
+    d = world.sts(world.domain(bad), mx=[bad])
+    home = world.domain(world.peer())
+    wanted(world, d, f"mailto:tls@{home}")
+    times = refused(world, own, d)
+    counted(own, d, 0, times)
+    assert sent(own) == {"sent": 1, "unwanted": 0, "failed": 0}
+    delivery = world.ledger.one(domain=home)
+    doc = read_mail(delivery, d)
+    check_document(doc, d)
+    [p] = doc["policies"]
+    assert p["failure-details"][0]["failed-session-count"] == times
+    assert json.loads(own.cli("report", "list", "--json").stdout) == []
+    line = own.log.one("tlsrpt.sent", domain=d)
+    assert line["result"] == "ok" and line["to"] == f"tls@{home}"
+
+
+def test_a_report_goes_through_where_tls_is_what_is_broken(world, own):
+    """And is not counted itself: two that report to each other would never
+    end."""
+    bad = world.peer(cert=world.ca.good("elsewhere.test"))
+    d = wanted(world, world.sts(world.domain(bad), mx=[bad]))
+    counted(own, d, 0, refused(world, own, d))
+    sent(own)
+    read_mail(world.ledger.one(domain=d), d)
+    time.sleep(0.5)
+    assert json.loads(own.cli("report", "list", "--json").stdout) == []
+
+
+def test_a_report_goes_by_https(world, own, collector):
+    d = wanted(world, world.domain(world.peer()), collector.url)
+    submit(own, f"bob@{d}")
+    counted(own, d, 1, 0)
+    assert sent(own)["sent"] == 1
+    [post] = collector.posts
+    assert post.line == "POST /v1/tlsrpt?x=y HTTP/1.1"
+    assert post.headers["Content-Type"] == "application/tlsrpt+gzip"
+    assert post.headers["Host"] == collector.url.split("/")[2]
+    check_document(json.loads(gzip.decompress(post.body)), d)
+
+
+def test_one_place_that_takes_it_is_enough(world, own, collector):
+    collector.status = 500
+    home = world.domain(world.peer())
+    d = world.domain(world.peer())
+    wanted(world, d, collector.url, f"mailto:tls@{home}")
+    submit(own, f"bob@{d}")
+    counted(own, d, 1, 0)
+    assert sent(own) == {"sent": 1, "unwanted": 0, "failed": 0}
+    assert len(collector.posts) == 1
+    world.ledger.one(domain=home)
+    assert [e["result"] for e in own.log.find("tlsrpt.sent", domain=d)] == [
+        "failed",
+        "ok",
+    ]
+
+
+@pytest.mark.parametrize("status", [500, 404, 302])
+def test_a_report_that_nobody_takes_is_kept(world, own, collector, status):
+    collector.status = status
+    d = wanted(world, world.domain(world.peer()), collector.url)
+    submit(own, f"bob@{d}")
+    counted(own, d, 1, 0)
+    assert sent(own)["failed"] == 1
+    counted(own, d, 1, 0)
+    collector.status = 204
+    assert sent(own)["sent"] == 1
+
+
+def test_a_collector_s_certificate_has_to_be_good(world, own):
+    host = f"tls.{world.name()}"
+    c = Collector(world.loop, world.stranger.good(host), net.address(), net.free_port())
+    world.dns.put(host, "A", c.ip)
+    d = wanted(world, world.domain(world.peer()), f"https://{host}:{c.port}/")
+    submit(own, f"bob@{d}")
+    counted(own, d, 1, 0)
+    assert sent(own)["failed"] == 1
+    assert c.posts == []
+    c.close()
+
+
+def test_without_leave_no_collector_in_this_network_is_posted_to(
+    world, own, collector
+):
+    d = wanted(world, world.domain(world.peer()), collector.url)
+    submit(own, f"bob@{d}")
+    counted(own, d, 1, 0)
+    own.write_config({"delivery": {"allow_private": False}})
+    own.cli("reload")
+    assert sent(own)["failed"] == 1
+    assert collector.posts == []
+
+
+def test_a_record_that_is_gone_ends_the_count(world, own):
+    d = wanted(world, world.domain(world.peer()))
+    submit(own, f"bob@{d}")
+    counted(own, d, 1, 0)
+    world.dns.drop(f"_smtp._tls.{d}")
+    own.stop()
+    own.start()
+    assert sent(own) == {"sent": 0, "unwanted": 1, "failed": 0}
+    assert json.loads(own.cli("report", "list", "--json").stdout) == []
+
+
+def test_a_record_that_can_t_be_asked_for_keeps_it(world, own):
+    d = wanted(world, world.domain(world.peer()))
+    submit(own, f"bob@{d}")
+    counted(own, d, 1, 0)
+    world.dns.behave(f"_smtp._tls.{d}", "servfail")
+    assert sent(own)["failed"] == 1
+    counted(own, d, 1, 0)
+
+
+def test_the_reporter_is_who_the_configuration_says(world, new_relay, collector):
+    relay = new_relay(
+        {
+            "tlsrpt": {
+                "organization": "Läb Org",
+                "contact": "help@lab.test",
+                "from": "reports@sender.lab.test",
+            }
+        }
+    )
+    d = wanted(world, world.domain(world.peer()), collector.url)
+    submit(relay, f"bob@{d}")
+    counted(relay, d, 1, 0)
+    assert sent(relay)["sent"] == 1
+    doc = json.loads(gzip.decompress(collector.posts[0].body))
+    assert doc["organization-name"] == "Läb Org"
+    assert doc["contact-info"] == "help@lab.test"
+    assert doc["report-id"].endswith("@sender.lab.test")
+
+
+def test_the_commands_speak_to_people(world, own):
+    d = wanted(world, world.domain(world.peer(tls=False)))
+    assert "nothing" in own.cli("report", "list").stdout
+    submit(own, f"bob@{d}")
+    counted(own, d, 0, 1)
+    assert d in own.cli("report", "list").stdout
+    shown = own.cli("report", "show", today(), d).stdout
+    assert "starttls-not-supported" in shown
+    assert "1 sent" in own.cli("report", "send", today()).stdout
+    for words, code in (
+        (("show", today()), 64),
+        (("show", "2026-02-31", d), 65),
+        (("show", "2020-01-01", d), 66),
+        (("send", "tomorrow"), 65),
+        (("send",), 64),
+    ):
+        assert own.cli("report", *words, check=False).returncode == code, words
