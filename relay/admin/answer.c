@@ -66,6 +66,25 @@ admin_text(const char *text)
 }
 
 json_t *
+admin_lines(const char *text)
+{
+    struct buf clean scoped(buf_free) = {0};
+    struct slice rest = slice_of(text ? text : "");
+
+    if (!text)
+        return json_null();
+    while (rest.len > 0) {
+        struct slice line = slice_cut(&rest, '\n');
+
+        if (line.len > 0 && line.p[line.len - 1] == '\r')
+            line.len--;
+        text_clean(line, SIZE_MAX, &clean);
+        buf_add_byte(&clean, '\n');
+    }
+    return json_stringn(clean.p ? clean.p : "", clean.len);
+}
+
+json_t *
 admin_time(int64_t unix_ms)
 {
     char date[MAIL_DATE_SIZE];

@@ -22,6 +22,8 @@ void admin_answer_failure(struct net_http_request *r, const struct err *err);
 
 /* A string of whatever bytes, made fit to be shown; NULL gives null. */
 json_t *admin_text(const char *text);
+/* The same for a text of several lines, which '\n' ends. */
+json_t *admin_lines(const char *text);
 /* Milliseconds since 1970 as "2026-11-23T13:04:05.123Z"; 0 gives null. */
 json_t *admin_time(int64_t unix_ms);
 

@@ -48,6 +48,7 @@ static const struct route {
     {"GET", "/v1/reports/*", admin_report},
     {"POST", "/v1/reports/*/send", admin_report_send},
     {"GET", "/v1/plan/*", admin_plan},
+    {"GET", "/v1/probe/*", admin_probe},
     {"POST", "/v1/reload", admin_reload},
     {"POST", "/v1/drain", admin_drain},
 };

@@ -30,16 +30,18 @@ come_home(struct task *task)
     if (x->found && x->kind->home)
         x->kind->home(x);
     if (x->found)
-        admin_answer_json(x->request, 200, take(&x->found));
+        admin_answer_json(x->request, x->status ? x->status : 200,
+                          take(&x->found));
     else
         admin_answer_error(x->request, 503, "the relay is about to end");
     free(x->from);
+    free(x->mx);
     free(x->destination);
     free(x);
 }
 
-static void
-go_home(struct admin_ask *x)
+void
+admin_ask_end(struct admin_ask *x)
 {
     x->task.run = come_home;
     task_post(&x->relay->inbox, &x->task);
@@ -52,7 +54,7 @@ facts_are_in(void *ctx, const struct policy_facts *facts)
 
     if (facts)
         x->kind->look(x, facts);
-    go_home(x);
+    admin_ask_end(x);
 }
 
 static void
@@ -61,7 +63,7 @@ arrived(struct task *task)
     struct admin_ask *x = own_container(task, struct admin_ask, task);
 
     if (x->worker->is_stopping)
-        go_home(x);
+        admin_ask_end(x);
     else
         x->kind->start(x, facts_are_in);
 }
@@ -72,6 +74,7 @@ admin_ask_start(const struct admin_ask_kind *kind, struct relay *relay,
 {
     struct admin_ask *x = mem_new(struct admin_ask);
     const char *from = net_http_query(r, "from");
+    const char *mx = net_http_query(r, "mx");
     struct err err;
 
     if (!admin_domain(domain, &x->domain, &err)) {
@@ -84,6 +87,7 @@ admin_ask_start(const struct admin_ask_kind *kind, struct relay *relay,
     x->worker = relay->workers[0];
     x->request = r;
     x->from = mem_text(from ? from : "");
+    x->mx = mem_text(mx ? mx : "");
     x->task.run = arrived;
     worker_post(x->worker, &x->task);
 }

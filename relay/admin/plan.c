@@ -8,8 +8,8 @@
 #include "relay/daemon/router.h"
 #include "relay/net/timer.h"
 
-static const char *
-mx_name(enum policy_mx_state state)
+const char *
+admin_mx_name(enum policy_mx_state state)
 {
     static const char *const names[] = {
         [POLICY_MX_FOUND] = "found",        [POLICY_MX_IMPLICIT] = "implicit",
@@ -20,8 +20,8 @@ mx_name(enum policy_mx_state state)
     return names[state];
 }
 
-static const char *
-verdict_name(enum policy_verdict verdict)
+const char *
+admin_plan_name(enum policy_verdict verdict)
 {
     static const char *const names[] = {[POLICY_GO] = "go",
                                         [POLICY_DEFER] = "defer",
@@ -69,8 +69,8 @@ rejected(const struct policy_plan *p)
     return list;
 }
 
-static json_t *
-status_text(const struct policy_plan *p)
+json_t *
+admin_plan_status(const struct policy_plan *p)
 {
     char enhanced[16];
     char *text scoped(own_free) = NULL;
@@ -120,13 +120,8 @@ look(struct admin_ask *x, const struct policy_facts *facts)
     const struct config_route *route = router_route(c, x->destination, &gone);
     struct config_domain rule =
         config_rule_for(c, x->destination, net_clock_wall());
-    struct policy_inputs in = {
-        .facts = facts,
-        .level = route ? route->level : rule.level,
-        .port = route ? route->via[0].port : c->delivery.port,
-        .implicit_tls = route && route->via[0].implicit_tls,
-        .is_route = route != NULL,
-    };
+    struct policy_inputs in =
+        router_inputs(c, x->destination, facts, net_clock_wall());
     struct policy_plan plan scoped(policy_plan_done) = {0};
 
     policy_plan_make(&in, &plan);
@@ -135,11 +130,11 @@ look(struct admin_ask *x, const struct policy_facts *facts)
         "domain", x->domain.text, "destination", admin_text(x->destination),
         "route", route ? admin_text(route->name) : json_null(), "tls",
         policy_level_name(in.level), "exempt", !route && rule.is_exemption,
-        "mx", mx_name(facts->mx), "mx_why",
+        "mx", admin_mx_name(facts->mx), "mx_why",
         *facts->mx_why ? admin_text(facts->mx_why) : json_null(), "sts",
-        sts(facts), "verdict", verdict_name(plan.verdict), "status",
-        status_text(&plan), "hosts", hosts(&plan), "rejected", rejected(&plan),
-        "good_until", admin_time(facts->good_until_ms));
+        sts(facts), "verdict", admin_plan_name(plan.verdict), "status",
+        admin_plan_status(&plan), "hosts", hosts(&plan), "rejected",
+        rejected(&plan), "good_until", admin_time(facts->good_until_ms));
 }
 
 /* Only the main thread knows whether anybody could be reached there. */

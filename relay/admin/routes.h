@@ -17,9 +17,9 @@ admin_handler_fn admin_status;
 admin_handler_fn admin_queue, admin_message, admin_trace, admin_body;
 admin_handler_fn admin_change; /* name: the verb */
 admin_handler_fn admin_policies, admin_policy;
+admin_handler_fn admin_plan, admin_probe, admin_refresh, admin_forget;
 admin_handler_fn admin_reports, admin_report; /* name: the day */
 admin_handler_fn admin_report_send;           /* the same */
-admin_handler_fn admin_plan, admin_refresh, admin_forget;
 admin_handler_fn admin_inject;
 admin_handler_fn admin_reload, admin_drain;
 

@@ -7,6 +7,7 @@
 #ifndef RELAY_ADMIN_VIEW_H
 #define RELAY_ADMIN_VIEW_H
 
+#include "policy/sts.h"
 #include "queue/store.h"
 
 #include <jansson.h>
@@ -39,6 +40,9 @@ bool admin_view_policies(struct queue_store *s, const char *after, json_t **out,
 /* One of them, with "text" as it was published.  ERR_MISSING. */
 bool admin_view_policy(struct queue_store *s, const char *domain, json_t **out,
                        struct err *err) must_use;
+
+/* An entry of the policy cache, without its text. */
+json_t *admin_view_entry(const struct policy_sts_entry *e);
 
 /* {"reports": [...], "next": a key or null}; a key is "DAY DOMAIN". */
 bool admin_view_reports(struct queue_store *s, const char *after, json_t **out,

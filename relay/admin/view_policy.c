@@ -23,8 +23,8 @@ add_policy(json_t *object, const struct policy_sts_entry *e)
     policy_sts_done(&policy);
 }
 
-static json_t *
-policy_object(const struct policy_sts_entry *e)
+json_t *
+admin_view_entry(const struct policy_sts_entry *e)
 {
     json_t *object = json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "domain",
@@ -56,7 +56,7 @@ add_entry(void *ctx, const char *domain, struct slice value)
     (void)snprintf(page->last, sizeof(page->last), "%s", domain);
     if (!sts_shelf_parse(domain, value, &entry, &err))
         return;
-    json_array_append_new(page->list, policy_object(&entry));
+    json_array_append_new(page->list, admin_view_entry(&entry));
     policy_sts_entry_done(&entry);
 }
 
@@ -87,8 +87,8 @@ admin_view_policy(struct queue_store *s, const char *domain, json_t **out,
     if (!queue_store_shelf_get(s, STS_SHELF, domain, &value, err) ||
         !sts_shelf_parse(domain, buf_slice(&value), &entry, err))
         return false;
-    *out = policy_object(&entry);
-    json_object_set_new(*out, "text", admin_text(entry.text));
+    *out = admin_view_entry(&entry);
+    json_object_set_new(*out, "text", admin_lines(entry.text));
     policy_sts_entry_done(&entry);
     return true;
 }

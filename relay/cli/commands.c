@@ -86,6 +86,16 @@ const struct cli_command cli_commands[] = {
      cli_queue_change},
     {"trace", "ID [--json]", "all that happened to one message", LOOK_HELP,
      cli_trace},
+    {"probe", "DOMAIN [--mx HOST] [--from ADDRESS] [--json]",
+     "what would happen to mail for a domain now",
+     "      --mx HOST         call on this one of its hosts only\n"
+     "      --from ADDRESS    as a message from there, where routes depend on "
+     "it\n" TARGET_HELP JSON_HELP "\n"
+     "Looks up MX, addresses, TLSA and MTA-STS anew, makes the plan, calls on\n"
+     "each host as far as STARTTLS and sends no mail.  Takes a minute at "
+     "most.\n"
+     "Exit: 0 mail would be delivered, 1 it would not, 75 could not tell.\n",
+     cli_probe},
     {"policy list", "[--json]", "the cached MTA-STS policies", LOOK_HELP,
      cli_policy_list},
     {"policy show", "DOMAIN [--json]", "one cached policy, as published",

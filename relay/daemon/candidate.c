@@ -50,6 +50,23 @@ route_port(struct candidate *c, const struct config_route *route, size_t skip)
         c->proof = POLICY_PROOF_ENCRYPT;
 }
 
+/* How many addresses of a host are tried, when so many are chosen: places are
+ * left for the hosts behind it, but two addresses it has in any case, as there
+ * are two families. */
+static size_t
+allowance(const struct policy_plan *plan, size_t host, size_t chosen)
+{
+    size_t room = POLICY_ADDRESSES_MAX - chosen;
+    size_t behind = plan->host_count - host - 1;
+    size_t n = room > behind + 2 ? room - behind : 2;
+
+    if (n > room)
+        n = room;
+    return n < plan->hosts[host].address_count
+               ? n
+               : plan->hosts[host].address_count;
+}
+
 size_t
 candidate_list(const struct policy_plan *plan, const struct config *c,
                const struct config_route *route,
@@ -65,7 +82,7 @@ candidate_list(const struct policy_plan *plan, const struct config *c,
             *loops = true;
             break;
         }
-        for (size_t i = 0; i < host->address_count; i++) {
+        for (size_t i = 0, n = allowance(plan, h, count); i < n; i++) {
             struct candidate x = {
                 .host = host,
                 .address = host->addresses[i],
@@ -76,7 +93,7 @@ candidate_list(const struct policy_plan *plan, const struct config *c,
             route_port(&x, route, namesakes(plan, h));
             if (is_our_listener(&x.address, c))
                 *loops = true;
-            else if (count < POLICY_ADDRESSES_MAX)
+            else
                 out[count++] = x;
         }
     }

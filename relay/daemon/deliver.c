@@ -1029,16 +1029,6 @@ settle(struct deliver *d)
 
 /* --- the plan --- */
 
-/* Where some hosts have other ports the candidates see to each. */
-static bool
-is_all_implicit(const struct config_route *route)
-{
-    for (size_t i = 0; route && i < route->via_count; i++)
-        if (!route->via[i].implicit_tls)
-            return false;
-    return route != NULL;
-}
-
 /* What would have been otherwise, were policies enforced here. */
 static void
 log_shadow(const struct deliver *d, const struct policy_shadow *shadow)
@@ -1057,32 +1047,19 @@ log_shadow(const struct deliver *d, const struct policy_shadow *shadow)
 }
 
 static void
-make_plan(struct deliver *d, const struct policy_facts *facts,
-          const struct config_route *route)
+make_plan(struct deliver *d, const struct policy_facts *facts)
 {
-    const struct config *c = d->worker->config;
-    struct config_domain rule =
-        config_rule_for(c, d->order->destination, net_clock_wall());
-    struct policy_inputs in = {
-        .facts = facts,
-        .level = route ? route->level : rule.level,
-        .port = route ? route->via[0].port : c->delivery.port,
-        .implicit_tls = is_all_implicit(route),
-        .is_route = route != NULL,
-        .dane = route ? c->policy.dane : rule.dane,
-        .requiretls = d->requiretls,
-        .tls_required_no = d->tls_required_no,
-        .fingerprints = route ? NULL : rule.fingerprint,
-        .fingerprint_count = route ? 0 : rule.fingerprint_count,
-        .report_only = !route && rule.enforce == CONFIG_ENFORCE_REPORT,
-    };
+    struct policy_inputs in = router_inputs(
+        d->worker->config, d->order->destination, facts, net_clock_wall());
 
+    in.requiretls = d->requiretls;
+    in.tls_required_no = d->tls_required_no;
     policy_plan_done(&d->plan);
     policy_plan_make(&in, &d->plan);
     for (size_t i = 0; i < d->plan.shadow_count; i++)
         log_shadow(d, &d->plan.shadow[i]);
     tls_result_free(&d->tls_result);
-    if (!route)
+    if (!in.is_route)
         d->tls_result = tls_result_new(d->worker, facts, &d->plan);
 }
 
@@ -1142,7 +1119,7 @@ use_facts(struct deliver *d, const struct policy_facts *facts)
     if (gone) {
         route_is_gone(d);
     } else {
-        make_plan(d, facts, route);
+        make_plan(d, facts);
         plan_made(d, route);
     }
 }

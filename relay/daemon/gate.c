@@ -23,13 +23,24 @@ is_near(const struct addr *peer)
     return peer->any.sa_family == AF_UNSPEC || addr_is_loopback(peer);
 }
 
+/* Who has one IPv6 address has a /64 of them. */
+static void
+name(const struct addr *peer, char text[ADDR_TEXT_SIZE])
+{
+    struct addr a = *peer;
+
+    if (a.any.sa_family == AF_INET6)
+        memset(a.v6.sin6_addr.s6_addr + 8, 0, 8);
+    (void)addr_text(&a, text);
+}
+
 static struct client *
 find(const struct gate *g, const struct addr *peer)
 {
     char text[ADDR_TEXT_SIZE];
     struct client *c;
 
-    (void)addr_text(peer, text);
+    name(peer, text);
     HASH_FIND_STR(g->by_text, text, c);
     return c;
 }
@@ -45,7 +56,7 @@ gate_enter(struct gate *g, const struct addr *peer)
         c = find(g, peer);
         if (!c) {
             c = mem_new(struct client);
-            (void)addr_text(peer, c->text);
+            name(peer, c->text);
             HASH_ADD_STR(g->by_text, text, c);
         }
         if (c->count >= GATE_PER_CLIENT_MAX)

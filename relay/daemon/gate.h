@@ -10,7 +10,9 @@
 
 enum {
     GATE_ALL_MAX = 1000,
-    GATE_PER_CLIENT_MAX = 50, /* loopback and Unix sockets: GATE_ALL_MAX */
+    /* Of one IPv4 address or IPv6 /64.  Loopback and Unix sockets:
+     * GATE_ALL_MAX. */
+    GATE_PER_CLIENT_MAX = 50,
 };
 
 struct gate;

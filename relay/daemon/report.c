@@ -16,6 +16,7 @@ report_new(struct queue_order *order, struct queue_job *job)
     r->rcpt = mem_array(struct report_rcpt, job->rcpt_count);
     for (size_t i = 0; i < job->rcpt_count; i++) {
         r->rcpt[i].rcpt = job->rcpt[i];
+        r->rcpt[i].outcome = QUEUE_DEFERRED; /* nobody has mail by default */
         r->rcpt[i].attempt = SIZE_MAX;
     }
     return r;

@@ -228,13 +228,6 @@ resolver_find(struct resolver *r, const char *destination)
     return &e->facts;
 }
 
-static bool
-may_begin(const struct resolver_entry *e)
-{
-    return e->resolver->has_begun ||
-           strncmp(e->key, ROUTER_PREFIX, strlen(ROUTER_PREFIX)) == 0;
-}
-
 struct end_task {
     struct task task;
     struct resolver_entry *entry;
@@ -276,7 +269,7 @@ resolver_start(struct resolver_wait **slot, struct resolver *r,
     TAILQ_INSERT_TAIL(&e->waits, w, link);
     if (r->is_cut)
         end_later(e);
-    else if (!e->lookup && may_begin(e))
+    else if (!e->lookup && r->has_begun)
         begin(e);
     trim(r);
 }

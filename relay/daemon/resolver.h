@@ -29,8 +29,8 @@ void resolver_cut(struct resolver *r);
 /* Cut off before. */
 void resolver_free(struct resolver **r);
 
-/* Before this, only routes are looked up: whether answers can be authenticated
- * is not known yet. */
+/* Before this, nothing is looked up: whether answers can be authenticated is
+ * not known yet, and a host's TLSA records would be passed over. */
 void resolver_begin(struct resolver *r);
 
 /* What is known and still good; NULL: ask with resolver_start.  Borrowed, good

@@ -32,6 +32,37 @@ router_route(const struct config *c, const char *destination, bool *gone)
     return NULL;
 }
 
+/* Where some hosts have other ports the candidates see to each. */
+static bool
+is_all_implicit(const struct config_route *route)
+{
+    for (size_t i = 0; route && i < route->via_count; i++)
+        if (!route->via[i].implicit_tls)
+            return false;
+    return route != NULL;
+}
+
+struct policy_inputs
+router_inputs(const struct config *c, const char *destination,
+              const struct policy_facts *facts, int64_t now_ms)
+{
+    bool gone;
+    const struct config_route *route = router_route(c, destination, &gone);
+    struct config_domain rule = config_rule_for(c, destination, now_ms);
+
+    return (struct policy_inputs){
+        .facts = facts,
+        .level = route ? route->level : rule.level,
+        .port = route ? route->via[0].port : c->delivery.port,
+        .implicit_tls = is_all_implicit(route),
+        .is_route = route != NULL,
+        .dane = route ? c->policy.dane : rule.dane,
+        .fingerprints = route ? NULL : rule.fingerprint,
+        .fingerprint_count = route ? 0 : rule.fingerprint_count,
+        .report_only = !route && rule.enforce == CONFIG_ENFORCE_REPORT,
+    };
+}
+
 char *
 router_fingerprint(const struct config *c)
 {

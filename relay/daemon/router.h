@@ -1,5 +1,6 @@
 /*
- * relay/daemon/router - which destination a recipient waits for.
+ * relay/daemon/router - which destination a recipient waits for, and what is
+ * demanded of it here.
  *
  * The destination is what the queue sorts by: the recipient's domain, or
  * "route:NAME" for what a route takes.
@@ -19,6 +20,13 @@ char *router_destination(const struct config *c, const char *from,
  * configuration has no such route any more (*gone). */
 const struct config_route *router_route(const struct config *c,
                                         const char *destination, bool *gone);
+
+/* What the configuration demands of a destination, for the plan; what the mail
+ * itself asks for is the caller's to add.  Borrows from both. */
+struct policy_inputs router_inputs(const struct config *c,
+                                   const char *destination,
+                                   const struct policy_facts *facts,
+                                   int64_t now_ms);
 
 /* Changes whenever the routes change: what was queued is then sorted anew. A
  * heap string. */

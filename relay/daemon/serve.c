@@ -188,20 +188,33 @@ health_changed(void *ctx, const struct err *why)
     task_post(&relay->inbox, &x->task);
 }
 
+/* The answer is good until the next question. */
+struct routing {
+    const struct config *config;
+    char *last;
+};
+
+static void
+routing_done(struct routing *r)
+{
+    free(r->last);
+}
+
 static const char *
 route_for(void *ctx, const char *from, const char *address, const char *domain)
 {
-    static _Thread_local char *last;
+    struct routing *r = ctx;
 
-    free(last);
-    last = router_destination(ctx, from, address, domain);
-    return last;
+    free(r->last);
+    r->last = router_destination(r->config, from, address, domain);
+    return r->last;
 }
 
 static bool
 put_in_order(struct relay *relay, struct queue_store *store, struct err *err)
 {
     char *routes scoped(own_free) = router_fingerprint(relay->config);
+    struct routing routing scoped(routing_done) = {.config = relay->config};
     int64_t now = net_clock_steady();
 
     if (!queue_store_begin(store, err))
@@ -209,7 +222,7 @@ put_in_order(struct relay *relay, struct queue_store *store, struct err *err)
     if (queue_store_unjam(store, now,
                           queue_schedule_latest(&relay->config->retry, now),
                           err) &&
-        queue_store_reroute(store, routes, route_for, relay->config, err))
+        queue_store_reroute(store, routes, route_for, &routing, err))
         return queue_store_commit(store, err);
     queue_store_rollback(store);
     return false;
@@ -270,10 +283,12 @@ work_reroute(struct store_call *call, struct queue_store *store,
              struct err *err)
 {
     struct reroute_call *x = own_container(call, struct reroute_call, call);
-    struct config *c = x->serve->relay.config; /* stays until we are done */
+    const struct config *c =
+        x->serve->relay.config; /* stays until we are done */
     char *routes scoped(own_free) = router_fingerprint(c);
+    struct routing routing scoped(routing_done) = {.config = c};
 
-    return queue_store_reroute(store, routes, route_for, c, err);
+    return queue_store_reroute(store, routes, route_for, &routing, err);
 }
 
 static void

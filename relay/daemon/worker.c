@@ -3,6 +3,7 @@
 #include "relay/base/mem.h"
 #include "relay/daemon/deliver.h"
 #include "relay/daemon/pool.h"
+#include "relay/daemon/probe.h"
 #include "relay/daemon/receive.h"
 #include "relay/daemon/resolver.h"
 #include "relay/daemon/tls_result.h"
@@ -379,6 +380,8 @@ cut_arrived(struct task *task)
         receive_kill(w->sessions);
     while (w->deliveries)
         deliver_cut(w->deliveries);
+    while (w->probes)
+        probe_cut(w->probes);
     resolver_cut(w->resolver);
     tls_result_cut(w);
     x->task.run = cut_done;

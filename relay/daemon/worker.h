@@ -15,6 +15,7 @@
 #include "relay/net/timer.h"
 
 struct pool;
+struct probe;
 struct resolver;
 struct receive;
 struct deliver;
@@ -40,6 +41,7 @@ struct worker {
     struct receive *sessions;        /* list */
     size_t kept;                     /* octets; see INTAKE_KEEP_MAX */
     struct deliver *deliveries;      /* list */
+    struct probe *probes;            /* list */
     struct tls_pending *tls_pending; /* list; see tls_result.h */
     size_t tls_pending_count;
     bool is_stopping; /* no more of anything is begun */

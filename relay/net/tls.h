@@ -62,6 +62,23 @@ struct net_tls_fingerprint {
     uint8_t sha256[NET_TLS_FINGERPRINT_LEN];
 };
 
+/* What a server has shown, for people: printable, cut where it is long. */
+struct net_tls_certificate {
+    char subject[128], issuer[128];
+    int64_t not_before, not_after; /* Unix seconds; 0 unknown */
+};
+
+struct net_tls_chain {
+    struct net_tls_certificate certificates[NET_TLS_DEPTH_MAX]; /* leaf first */
+    size_t count; /* the rest is left out; 0: a session was resumed */
+    struct {
+        bool is_found;
+        uint8_t usage, selector, matching;
+        uint8_t data[64]; /* cut, where it is no digest */
+        size_t len;
+    } tlsa; /* the record that matched */
+};
+
 /* Of one handshake; copied by net_conn_start_tls. */
 struct net_tls_setup {
     struct net_tls *tls;
@@ -77,6 +94,9 @@ struct net_tls_setup {
     const char *session_key;  /* sessions are resumed only under an equal key:
                                  it names host and proof; NULL: never */
     const char *alpn;         /* "http/1.1"; NULL: none */
+    /* Client: zeroed storage to be filled in, which outlives the handshake;
+     * NULL: nobody wants to see it. */
+    struct net_tls_chain *chain;
 };
 
 enum net_tls_verdict {

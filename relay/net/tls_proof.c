@@ -159,6 +159,7 @@ net_tls_proof_prepare(struct net_tls_proof *p, SSL *ssl,
     int mode = SSL_VERIFY_NONE;
 
     p->check = setup->check;
+    p->chain = setup->chain;
     X509_VERIFY_PARAM_set_hostflags(param, HOST_FLAGS);
     switch (setup->check) {
     case NET_TLS_CHECK_NONE:
@@ -259,6 +260,24 @@ look_for_pin(struct net_tls_proof *p, X509_STORE_CTX *store)
     X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
 }
 
+static void
+show_chain(struct net_tls_chain *chain, X509_STORE_CTX *store)
+{
+    const STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(store);
+
+    *chain = (struct net_tls_chain){0};
+    for (int i = 0; i < sk_X509_num(sent) && i < NET_TLS_DEPTH_MAX; i++) {
+        const X509 *from = sk_X509_value(sent, i);
+        struct net_tls_certificate *to = &chain->certificates[chain->count++];
+
+        copy_name(to->subject, sizeof(to->subject),
+                  X509_get_subject_name(from));
+        copy_name(to->issuer, sizeof(to->issuer), X509_get_issuer_name(from));
+        to->not_before = unix_time(X509_get0_notBefore(from));
+        to->not_after = unix_time(X509_get0_notAfter(from));
+    }
+}
+
 bool
 net_tls_proof_look(struct net_tls_proof *p, X509_STORE_CTX *store)
 {
@@ -270,6 +289,8 @@ net_tls_proof_look(struct net_tls_proof *p, X509_STORE_CTX *store)
     copy_name(p->facts.issuer, sizeof(p->facts.issuer),
               X509_get_issuer_name(leaf));
     p->facts.not_after = unix_time(X509_get0_notAfter(leaf));
+    if (p->chain)
+        show_chain(p->chain, store);
     if (p->check == NET_TLS_CHECK_NONE) {
         look_for_pin(p, store);
         return net_tls_proof_is_met(p);
@@ -287,4 +308,22 @@ net_tls_proof_is_met(const struct net_tls_proof *p)
     return !p->is_stranger && (p->check == NET_TLS_CHECK_NONE ||
                                p->check == NET_TLS_CHECK_OBSERVE ||
                                p->facts.verdict == NET_TLS_VERIFIED);
+}
+
+void
+net_tls_proof_note_record(struct net_tls_proof *p, SSL *ssl)
+{
+    const unsigned char *data = NULL;
+    struct net_tls_chain *chain = p->chain;
+    size_t len = 0;
+
+    if (!chain || p->check != NET_TLS_CHECK_DANE ||
+        SSL_get0_dane_tlsa(ssl, &chain->tlsa.usage, &chain->tlsa.selector,
+                           &chain->tlsa.matching, &data, &len) < 0 ||
+        !data)
+        return;
+    chain->tlsa.is_found = true;
+    chain->tlsa.len =
+        len < sizeof(chain->tlsa.data) ? len : sizeof(chain->tlsa.data);
+    memcpy(chain->tlsa.data, data, chain->tlsa.len);
 }

@@ -19,6 +19,7 @@ struct net_tls_proof {
     bool is_stranger; /* it is none of the pinned ones */
     struct net_tls_fingerprint pins[NET_TLS_FINGERPRINTS_MAX];
     size_t pin_count;
+    struct net_tls_chain *chain; /* the setup's */
     struct net_tls_facts facts;
 };
 
@@ -29,6 +30,9 @@ void net_tls_proof_prepare(struct net_tls_proof *p, SSL *ssl,
 /* Checks a chain, in the place of X509_verify_cert; returns whether the
  * handshake may go on. */
 bool net_tls_proof_look(struct net_tls_proof *p, X509_STORE_CTX *store);
+
+/* Once the handshake has succeeded: shows which TLSA record it was. */
+void net_tls_proof_note_record(struct net_tls_proof *p, SSL *ssl);
 
 /* Does the check allow the connection to be used? */
 bool net_tls_proof_is_met(const struct net_tls_proof *p);

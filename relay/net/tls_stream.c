@@ -287,6 +287,7 @@ settle(struct net_tls_stream *s, struct err *err)
     s->barren = 0;
     s->proof.facts.resumed = is_resumed;
     note_channel(s);
+    net_tls_proof_note_record(&s->proof, s->ssl);
     return NET_TLS_SECURED;
 }
 

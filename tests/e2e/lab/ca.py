@@ -112,6 +112,22 @@ class Authority:
         """No subject alternative name; the common name is right."""
         return self._leaf((), name, -DAY, 30 * DAY, self._cert.subject, self._key)
 
+    def chained(self, cert):
+        """The same, and the authority's certificate is sent along."""
+        self._count += 1
+        stem = pathlib.Path(cert.path).stem
+        path = self.folder / f"{stem}-chain-{self._count}.pem"
+        path.write_bytes(
+            pathlib.Path(cert.path).read_bytes()
+            + self._cert.public_bytes(serialization.Encoding.PEM)
+        )
+        path.chmod(0o600)
+        return Cert(path)
+
+    @property
+    def certificate(self):
+        return self._cert
+
     def self_signed(self, *names):
         return self._leaf(
             names, None, -DAY, 30 * DAY, _name(names[0]), self._leaf_key

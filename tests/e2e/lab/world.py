@@ -49,13 +49,20 @@ class World:
 
     # --- hosts ---
 
-    def peer(self, host=None, tls=True, cert=None, **options):
-        """An MX host with its address in DNS; tls: with a good certificate."""
+    def peer(self, host=None, tls=True, cert=None, port=None, **options):
+        """An MX host with its address in DNS; tls: with a good certificate.
+        port: another one than MX hosts have."""
         host = host or f"mx.{self.name()}"
         if tls and cert is None:
             cert = self.ca.good(host)
         peer = Peer(
-            self.loop, self.ledger, host, net.address(), self.mx_port, cert, **options
+            self.loop,
+            self.ledger,
+            host,
+            net.address(),
+            port or self.mx_port,
+            cert,
+            **options,
         )
         self.dns.put(host, "A", peer.ip, ttl=1)
         self._peers.append(peer)

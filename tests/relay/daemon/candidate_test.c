@@ -52,6 +52,50 @@ hosts_come_in_the_order_of_the_plan(void **state)
     assert_string_equal(out[1].host->name, "mx2.example");
 }
 
+/* Else a host that is down would hide the one that stands in for it. */
+static void
+many_addresses_of_one_host_leave_room_for_the_next(void **state)
+{
+    struct policy_host hosts[] = {
+        host("mx1.example", POLICY_PROOF_NONE, "192.0.2.1"),
+        host("mx2.example", POLICY_PROOF_NONE, "192.0.2.101")};
+    struct policy_plan plan = {.hosts = hosts, .host_count = 2};
+    struct candidate out[POLICY_ADDRESSES_MAX];
+    bool loops;
+
+    (void)state;
+    for (size_t h = 0; h < 2; h++) {
+        for (size_t i = 0; i < POLICY_ADDRESSES_MAX; i++)
+            hosts[h].addresses[i] = at("192.0.2.7");
+        hosts[h].address_count = POLICY_ADDRESSES_MAX;
+    }
+    assert_int_equal(candidate_list(&plan, &config, NULL, out, &loops),
+                     POLICY_ADDRESSES_MAX);
+    assert_ptr_equal(out[POLICY_ADDRESSES_MAX - 2].host, &hosts[0]);
+    assert_ptr_equal(out[POLICY_ADDRESSES_MAX - 1].host, &hosts[1]);
+}
+
+/* The families take turns: one that is broken here must not be all there is. */
+static void
+of_each_host_two_addresses_are_tried(void **state)
+{
+    struct policy_host hosts[6];
+    struct policy_plan plan = {.hosts = hosts, .host_count = 6};
+    struct candidate out[POLICY_ADDRESSES_MAX];
+    bool loops;
+
+    (void)state;
+    for (size_t i = 0; i < 6; i++) {
+        hosts[i] = host("mx.example", POLICY_PROOF_NONE, "[2001:db8::1]");
+        hosts[i].addresses[hosts[i].address_count++] = at("192.0.2.1");
+    }
+    assert_int_equal(candidate_list(&plan, &config, NULL, out, &loops),
+                     POLICY_ADDRESSES_MAX);
+    assert_ptr_equal(out[1].host, &hosts[0]);
+    assert_ptr_equal(out[2].host, &hosts[1]);
+    assert_int_equal(out[3].address.any.sa_family, AF_INET);
+}
+
 static void
 we_and_what_is_less_preferred_than_we_are_left_out(void **state)
 {
@@ -256,6 +300,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hosts_come_in_the_order_of_the_plan),
+        cmocka_unit_test(many_addresses_of_one_host_leave_room_for_the_next),
+        cmocka_unit_test(of_each_host_two_addresses_are_tried),
         cmocka_unit_test(we_and_what_is_less_preferred_than_we_are_left_out),
         cmocka_unit_test(our_own_listener_is_never_a_candidate),
         cmocka_unit_test(hosts_of_a_route_have_ports_of_their_own),

@@ -32,6 +32,8 @@ each_class_of_reply_has_its_outcome(void **state)
     (void)state;
     assert_true(report_has_undecided(r));
     assert_false(report_has_decided(r));
+    for (size_t i = 0; i < 3; i++) /* nobody has mail by default */
+        assert_int_equal(r->rcpt[i].outcome, QUEUE_DEFERRED);
     report_decide(r, 0, &ok);
     report_decide(r, 1, &later);
     assert_true(report_has_undecided(r));

@@ -87,6 +87,45 @@ a_route_is_found_by_its_destination_or_is_gone(void **state)
 }
 
 static void
+a_plan_gets_what_is_demanded_of_its_destination(void **state)
+{
+    static const struct {
+        const char *destination;
+        enum policy_level level;
+        unsigned port;
+        bool is_route, implicit_tls, dane;
+    } rows[] = {
+        {"route:vip", POLICY_LEVEL_VERIFIED, 465, true, true, true},
+        {"bank.example", POLICY_LEVEL_VERIFIED, 2500, false, false, true},
+        {"lab.example", POLICY_LEVEL_OPPORTUNISTIC, 2500, false, false, false},
+        {"else.example", POLICY_LEVEL_REQUIRED, 2500, false, false, true},
+    };
+    struct config *c =
+        load("hostname = \"relay.example\"\n"
+             "delivery { port = 2500 }\n"
+             "policy { tls = \"required\" }\n"
+             "domain \"bank.example\" { tls = \"verified\" }\n"
+             "domain \"lab.example\" { tls = \"opportunistic\" dane = false\n"
+             "  reason = \"lab\" until = \"2099-01-31\" }\n"
+             "route \"vip\" { to = {\"@vip.example\"}\n"
+             "  via = {\"smart.example:465\"} }\n");
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct policy_inputs in =
+            router_inputs(c, rows[i].destination, NULL, 1795000000000);
+
+        assert_int_equal(in.level, rows[i].level);
+        assert_int_equal(in.port, rows[i].port);
+        assert_int_equal(in.is_route, rows[i].is_route);
+        assert_int_equal(in.implicit_tls, rows[i].implicit_tls);
+        assert_int_equal(in.dane, rows[i].dane);
+        assert_false(in.requiretls || in.tls_required_no || in.report_only);
+    }
+    config_free(&c);
+}
+
+static void
 the_fingerprint_changes_with_what_routes_take(void **state)
 {
     struct config *a = load(three_routes), *b = load(three_routes);
@@ -114,6 +153,7 @@ main(void)
         cmocka_unit_test(the_first_route_that_fits_wins),
         cmocka_unit_test(without_a_route_the_domain_is_the_destination),
         cmocka_unit_test(a_route_is_found_by_its_destination_or_is_gone),
+        cmocka_unit_test(a_plan_gets_what_is_demanded_of_its_destination),
         cmocka_unit_test(the_fingerprint_changes_with_what_routes_take),
     };
 

@@ -465,6 +465,74 @@ dane_ta_wants_the_name_and_the_dates(void **state)
     assert_int_equal(try_dane("chain", 2, digest, 32), NET_TLS_NOT_TRUSTED);
 }
 
+/* ---- what is shown to people ---- */
+
+static void
+show(const char *file, const struct net_tls_tlsa *tlsa,
+     struct net_tls_chain *chain)
+{
+    struct net_tls *server = server_of(&ca, file);
+    struct net_tls_setup setup = {.tls = client(),
+                                  .check = tlsa ? NET_TLS_CHECK_DANE
+                                                : NET_TLS_CHECK_PKIX,
+                                  .names = {"mx.example.com"},
+                                  .dane_base = "mx.example.com",
+                                  .tlsa = tlsa,
+                                  .tlsa_count = tlsa ? 1 : 0,
+                                  .chain = chain};
+    struct pair p;
+
+    *chain = (struct net_tls_chain){0};
+    meet(&p, &setup, server);
+    part(&p);
+    net_tls_free(&setup.tls);
+    net_tls_free(&server);
+}
+
+static void
+the_chain_is_shown_whether_it_will_do_or_not(void **state)
+{
+    struct net_tls_chain chain;
+    time_t now = time(NULL);
+
+    (void)state;
+    with_chain("good");
+    show("chain", NULL, &chain);
+    assert_int_equal(chain.count, 2);
+    assert_string_equal(chain.certificates[0].issuer, "CN=Test Authority");
+    assert_string_equal(chain.certificates[1].subject, "CN=Test Authority");
+    assert_true(chain.certificates[0].not_before < now);
+    assert_true(chain.certificates[0].not_after > now);
+    assert_false(chain.tlsa.is_found);
+    show("other", NULL, &chain);
+    assert_int_equal(chain.count, 1);
+    show("old", NULL, &chain);
+    assert_int_equal(chain.count, 1);
+    assert_true(chain.certificates[0].not_after < now);
+}
+
+static void
+the_record_that_matched_is_shown(void **state)
+{
+    struct net_tls_chain chain;
+    uint8_t digest[32];
+    struct net_tls_tlsa tlsa = {3, 0, 1, digest, sizeof(digest)};
+
+    (void)state;
+    digest_of(path("good.pem"), digest);
+    show("good", &tlsa, &chain);
+    assert_true(chain.tlsa.is_found);
+    assert_int_equal(chain.tlsa.usage, 3);
+    assert_int_equal(chain.tlsa.selector, 0);
+    assert_int_equal(chain.tlsa.matching, 1);
+    assert_int_equal(chain.tlsa.len, sizeof(digest));
+    assert_memory_equal(chain.tlsa.data, digest, sizeof(digest));
+    digest[0] ^= 1;
+    show("good", &tlsa, &chain);
+    assert_false(chain.tlsa.is_found);
+    assert_int_equal(chain.count, 1);
+}
+
 /* ---- sessions ---- */
 
 static bool
@@ -968,6 +1036,8 @@ main(void)
         cmocka_unit_test(any_one_of_the_names_is_enough),
         cmocka_unit_test(dane_believes_the_records_and_nothing_else),
         cmocka_unit_test(dane_ta_wants_the_name_and_the_dates),
+        cmocka_unit_test(the_chain_is_shown_whether_it_will_do_or_not),
+        cmocka_unit_test(the_record_that_matched_is_shown),
         cmocka_unit_test(sessions_are_resumed_only_under_an_equal_key),
         cmocka_unit_test(tickets_are_good_for_one_listener),
         cmocka_unit_test(a_server_that_declines_is_checked_as_any_other),

@@ -1,0 +1,257 @@
+"""DANE for SMTP (RFC 7672), with answers authenticated in both ways: by the
+resolver, and in process.  What has to come of each case is in
+lab/dane_cases.py; test_dane_postfix.py asks Postfix."""
+
+import itertools
+import time
+
+import pytest
+
+from lab.dane_cases import CASES, built, fill, host_name, publish, unknown, wrong
+from lab.send import message, submit
+
+NUMBERS = itertools.count(1)
+FINAL = ("delivery.sent", "delivery.deferred", "delivery.bounced")
+
+
+@pytest.fixture(scope="module", params=["trust", "validate"])
+def relay_once(island, signed_once, request):
+    with island:
+        r = signed_once.relay(way=request.param)
+    yield r
+    r.close()
+
+
+@pytest.fixture
+def relay(signed, relay_once):
+    assert relay_once.is_up(), "the relay died\n" + relay_once.stderr()
+    yield relay_once
+    assert relay_once.is_up(), "the relay died\n" + relay_once.stderr()
+
+
+def outcome(signed, relay, domain, hosts):
+    """In the words of lab/dane_cases.py, and the log's line."""
+    rcpt = f"bob-{next(NUMBERS)}@{domain}"
+    mid = submit(relay, rcpt)
+    line = relay.log.one(FINAL, mid=mid)
+    got = signed.ledger.of(rcpt)
+    if line["event"] != "delivery.sent":
+        assert line["event"] == "delivery.deferred" and not got, (line, got)
+        return "deferred", line
+    (got,) = got
+    where = hosts.index(got.peer)
+    if line["proof"] == "dane":
+        assert got.tls and line["certificate"] == "verified", line
+        return f"{where} verified", line
+    return f"{where} {'encrypted' if got.tls else 'clear'}", line
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_case(signed, relay, name):
+    case = CASES[name]
+    domain, hosts = case.build(signed)
+    got, line = outcome(signed, relay, domain, hosts)
+    assert got == case.want, line
+
+
+def of(signed, relay, place):
+    return outcome(signed, relay, place.domain, place.hosts)
+
+
+# --- how a host is addressed ---
+
+
+def test_sni_is_the_name_whose_records_were_found(signed, relay):
+    """RFC 7672 section 8.1."""
+    for name in (
+        "3-1-1-matches",
+        "alias-with-records-of-its-target",
+        "alias-with-records-of-its-own",
+    ):
+        domain, (peer,) = CASES[name].build(signed)
+        assert outcome(signed, relay, domain, [peer])[0] == "0 verified"
+        sni = signed.ledger.one(domain=domain).tls.sni
+        assert (sni == peer.host) == (not name.endswith("its-own")), (name, sni)
+        assert signed.dns.asked(f"_25._tcp.{sni}", "TLSA")
+
+
+def test_records_of_an_insecure_host_are_not_asked_for(signed, relay):
+    for name in ("insecure-host", "insecure-mx"):
+        place = CASES[name].build(signed)
+        of(signed, relay, place)
+        assert not signed.dns.asked(f"_25._tcp.{place.hosts[0].host}", "TLSA")
+
+
+def test_a_host_that_failed_is_said_nothing(signed, relay):
+    peer = unknown(signed, wrong(signed, "3 1 1"))
+    assert of(signed, relay, built(signed, peer))[0] == "deferred"
+    assert not any(c.startswith("MAIL") for c in peer.commands)
+
+
+def test_the_log_and_trace_say_what_was_demanded(signed, relay):
+    place = built(signed, unknown(signed, wrong(signed, "3 1 1")))
+    line = of(signed, relay, place)[1]
+    assert line["policy"] == line["proof"] == "dane"
+    assert "no matching DANE TLSA records" in line["reply"]
+    assert place.hosts[0].host in line["reply"] and "4.7.5" in line["reply"]
+    told = relay.cli("trace", line["mid"]).stdout
+    assert "no matching DANE TLSA records" in told, told
+
+
+# --- connections and sessions ---
+
+
+def test_a_connection_of_other_records_is_not_used_again(signed, relay):
+    """Nor is its TLS session."""
+    peer = unknown(signed)
+    signed.dns.add(
+        f"_25._tcp.{peer.host}",
+        "TLSA",
+        fill(signed, "3 1 1", signed.stranger.good(peer.host)),
+        ttl=1,
+    )
+    place = built(signed, peer)
+    assert of(signed, relay, place)[0] == "0 verified"
+    signed.dns.put(
+        f"_25._tcp.{peer.host}", "TLSA", wrong(signed, "3 1 1"), ttl=1
+    )
+    until = time.monotonic() + 10
+    while of(signed, relay, place)[0] != "deferred":
+        assert time.monotonic() < until, "the new records are not looked at"
+
+
+def test_domains_with_one_host_share_what_it_proved(signed, relay):
+    peer = unknown(signed, "3 1 1")
+    for _ in range(2):
+        assert of(signed, relay, built(signed, peer))[0] == "0 verified"
+    insecure = built(signed, peer, name=signed.insecure_name())
+    assert of(signed, relay, insecure)[0] == "0 encrypted"
+    assert of(signed, relay, built(signed, peer))[0] == "0 verified"
+
+
+# --- with MTA-STS ---
+
+
+def sts(signed, place, mode="enforce", mx=None):
+    signed.sts(place.domain, mode=mode, mx=mx or place.hosts)
+    return place
+
+
+def test_dane_is_enough_where_a_policy_demands_webpki(signed, relay):
+    """A host that DANE proves needs no other proof."""
+    place = sts(signed, built(signed, unknown(signed, "3 1 1")))
+    assert of(signed, relay, place)[0] == "0 verified"
+
+
+@pytest.mark.parametrize("mode", ["enforce", "testing", "none"])
+def test_no_policy_makes_up_for_a_mismatch(signed, relay, mode):
+    """RFC 8461 section 2: MTA-STS must not override a DANE failure."""
+    peer = signed.peer()
+    publish(signed, peer, fill(signed, "2 1 1", None))  # the stranger's
+    place = sts(signed, built(signed, peer), mode)
+    got, line = of(signed, relay, place)
+    assert got == "deferred" and line["proof"] == "dane"
+
+
+def test_hosts_that_a_policy_does_not_list_are_left_out_all_the_same(signed, relay):
+    first, second = unknown(signed, "3 1 1"), unknown(signed, "3 1 1")
+    place = sts(signed, built(signed, first, second), mx=[second])
+    assert of(signed, relay, place)[0] == "1 verified"
+
+
+def test_unusable_records_leave_a_policy_in_force(signed, relay):
+    unusable = "1 1 1 " + "ab" * 32
+    stranger = sts(signed, built(signed, unknown(signed, unusable)))
+    got, line = of(signed, relay, stranger)
+    assert got == "deferred" and line["proof"] == "pkix", line
+    known = signed.peer()
+    publish(signed, known, unusable)
+    got, line = of(signed, relay, sts(signed, built(signed, known)))
+    assert got == "0 encrypted" and line["certificate"] == "verified", line
+
+
+def test_a_policy_holds_for_hosts_without_records(signed, relay):
+    place = sts(signed, built(signed, unknown(signed)))
+    got, line = of(signed, relay, place)
+    assert got == "deferred" and line["proof"] == "pkix"
+
+
+# --- what the sender and the operator say ---
+
+
+def test_tls_required_no_passes_by_a_mismatch(signed, relay):
+    peer = unknown(signed, wrong(signed, "3 1 1"))
+    domain = built(signed, peer).domain
+    submit(relay, f"bob@{domain}", data=message(extra=["TLS-Required: No"]))
+    assert signed.ledger.one(domain=domain).tls
+
+
+def test_requiretls_takes_dane_for_proof(signed, relay):
+    peer = unknown(signed, "3 1 1", requiretls=True)
+    domain = built(signed, peer).domain
+    submit(
+        relay,
+        f"bob@{domain}",
+        port=relay.tls_port,
+        starttls=True,
+        mail_options=["REQUIRETLS"],
+    )
+    assert "REQUIRETLS" in signed.ledger.one(domain=domain).mail_args
+
+
+def test_an_exemption_switches_it_off_for_one_domain(signed, signed_relay):
+    exempt = built(signed, unknown(signed, wrong(signed, "3 1 1")))
+    other = built(signed, unknown(signed, wrong(signed, "3 1 1")))
+    relay = signed_relay(
+        config={
+            f'domain "{exempt.domain}"': {
+                "dane": False,
+                "reason": "lab",
+                "until": "2099-01-01",
+            }
+        }
+    )
+    assert of(signed, relay, exempt)[0] == "0 encrypted"
+    assert of(signed, relay, other)[0] == "deferred"
+
+
+def test_the_policy_section_switches_it_off_for_all(signed, signed_relay):
+    relay = signed_relay(config={"policy": {"dane": False}})
+    place = built(signed, unknown(signed, wrong(signed, "3 1 1")))
+    assert of(signed, relay, place)[0] == "0 encrypted"
+    assert not signed.dns.asked(f"_25._tcp.{place.hosts[0].host}", "TLSA")
+
+
+def test_without_authentic_answers_there_is_no_dane(signed, signed_relay):
+    """And it is said at the start: see test_dnssec.py."""
+    relay = signed_relay(
+        config={"resolver": signed.settings("auto", signed.stripping())}
+    )
+    place = built(signed, unknown(signed, wrong(signed, "3 1 1")))
+    assert of(signed, relay, place)[0] == "0 encrypted"
+
+
+# --- routes: RFC 7672 section 2.2.3, the port is the route's ---
+
+SUBMISSION = 587
+
+
+@pytest.mark.parametrize("way", ["trust", "validate"])
+@pytest.mark.parametrize("records", ["match", "mismatch", "none"])
+def test_a_route_s_host_is_held_to_its_records(signed, signed_relay, way, records):
+    name = host_name(signed)
+    cert = signed.stranger.chained(signed.stranger.good(name))
+    host = signed.peer(name, cert=cert, port=SUBMISSION)
+    publish(signed, host, wrong(signed, "3 1 1"))  # of port 25: none of ours
+    if records != "none":
+        good = fill(signed, "3 1 1", cert)
+        text = good if records == "match" else wrong(signed, "3 1 1")
+        publish(signed, host, text, port=SUBMISSION)
+    relay = signed_relay(
+        way,
+        {'route "all"': {"to": ["*"], "via": [f"{name}:{SUBMISSION}"]}},
+    )
+    got, line = outcome(signed, relay, signed.name(), [host])
+    assert got == ("0 verified" if records == "match" else "deferred")
+    assert line["proof"] == ("pkix" if records == "none" else "dane")
+    assert signed.dns.asked(f"_{SUBMISSION}._tcp.{name}", "TLSA")
