@@ -346,6 +346,16 @@ probed(void *ctx, const struct probe_view *view, bool is_late)
     admin_ask_end(x);
 }
 
+/* "mx.example.com." is the same host. */
+static void
+drop_dot(char *name)
+{
+    size_t len = strlen(name);
+
+    if (len > 0 && name[len - 1] == '.')
+        name[len - 1] = '\0';
+}
+
 static void
 start(struct admin_ask *x, resolver_fn *done)
 {
@@ -354,6 +364,13 @@ start(struct admin_ask *x, resolver_fn *done)
         mem_printf("postmaster@%s", x->domain.text);
 
     (void)done;
+    if (!probe_may_start(x->worker)) {
+        x->found = json_pack("{s:s}", "error", "too many probes are under way");
+        x->status = 503;
+        admin_ask_end(x);
+        return;
+    }
+    drop_dot(x->mx);
     x->destination =
         router_destination(x->worker->config, x->from, address, x->domain.text);
     probe_start(&x->probe, x->worker, x->destination, *x->mx ? x->mx : NULL,

@@ -92,8 +92,8 @@ const struct cli_command cli_commands[] = {
      "      --from ADDRESS    as a message from there, where routes depend on "
      "it\n" TARGET_HELP JSON_HELP "\n"
      "Looks up MX, addresses, TLSA and MTA-STS anew, makes the plan, calls on\n"
-     "each host as far as STARTTLS and sends no mail.  Takes a minute at "
-     "most.\n"
+     "each host as far as STARTTLS and sends no mail.  Takes half a minute at\n"
+     "most, and another one where the policy host does not answer.\n"
      "Exit: 0 mail would be delivered, 1 it would not, 75 could not tell.\n",
      cli_probe},
     {"policy list", "[--json]", "the cached MTA-STS policies", LOOK_HELP,

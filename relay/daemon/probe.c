@@ -189,6 +189,16 @@ late(void *ctx)
     end(ctx, false, true);
 }
 
+bool
+probe_may_start(const struct worker *w)
+{
+    size_t count = 0;
+
+    for (const struct probe *p = w->probes; p; p = p->next)
+        count++;
+    return count < PROBE_MAX;
+}
+
 void
 probe_start(struct probe **slot, struct worker *w, const char *destination,
             const char *only, const struct probe_events *events, void *ctx)

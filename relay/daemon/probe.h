@@ -13,7 +13,8 @@
 #include "relay/daemon/visit.h"
 
 enum {
-    PROBE_LOOKUP_MS = 30 * 1000,
+    PROBE_MAX = 20,              /* under way at a time, per worker */
+    PROBE_LOOKUP_MS = 75 * 1000, /* a policy host may take a minute */
     PROBE_VISIT_MS = 25 * 1000,
     PROBE_LIMIT_MS = PROBE_LOOKUP_MS + PROBE_VISIT_MS,
 };
@@ -54,6 +55,9 @@ struct probe_events {
 };
 
 struct probe;
+
+/* Are there less than PROBE_MAX under way? */
+bool probe_may_start(const struct worker *w);
 
 /* destination: a domain, or "route:NAME".  only: the one host to call on, or
  * NULL.  The rules of relay/net/dial.h hold for the slot. */

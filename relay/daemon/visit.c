@@ -24,7 +24,8 @@ struct visit {
     struct net_conn *conn;
     struct smtp_client *smtp;
     bool handshaking;
-    bool over; /* the report is complete */
+    bool is_ready; /* for mail, or QUIT */
+    bool over;     /* the report is complete */
     struct visit_report report;
 };
 
@@ -48,20 +49,20 @@ end(struct visit *v, enum visit_state state, const char *step, const char *fmt,
 }
 
 static void
-hang_up(struct visit *v, bool politely)
+hang_up(struct visit *v)
 {
-    if (v->conn && politely) {
+    if (v->conn && v->is_ready) {
         smtp_client_quit(v->smtp);
         net_conn_send(v->conn, smtp_client_output(v->smtp));
     }
-    net_conn_close(&v->conn, politely ? GOODBYE_MS : 0);
+    net_conn_close(&v->conn, v->is_ready ? GOODBYE_MS : 0);
 }
 
 static void
 release(struct visit *v)
 {
     net_dial_cancel(&v->dial);
-    hang_up(v, v->over && v->report.state == VISIT_GOOD);
+    hang_up(v);
     smtp_client_free(&v->smtp);
 }
 
@@ -140,6 +141,7 @@ on_ready(struct visit *v)
     const struct smtp_capability *c = smtp_client_capability(v->smtp);
     const struct net_tls_facts *tls = net_conn_tls(v->conn);
 
+    v->is_ready = true;
     v->report.in_clear = !tls;
     if (strcasecmp(c->name, v->worker->config->hostname) == 0)
         end(v, VISIT_REFUSED, "EHLO",
@@ -258,9 +260,10 @@ on_late(void *ctx)
 {
     struct visit *v = ctx;
 
-    end(v, VISIT_UNKNOWN, v->handshaking ? "TLS" : smtp_client_step(v->smtp),
-        "no answer in time to %s",
-        v->handshaking ? "the TLS handshake" : smtp_client_step(v->smtp));
+    if (v->handshaking)
+        tls_failed(v, "the handshake took too long");
+    end(v, VISIT_UNKNOWN, smtp_client_step(v->smtp), "no answer in time to %s",
+        smtp_client_step(v->smtp));
     settle(v);
 }
 

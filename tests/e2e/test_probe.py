@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from lab.relay import binary, environment
-from lab.script import EHLO, GREETING, Sleep
+from lab.script import EHLO, EHLO_TLS, GREETING, STARTTLS, Sleep
 
 OK, WOULD_NOT, UNKNOWN = 0, 1, 75
 
@@ -215,6 +215,28 @@ def test_a_host_that_hangs_up_can_t_tell(world, relay):
     assert "closed" in host["why"] or "lost" in host["why"]
 
 
+def test_a_handshake_that_fails_is_no_end_without_a_policy(world, relay):
+    broken = [GREETING, *EHLO_TLS, *STARTTLS, b"what?\r\n", Sleep(1)]
+    mx = world.scripted(broken)
+    d = world.domain(mx)
+    (host,) = probe(relay, d)["hosts"]
+    assert (host["state"], host["in_clear"]) == ("deliverable", True)
+    assert "mail would go in clear" in host["why"]
+    world.sts(d, mx=[mx])
+    (host,) = probe(relay, d, code=WOULD_NOT)["hosts"]
+    assert (host["state"], host["step"]) == ("refused", "TLS")
+    assert host["tls_session"]["verdict"] == "broken"
+
+
+@pytest.mark.parametrize("cut", range(4))
+def test_a_host_may_hang_up_at_any_step(world, relay, cut):
+    steps = [GREETING, *EHLO_TLS, *STARTTLS]
+    mx = world.scripted(steps[: 1 + cut])
+    d = world.sts(world.domain(mx), mx=[mx])
+    done = run(relay, d)
+    assert done.returncode in (WOULD_NOT, UNKNOWN), done
+
+
 def test_what_is_known_is_looked_up_anew(world, relay, good, bad):
     d = world.domain(good)
     assert probe(relay, d)["hosts"][0]["name"] == good.host
@@ -227,6 +249,8 @@ def test_one_host_alone(world, relay, good, bad):
     found = probe(relay, d, "--mx", bad.host, code=WOULD_NOT)
     assert [h["state"] for h in found["hosts"]] == ["refused", "not asked"]
     assert good.commands == []
+    dotted = probe(relay, d, "--mx", good.host.upper() + ".")
+    assert [h["state"] for h in dotted["hosts"]] == ["not asked", "deliverable"]
     other = run(relay, d, "--mx", "mx.elsewhere.test")
     assert other.returncode == 66
     assert f"mx.elsewhere.test is no MX host of {d}" in other.stderr
