@@ -4,8 +4,10 @@
 #include "relay/daemon/directory.h"
 #include "relay/daemon/dispatch.h"
 #include "relay/daemon/dnssec.h"
+#include "relay/daemon/doors.h"
 #include "relay/daemon/gate.h"
 #include "relay/daemon/lock.h"
+#include "relay/daemon/process.h"
 #include "relay/daemon/refresher.h"
 #include "relay/daemon/router.h"
 #include "relay/daemon/tls_report.h"
@@ -13,24 +15,9 @@
 #include "relay/net/listen.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-/* One listening socket of the configuration. */
-struct door {
-    struct relay *relay;
-    struct net_listen *listen;
-    char *address;
-    size_t index; /* of the listener in the configuration */
-};
 
 struct serve {
     struct relay relay;
@@ -39,10 +26,8 @@ struct serve {
     void *api_ctx;
     struct net_http_server *http;
     struct net_listen *control, *web;
-    struct door *doors;
-    size_t door_count;
+    struct doors doors;
     int lock_fd;
-    unsigned turn; /* which worker gets the next connection */
     uv_signal_t on_term, on_int, on_hup;
     struct net_timer *drain_timer;
     int64_t drain_until_ms;
@@ -70,92 +55,6 @@ say(const struct relay *relay, enum log_level level, const char *event,
     log_begin(&line, relay->log, level, event);
     log_text(&line, key, text);
     log_end(&line);
-}
-
-/* --- connections in --- */
-
-static void
-turn_away(int fd)
-{
-    static const char text[] =
-        "421 4.7.0 too many connections, try again later\r\n";
-
-    (void)send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    (void)close(fd);
-}
-
-static void
-accepted(void *ctx, int fd, const struct addr *peer)
-{
-    struct door *door = ctx;
-    struct relay *relay = door->relay;
-    struct serve *s = of(relay);
-
-    if (!gate_enter(relay->gate, peer)) {
-        turn_away(fd);
-        return;
-    }
-    atomic_fetch_add_explicit(&relay->counters.connections_in, 1,
-                              memory_order_relaxed);
-    worker_accept(relay->workers[s->turn++ % relay->worker_count], fd, peer,
-                  door->index);
-}
-
-static void
-close_doors(struct door *doors, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        net_listen_close(&doors[i].listen);
-        free(doors[i].address);
-    }
-    free(doors);
-}
-
-static struct net_listen *
-take_open_door(struct serve *s, const char *address)
-{
-    for (size_t i = 0; i < s->door_count; i++)
-        if (s->doors[i].listen && strcmp(s->doors[i].address, address) == 0)
-            return take(&s->doors[i].listen);
-    return NULL;
-}
-
-/* Opens what the configuration wants and is not open yet; only when all of
- * that has worked do the doors change. */
-static bool
-open_doors(struct serve *s, const struct config *c, struct err *err)
-{
-    struct door *doors = mem_array(struct door, c->listener_count);
-    size_t n = 0;
-
-    for (; n < c->listener_count; n++) {
-        struct door *d = &doors[n];
-        bool is_open = false;
-
-        d->relay = &s->relay;
-        d->address = mem_text(c->listener[n].address);
-        d->index = n;
-        for (size_t i = 0; i < s->door_count; i++)
-            is_open |= strcmp(s->doors[i].address, d->address) == 0;
-        if (is_open)
-            continue;
-        d->listen =
-            net_listen_open(&s->relay.loop, d->address, 0660, accepted, d, err);
-        if (!d->listen) {
-            (void)err_in(err, "listener \"%s\"", c->listener[n].name);
-            close_doors(doors, n + 1);
-            return false;
-        }
-    }
-    for (size_t i = 0; i < n; i++)
-        if (!doors[i].listen) {
-            doors[i].listen = take_open_door(s, doors[i].address);
-            net_listen_own(doors[i].listen, accepted, &doors[i]);
-        }
-    close_doors(s->doors, s->door_count);
-    s->doors = doors;
-    s->door_count = n;
-    return true;
 }
 
 /* --- the store --- */
@@ -335,7 +234,7 @@ may_swap(struct serve *s, const struct config *next, struct err *err)
         return err_set(err, ERR_INPUT,
                        "state_directory, control.socket, http.address, workers "
                        "and user change with a restart only");
-    return worker_check_tls(next, err) && open_doors(s, next, err);
+    return worker_check_tls(next, err) && doors_open(&s->doors, next, err);
 }
 
 static void
@@ -451,9 +350,7 @@ serve_close(struct relay *relay)
     if (atomic_exchange(&relay->is_draining, true))
         return;
     say(relay, LOG_LEVEL_INFO, "drain", "state", "begun");
-    close_doors(s->doors, s->door_count);
-    s->doors = NULL;
-    s->door_count = 0;
+    doors_close(&s->doors);
     for (unsigned i = 0; i < relay->worker_count; i++)
         worker_shut(relay->workers[i]);
 }
@@ -496,68 +393,6 @@ watch(struct serve *s, uv_signal_t *handle, int number)
 }
 
 /* --- start --- */
-
-/* A bound on clients that keeps descriptors free for everything else. */
-static unsigned
-client_limit(void)
-{
-    struct rlimit files;
-    rlim_t room;
-
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
-        return GATE_ALL_MAX / 2;
-    files.rlim_cur = files.rlim_max < 65536 ? files.rlim_max : 65536;
-    (void)setrlimit(RLIMIT_NOFILE, &files);
-    room = files.rlim_cur > SERVE_FILES_SPARE * 2
-               ? files.rlim_cur - SERVE_FILES_SPARE
-               : files.rlim_cur / 2;
-    return room < GATE_ALL_MAX ? (unsigned)room : GATE_ALL_MAX;
-}
-
-/* The user could not make these, where only root may. */
-static bool
-make_directories(const struct config *c, const struct passwd *pw,
-                 struct err *err)
-{
-    const struct directory_owner owner = {pw->pw_uid, pw->pw_gid};
-
-    return directory_make(c->state_directory, 0700, &owner, err) &&
-           directory_make_for(c->control.socket, 0755, &owner, err);
-}
-
-static bool
-become(const struct config *c, struct err *err)
-{
-    const char *user = c->user;
-    const struct passwd *pw;
-
-    if (!*user || geteuid() != 0)
-        return true;
-    pw = getpwnam(user);
-    if (!pw)
-        return err_set(err, ERR_INPUT, "user: there is no user \"%s\"", user);
-    if (!make_directories(c, pw, err))
-        return false;
-    if (initgroups(user, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
-        setuid(pw->pw_uid) != 0)
-        return err_errno(err, "user: can't become \"%s\"", user);
-    if (pw->pw_uid != 0 && setuid(0) == 0)
-        return err_set(err, ERR_SYSTEM, "user: root could be had back");
-    return true;
-}
-
-static void
-mind_process(void)
-{
-    struct rlimit none = {0};
-
-    (void)umask(077);
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN);
-    (void)setrlimit(RLIMIT_CORE, &none); /* mail and keys are in memory */
-    (void)prctl(PR_SET_DUMPABLE, 0);
-    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-}
 
 static void
 main_arrived(void *ctx, struct mailbox_letter *first)
@@ -625,10 +460,12 @@ start(struct serve *s, struct err *err)
 {
     struct relay *relay = &s->relay;
 
-    relay->gate = gate_new(client_limit());
-    if (!open_doors(s, relay->config, err) || !become(relay->config, err))
+    relay->gate = gate_new(process_client_limit());
+    s->doors.relay = relay;
+    if (!doors_open(&s->doors, relay->config, err) ||
+        !process_become(relay->config, err))
         return false;
-    mind_process();
+    process_harden();
     relay->log = log_open(STDOUT_FILENO, &relay->config->log, err);
     if (!relay->log || !open_store(s, err) || !start_workers(relay, err))
         return false;
@@ -653,9 +490,8 @@ say_ready(const struct serve *s)
 
     log_begin(&line, s->relay.log, LOG_LEVEL_INFO, "relay.ready");
     log_text(&line, "hostname", c->hostname);
-    for (size_t i = 0; i < s->door_count && i < 1; i++)
-        log_text(&line, "listener", net_listen_where(s->doors[i].listen));
-    log_int(&line, "listeners", (int64_t)s->door_count);
+    log_text(&line, "listener", doors_where(&s->doors));
+    log_int(&line, "listeners", (int64_t)s->doors.count);
     log_text(&line, "state_directory", c->state_directory);
     log_text(&line, "control", c->control.socket);
     log_int(&line, "workers", c->workers);
@@ -677,7 +513,7 @@ shut(struct serve *s)
     net_http_server_free(&s->http);
     if (s->api_ctx)
         s->api->close(s->api_ctx);
-    close_doors(s->doors, s->door_count);
+    doors_close(&s->doors);
     store_thread_stop(&relay->store);
     for (unsigned i = 0; i < relay->worker_count; i++)
         worker_stop(&relay->workers[i]);

@@ -11,7 +11,6 @@ enum {
     SERVE_DRAIN_MS = 8 * 1000, /* for what is under way at SIGTERM */
     SERVE_LAST_MS = 2 * 1000,  /* and for recording what was cut off then */
     SERVE_POLL_MS = 20,
-    SERVE_FILES_SPARE = 200, /* descriptors kept for everything but clients */
 };
 
 enum { /* exit codes, of sysexits.h */
