@@ -57,6 +57,7 @@ class SignedWorld(World):
             "servers": [f"{server.ip}:{server.port}"],
             "dnssec": dnssec,
             "trust_anchor": self.zones.anchor if anchor is None else anchor,
+            "timeout": "5s",
         }
 
     def relay(self, config=None, way="trust", **options):
