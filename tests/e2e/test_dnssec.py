@@ -3,9 +3,11 @@ it then does with those that fail.  All on an island: validation from the root
 could reach nobody."""
 
 import json
+import signal
 
 import pytest
 
+from lab.dane_cases import unknown, wrong
 from lab.send import submit
 from lab.signed import Unbound
 
@@ -174,3 +176,40 @@ def test_in_process_the_reason_is_told(signed, signed_relay):
     relay = signed_relay("validate")
     mid = submit(relay, f"bob@{d}")
     assert "bogus" in relay.log.one("delivery.deferred", mid=mid)["reply"]
+
+
+# --- another decision ---
+
+
+def test_a_reload_with_another_resolver_decides_anew(signed, signed_relay):
+    """What was looked up without authentication is looked up again."""
+    peer = unknown(signed, wrong(signed, "3 1 1"))
+    d = signed.domain(peer)
+    relay = signed_relay(config=only(signed, "auto", signed.stripping()))
+    decision(relay, "off")
+    submit(relay, f"before@{d}")
+    signed.ledger.one(f"before@{d}")
+    relay.write_config(only(signed, "auto", signed.resolver))
+    relay.signal(signal.SIGHUP)
+    relay.log.one("resolver.dnssec", way="trust")
+    mid = submit(relay, f"after@{d}")
+    assert relay.log.one("delivery.deferred", mid=mid)["proof"] == "dane"
+    assert not signed.ledger.of(f"after@{d}")
+
+
+@pytest.mark.parametrize("by", ["mx", "route"])
+def test_mail_that_comes_before_the_decision_waits_for_it(signed, signed_relay, by):
+    """What is asked first takes its time; nothing goes out meanwhile."""
+    peer = unknown(signed, wrong(signed, "3 1 1"))
+    config = only(signed, "validate", signed.slow(0.5))
+    if by == "route":
+        config['route "all"'] = {
+            "to": ["*"],
+            "via": [f"{peer.host}:{signed.mx_port}"],
+            "tls": "opportunistic",
+        }
+    relay = signed_relay(config=config)
+    mid = submit(relay, f"bob@{signed.domain(peer)}")
+    got = relay.log.one("delivery.deferred", mid=mid)
+    assert got.get("proof") == "dane", got
+    assert relay.log.find("resolver.dnssec", way="validate")

@@ -401,6 +401,7 @@ class Front:
         self.ip, self.port = ip, PORT
         self.upstream, self.strip, self.lie = upstream, strip, lie
         self.behaviours = {}  # (name, type or None) -> behaviour
+        self.delays = {}  # name -> s
         self.questions = []
         self._loop = loop
         loop.run(self._start())
@@ -453,6 +454,7 @@ class Front:
         how = self.behaviours.get((name, kind)) or self.behaviours.get((name, None))
         if how == "timeout":
             return None
+        await asyncio.sleep(self.delays.get(name, 0))
         if how in ("servfail", "refused"):
             response = dns.message.make_response(query)
             response.set_rcode(dns.rcode.from_text(how.upper()))

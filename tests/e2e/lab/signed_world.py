@@ -51,6 +51,12 @@ class SignedWorld(World):
         """A forwarder that validates nothing and calls all authentic."""
         return Front(self.loop, net.address(), self.zones, lie=True)
 
+    def slow(self, seconds):
+        """A forwarder that takes so long over what the relay asks first."""
+        front = Front(self.loop, net.address(), self.zones)
+        front.delays["org"] = seconds
+        return front
+
     def settings(self, dnssec, server, anchor=None):
         """The relay's section `resolver`."""
         return {
