@@ -209,6 +209,63 @@ count_unlisted(struct tls_result *r, const struct policy_plan *plan)
     }
 }
 
+static void
+add_records(const struct policy_dane_set *set, struct buf *out)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        policy_dane_format(&set->records[i], out);
+        buf_add_byte(out, '\n');
+    }
+}
+
+static void
+count_host(struct tls_result *r, const struct policy_host_facts *h,
+           enum policy_tlsrpt_result result)
+{
+    scoped(buf_free) struct buf text = {0};
+    struct policy_tlsrpt_session s = {
+        .type = POLICY_TLSRPT_TLSA,
+        .result = result,
+        .domain = mem_text(h->tlsa_base[0] ? h->tlsa_base : h->name),
+        .mx_host = mem_text(h->name),
+        .reason_code = mem_text(h->tlsa_why),
+    };
+
+    add_records(&h->tlsa, &text);
+    if (text.len > 0)
+        s.policy_text = mem_text(buf_text(&text));
+    post(r->worker, &s);
+}
+
+static bool
+has_usable(const struct policy_dane_set *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (policy_dane_is_usable(&set->records[i]))
+            return true;
+    return false;
+}
+
+/* Hosts that are passed over because their TLSA records could not be learnt,
+ * down to the first that is not; and whether that one has records that nothing
+ * can be done with. */
+static void
+count_tlsa(struct tls_result *r, const struct policy_facts *f,
+           const struct policy_plan *plan)
+{
+    size_t first = plan->host_count > 0 ? plan->hosts[0].index : f->host_count;
+
+    for (size_t i = 0; i < plan->rejected_count; i++)
+        if (plan->rejected[i].source == POLICY_SOURCE_DANE &&
+            plan->rejected[i].index < first)
+            count_host(r, &f->hosts[plan->rejected[i].index],
+                       POLICY_TLSRPT_DNSSEC_INVALID);
+    if (first < f->host_count &&
+        f->hosts[first].tlsa_state == POLICY_TLSA_FOUND &&
+        !has_usable(&f->hosts[first].tlsa))
+        count_host(r, &f->hosts[first], POLICY_TLSRPT_TLSA_INVALID);
+}
+
 struct tls_result *
 tls_result_new(struct worker *w, const struct policy_facts *facts,
                const struct policy_plan *plan)
@@ -231,6 +288,7 @@ tls_result_new(struct worker *w, const struct policy_facts *facts,
     }
     count_sts_failure(r, facts);
     count_unlisted(r, plan);
+    count_tlsa(r, facts, plan);
     return r;
 }
 
@@ -271,10 +329,7 @@ begin_tlsa(const struct policy_host *h, enum policy_tlsrpt_result result)
 {
     scoped(buf_free) struct buf text = {0};
 
-    for (size_t i = 0; i < h->tlsa.count; i++) {
-        policy_dane_format(&h->tlsa.records[i], &text);
-        buf_add_byte(&text, '\n');
-    }
+    add_records(&h->tlsa, &text);
     return (struct policy_tlsrpt_session){
         .type = POLICY_TLSRPT_TLSA,
         .result = result,

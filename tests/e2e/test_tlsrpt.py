@@ -13,6 +13,7 @@ import pytest
 
 from lab import net
 from lab.collector import Collector
+from lab.dane_cases import unknown, wrong
 from lab.send import submit
 
 FAILURES = {
@@ -474,3 +475,48 @@ def test_the_commands_speak_to_people(world, own):
         (("send",), 64),
     ):
         assert own.cli("report", *words, check=False).returncode == code, words
+
+
+# --- DANE ---
+
+
+@pytest.mark.parametrize(
+    "records, result",
+    [
+        ("good", None),
+        ("wrong", "validation-failure"),
+        ("unusable", "tlsa-invalid"),
+        ("servfail", "dnssec-invalid"),
+    ],
+)
+def test_sessions_under_tlsa_records_are_counted_for_their_host(
+    signed, signed_relay, records, result
+):
+    """RFC 8460 section 1.1: there the policy domain is the TLSA base domain."""
+    relay = signed_relay()
+    if records == "wrong":
+        peer = unknown(signed, wrong(signed, "3 1 1"))
+    else:
+        peer = unknown(signed, "1 1 1" if records == "unusable" else "3 1 1")
+    if records == "servfail":
+        signed.dns.behave(f"_25._tcp.{peer.host}", "servfail", "TLSA")
+    d = signed.domain(peer)
+    signed.dns.txt(f"_smtp._tls.{peer.host}", "v=TLSRPTv1; rua=mailto:t@x.lab")
+    if records in ("good", "unusable"):
+        submit(relay, f"bob@{d}")
+        assert signed.ledger.one(domain=d)
+        times = 1
+    else:
+        times = refused(signed, relay, d)
+    sums = (0, times) if result else (1, 0)
+    [p] = counted(relay, peer.host, *sums)["policies"]
+    assert p["policy"]["policy-type"] == "tlsa"
+    assert p["policy"]["policy-domain"] == peer.host
+    assert "mx-host" not in p["policy"]
+    if records != "servfail":
+        [line] = p["policy"]["policy-string"]
+        assert re.fullmatch(r"[13] 1 1 [0-9a-f]{64}", line)
+    if result:
+        [detail] = p["failure-details"]
+        assert detail["result-type"] == result
+        assert detail["receiving-mx-hostname"] == peer.host
