@@ -1,0 +1,115 @@
+/*
+ * relay/daemon/deliver_inside - what the files of the delivery share; nobody
+ * else's.
+ *
+ * An order's run is in deliver.c, a connection's in deliver_session.c, the way
+ * of a large body in deliver_body.c, and what is written down of all of it in
+ * deliver_record.c.  Only deliver_settle frees, and it is called last by every
+ * callback.
+ */
+#ifndef RELAY_DAEMON_DELIVER_INSIDE_H
+#define RELAY_DAEMON_DELIVER_INSIDE_H
+
+#include "policy/plan.h"
+#include "relay/daemon/candidate.h"
+#include "relay/daemon/deliver.h"
+#include "relay/daemon/report.h"
+#include "relay/daemon/tls_result.h"
+#include "relay/net/dial.h"
+#include "smtp/client.h"
+
+/* What to do once the callback under way has done its work. */
+enum want {
+    WANT_NOTHING,
+    WANT_PLAN,  /* the next message, and a plan for it */
+    WANT_JOB,   /* the next message, over whatever connection */
+    WANT_AGAIN, /* the same address, a fresh connection */
+    WANT_NEXT,  /* the next address */
+    WANT_END,   /* the order is over */
+};
+
+struct body_call;
+
+struct resolver_wait;
+
+struct deliver {
+    struct worker *worker;
+    struct deliver *next, **at; /* of worker->deliveries */
+    struct queue_order *order;  /* not to be touched behind the last report */
+    size_t done, count;         /* of its jobs */
+    struct resolver_wait *wait;
+    struct policy_plan plan;
+    bool requiretls, tls_required_no; /* of the messages that it is for */
+    struct tls_result *tls_result;    /* NULL: nobody is told how TLS went */
+    struct candidate candidates[POLICY_ADDRESSES_MAX];
+    size_t candidate_count, candidate; /* `candidate`: the one under way */
+    bool in_clear; /* opportunistic TLS failed at this address: without it */
+    char *key;     /* of the connection; see candidate_key */
+
+    struct net_dial *dial;
+    struct net_conn *conn;
+    struct smtp_client *smtp;
+    bool was_idle; /* the connection came out of the pool, and has not taken
+                      a message since */
+    bool handshaking;
+    unsigned messages;
+    unsigned turn; /* the engine's, that the time limit is for */
+
+    struct report *report; /* of the job under way; NULL: none begun */
+    int64_t began_ms;      /* of the attempt */
+    int64_t job_began_ms;
+    unsigned failures;       /* of addresses; */
+    unsigned unproven;       /* those that did not prove what the plan wants */
+    bool got_ready;          /* the peer came as far as MAIL for this job */
+    struct mail_status last; /* of the last failure */
+    const char *step;        /* where it happened */
+    struct body_call *body;  /* a piece on its way from the store */
+    unsigned sequence;
+    uint64_t body_sent;
+    bool waits_to_send;
+    enum want want;
+};
+
+static inline struct queue_job *
+deliver_job(const struct deliver *d)
+{
+    return d->order->jobs[d->done];
+}
+
+static inline const struct candidate *
+deliver_here(const struct deliver *d)
+{
+    return &d->candidates[d->candidate];
+}
+
+/* --- deliver_record.c --- */
+
+struct tls_result_session deliver_session(const struct deliver *d);
+void deliver_record(struct deliver *d, const struct mail_status *status,
+                    const char *step);
+void deliver_fail_here(struct deliver *d, const struct mail_status *status,
+                       const char *step);
+void deliver_begin_report(struct deliver *d);
+void deliver_send_report(struct deliver *d, enum report_contact contact);
+
+/* --- deliver_body.c --- */
+
+void deliver_stop_body(struct deliver *d);
+void deliver_read_body(struct deliver *d);
+void deliver_send_body(struct deliver *d);
+
+/* --- deliver_session.c --- */
+
+void deliver_hang_up(struct deliver *d, bool politely);
+void deliver_pump(struct deliver *d);
+void deliver_connect(struct deliver *d, bool may_share);
+
+/* --- deliver.c --- */
+
+bool deliver_is_planned(const struct deliver *d);
+void deliver_next_job(struct deliver *d);
+bool deliver_may_start(struct deliver *d);
+void deliver_end_loop(struct deliver *d, const char *how);
+void deliver_settle(struct deliver *d);
+
+#endif

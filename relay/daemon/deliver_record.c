@@ -1,0 +1,124 @@
+#include "relay/daemon/deliver_inside.h"
+
+#include "relay/base/mem.h"
+#include "relay/daemon/dispatch.h"
+
+static void
+describe_tls(struct deliver *d, struct queue_attempt *a)
+{
+    const struct net_tls_facts *tls = d->conn ? net_conn_tls(d->conn) : NULL;
+
+    if (!tls)
+        return;
+    if (tls->version[0]) {
+        a->tls_version = mem_text(tls->version);
+        a->tls_cipher = mem_text(tls->cipher);
+    }
+    a->verdict = tls->verdict == NET_TLS_VERIFIED || !tls->why[0]
+                     ? mem_text(net_tls_verdict_name(tls->verdict))
+                     : mem_printf("%s: %s", net_tls_verdict_name(tls->verdict),
+                                  tls->why);
+}
+
+/* Of the session under way, for reports about TLS. */
+struct tls_result_session
+deliver_session(const struct deliver *d)
+{
+    return (struct tls_result_session){
+        .message = deliver_job(d)->message,
+        .candidate = deliver_here(d),
+        .conn = d->conn,
+        .helo = smtp_client_capability(d->smtp)->name,
+    };
+}
+
+static char *
+status_text(const struct mail_status *s)
+{
+    char enhanced[16];
+
+    return mem_printf("%d %s %s", s->code, mail_status_enhanced(s, enhanced),
+                      s->text);
+}
+
+/* One line of the message's history: what was tried here, and the outcome. */
+void
+deliver_record(struct deliver *d, const struct mail_status *status,
+               const char *step)
+{
+    struct queue_attempt *a = report_add(d->report);
+    char address[ADDR_TEXT_SIZE];
+
+    a->at_ms = net_clock_wall();
+    a->took_ms = net_clock_steady() - d->began_ms;
+    a->reply = status_text(status);
+    a->step = mem_text(step);
+    if (d->candidate < d->candidate_count) {
+        a->host = mem_text(deliver_here(d)->host->name);
+        a->address =
+            mem_text(addr_text_port(&deliver_here(d)->address, address));
+        a->policy = mem_text(candidate_policy(deliver_here(d)));
+        a->proof = mem_text(policy_proof_name(deliver_here(d)->proof));
+        describe_tls(d, a);
+    } else if (d->plan.verdict != POLICY_GO) {
+        a->policy = mem_text(policy_source_name(d->plan.source));
+    }
+}
+
+static void
+log_attempt(struct deliver *d, const struct mail_status *status,
+            const char *step)
+{
+    struct log_line line;
+    char address[ADDR_TEXT_SIZE];
+
+    log_begin(&line, d->worker->relay->log, LOG_LEVEL_INFO, "delivery.attempt");
+    log_id(&line, "mid", deliver_job(d)->message->id);
+    log_text(&line, "destination", d->order->destination);
+    if (d->candidate < d->candidate_count) {
+        log_text(&line, "mx", deliver_here(d)->host->name);
+        log_text(&line, "mx_ip",
+                 addr_text_port(&deliver_here(d)->address, address));
+        log_text(&line, "policy", candidate_policy(deliver_here(d)));
+        log_text(&line, "proof", policy_proof_name(deliver_here(d)->proof));
+    }
+    log_text(&line, "step", step);
+    log_int(&line, "code", status->code);
+    log_text(&line, "reason", status->text);
+    log_end(&line);
+}
+
+/* This address did not do; the reason is kept in case that none does. */
+void
+deliver_fail_here(struct deliver *d, const struct mail_status *status,
+                  const char *step)
+{
+    d->failures++;
+    d->last = *status;
+    d->step = step;
+    deliver_record(d, status, step);
+    log_attempt(d, status, step);
+}
+
+void
+deliver_begin_report(struct deliver *d)
+{
+    if (d->report)
+        return;
+    d->report = report_new(d->order, deliver_job(d));
+    d->job_began_ms = net_clock_steady();
+    d->got_ready = false;
+    d->failures = d->unproven = 0;
+}
+
+void
+deliver_send_report(struct deliver *d, enum report_contact contact)
+{
+    d->report->contact = contact;
+    if (d->conn && d->smtp)
+        d->report->peer_has_dsn = smtp_client_capability(d->smtp)->dsn;
+    if (d->candidate < d->candidate_count && !d->report->remote)
+        d->report->remote = mem_text(deliver_here(d)->host->name);
+    d->report->is_last = ++d->done == d->count;
+    dispatch_report(d->worker->relay, take(&d->report));
+}
