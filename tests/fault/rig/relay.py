@@ -17,6 +17,7 @@ state_directory = "{folder}/state"
 workers = 2
 log {{ format = "json" }}
 listener "app" {{ address = "127.0.0.1:{port}" }}
+resolver {{ servers = {{"127.0.0.1:9"}} dnssec = "off" }}
 http {{ address = "" }}
 control {{ socket = "{folder}/control.sock" }}
 retry {{ schedule = {{"100ms", "300ms", "500ms"}} expire = "1h" warn = "0s" }}
