@@ -376,25 +376,6 @@ enqueue(struct intake *in)
     store_thread_post(in->worker->relay->store, &x->call);
 }
 
-/* In mode redirect everything goes to one address; where it was meant to go
- * stays as the original recipient (RFC 3461 section 4.2). */
-static void
-redirect(const struct config *c, struct mail_envelope *e)
-{
-    const char *at = strrchr(c->redirect_to, '@');
-
-    for (size_t i = 0; i < e->rcpt_count; i++) {
-        struct mail_rcpt *rcpt = &e->rcpt[i];
-
-        if (!rcpt->orcpt)
-            rcpt->orcpt = mem_printf("rfc822;%s", rcpt->address);
-        free(rcpt->address);
-        free(rcpt->domain);
-        rcpt->address = mem_text(c->redirect_to);
-        rcpt->domain = mem_text(at ? at + 1 : "");
-    }
-}
-
 static void
 address_message(struct intake *in, struct mail_envelope *envelope)
 {
@@ -403,8 +384,7 @@ address_message(struct intake *in, struct mail_envelope *envelope)
 
     m->envelope = *envelope;
     *envelope = (struct mail_envelope){0};
-    if (c->mode == CONFIG_MODE_REDIRECT)
-        redirect(c, &m->envelope);
+    router_redirect(c, &m->envelope);
     queue_message_number(m);
     for (size_t i = 0; i < m->envelope.rcpt_count; i++)
         m->rcpt[i].destination =

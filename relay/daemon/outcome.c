@@ -201,6 +201,7 @@ free_texts(struct queue_bounce_rcpt *list, size_t count)
 static void
 address_notice(struct outcome *o, struct queue_message *notice)
 {
+    router_redirect(o->relay->config, &notice->envelope);
     for (size_t i = 0; i < notice->envelope.rcpt_count; i++)
         notice->rcpt[i].destination = router_destination(
             o->relay->config, notice->envelope.from,

@@ -5,6 +5,25 @@
 
 #include <stdlib.h>
 
+void
+router_redirect(const struct config *c, struct mail_envelope *e)
+{
+    const char *at = strrchr(c->redirect_to, '@');
+
+    if (c->mode != CONFIG_MODE_REDIRECT)
+        return;
+    for (size_t i = 0; i < e->rcpt_count; i++) {
+        struct mail_rcpt *rcpt = &e->rcpt[i];
+
+        if (!rcpt->orcpt)
+            rcpt->orcpt = mem_printf("rfc822;%s", rcpt->address);
+        free(rcpt->address);
+        free(rcpt->domain);
+        rcpt->address = mem_text(c->redirect_to);
+        rcpt->domain = mem_text(at ? at + 1 : "");
+    }
+}
+
 char *
 router_destination(const struct config *c, const char *from,
                    const char *address, const char *domain)

@@ -9,8 +9,13 @@
 #define RELAY_DAEMON_ROUTER_H
 
 #include "relay/daemon/config.h"
+#include "relay/mail/envelope.h"
 
 #define ROUTER_PREFIX "route:"
+
+/* In mode redirect everything goes to one address, our own notices too; where
+ * it was meant to go stays as the original recipient (RFC 3461 section 4.2). */
+void router_redirect(const struct config *c, struct mail_envelope *e);
 
 /* A heap string; `from` "" is <>. */
 char *router_destination(const struct config *c, const char *from,

@@ -142,6 +142,18 @@ def test_mode_redirect_sends_everything_to_one_address(world, new_relay):
     assert world.dns.asked(d) == 0 and not world.ledger.of(domain=d)
 
 
+def test_mode_redirect_sends_bounces_there_too(world, new_relay):
+    peer = world.peer()
+    catcher = f"all@{world.domain(peer)}"
+    relay = new_relay({"": {"mode": "redirect", "redirect_to": catcher}})
+    home = world.domain(world.peer())
+    peer.replies["RCPT"] = {catcher: ["550 5.1.1 not this one"]}
+    mid = submit(relay, f"bob@{world.name()}", sender=f"app@{home}")
+    relay.log.one("delivery.bounced", mid=mid)
+    assert b"Action: failed" in world.ledger.one(catcher).data
+    assert not world.ledger.of(domain=home)
+
+
 # --- connections ---
 
 
