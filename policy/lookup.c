@@ -423,14 +423,3 @@ policy_lookup_take_facts(struct policy_lookup *l, struct policy_facts *out)
     *out = l->facts;
     l->facts = (struct policy_facts){0};
 }
-
-void
-policy_facts_done(struct policy_facts *f)
-{
-    for (size_t i = 0; i < f->host_count; i++)
-        policy_dane_done(&f->hosts[i].tlsa);
-    free(f->hosts);
-    policy_sts_done(&f->sts);
-    policy_sts_entry_done(&f->sts_entry);
-    *f = (struct policy_facts){0};
-}

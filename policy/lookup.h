@@ -176,4 +176,7 @@ void policy_lookup_take_facts(struct policy_lookup *l,
                               struct policy_facts *out);
 void policy_facts_done(struct policy_facts *f);
 
+const char *policy_mx_state_name(enum policy_mx_state state);   /* "found" */
+const char *policy_sts_state_name(enum policy_sts_state state); /* "fresh" */
+
 #endif

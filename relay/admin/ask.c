@@ -6,21 +6,6 @@
 
 #include <stdlib.h>
 
-const char *
-admin_sts_state_name(enum policy_sts_state state)
-{
-    static const char *const names[] = {
-        [POLICY_STS_STATE_OFF] = "off",
-        [POLICY_STS_STATE_ABSENT] = "absent",
-        [POLICY_STS_STATE_CACHED] = "cached",
-        [POLICY_STS_STATE_FRESH] = "fresh",
-        [POLICY_STS_STATE_FAILED] = "failed",
-        [POLICY_STS_STATE_UNKNOWN] = "unknown",
-    };
-
-    return names[state];
-}
-
 /* Main thread. */
 static void
 come_home(struct task *task)

@@ -47,10 +47,8 @@ void admin_ask_start(const struct admin_ask_kind *kind, struct relay *relay,
                      struct net_http_request *r, const char *domain);
 
 /* Words for the parts of a plan. */
-const char *admin_mx_name(enum policy_mx_state state);    /* "found" */
 const char *admin_plan_name(enum policy_verdict verdict); /* "go" */
 /* Why it is not "go", as a reply would say it; else null. */
 json_t *admin_plan_status(const struct policy_plan *p);
-const char *admin_sts_state_name(enum policy_sts_state state); /* "fresh" */
 
 #endif

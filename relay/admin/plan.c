@@ -9,18 +9,6 @@
 #include "relay/net/timer.h"
 
 const char *
-admin_mx_name(enum policy_mx_state state)
-{
-    static const char *const names[] = {
-        [POLICY_MX_FOUND] = "found",        [POLICY_MX_IMPLICIT] = "implicit",
-        [POLICY_MX_VIA] = "route",          [POLICY_MX_NULL] = "null",
-        [POLICY_MX_NO_DOMAIN] = "nxdomain", [POLICY_MX_UNKNOWN] = "unknown",
-    };
-
-    return names[state];
-}
-
-const char *
 admin_plan_name(enum policy_verdict verdict)
 {
     static const char *const names[] = {[POLICY_GO] = "go",
@@ -90,7 +78,7 @@ sts(const struct policy_facts *f)
                       f->sts_state == POLICY_STS_STATE_FRESH;
 
     return json_pack("{s:s, s:o, s:o}", "state",
-                     admin_sts_state_name(f->sts_state), "mode",
+                     policy_sts_state_name(f->sts_state), "mode",
                      has_policy ? json_string(policy_sts_mode_name(f->sts.mode))
                                 : json_null(),
                      "why", *f->sts_why ? admin_text(f->sts_why) : json_null());
@@ -130,7 +118,7 @@ look(struct admin_ask *x, const struct policy_facts *facts)
         "domain", x->domain.text, "destination", admin_text(x->destination),
         "route", route ? admin_text(route->name) : json_null(), "tls",
         policy_level_name(in.level), "exempt", !route && rule.is_exemption,
-        "mx", admin_mx_name(facts->mx), "mx_why",
+        "mx", policy_mx_state_name(facts->mx), "mx_why",
         *facts->mx_why ? admin_text(facts->mx_why) : json_null(), "sts",
         sts(facts), "verdict", admin_plan_name(plan.verdict), "status",
         admin_plan_status(&plan), "hosts", hosts(&plan), "rejected",

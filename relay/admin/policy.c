@@ -134,7 +134,7 @@ refreshed(struct admin_ask *x, const struct policy_facts *facts)
 {
     x->found =
         json_pack("{s:s, s:o, s:o}", "domain", x->domain.text, "state",
-                  json_string(admin_sts_state_name(facts->sts_state)), "why",
+                  json_string(policy_sts_state_name(facts->sts_state)), "why",
                   *facts->sts_why ? admin_text(facts->sts_why) : json_null());
     if (facts->sts_state == POLICY_STS_STATE_CACHED ||
         facts->sts_state == POLICY_STS_STATE_FRESH)

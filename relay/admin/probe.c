@@ -94,7 +94,7 @@ sts_object(const struct policy_facts *f)
     if (has_policy)
         json_object_set_new(policy, "text", admin_lines(f->sts_entry.text));
     return json_pack("{s:s, s:o, s:o}", "state",
-                     admin_sts_state_name(f->sts_state), "why",
+                     policy_sts_state_name(f->sts_state), "why",
                      text_or_null(f->sts_why), "policy", policy);
 }
 
@@ -186,9 +186,9 @@ planned(void *ctx, const struct probe_view *view)
         "domain", x->domain.text, "route",
         view->route ? admin_text(view->route->name) : json_null(), "tls",
         policy_level_name(view->level), "exempt", view->is_exempt, "dnssec",
-        dnssec_way_name(x->worker->dnssec), "mx", "state", admin_mx_name(f->mx),
-        "why", text_or_null(f->mx_why), "authentic", f->mx_authentic,
-        "canonical",
+        dnssec_way_name(x->worker->dnssec), "mx", "state",
+        policy_mx_state_name(f->mx), "why", text_or_null(f->mx_why),
+        "authentic", f->mx_authentic, "canonical",
         strcasecmp(f->mx_canonical, f->domain.text) == 0
             ? json_null()
             : text_or_null(f->mx_canonical),

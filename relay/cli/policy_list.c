@@ -1,10 +1,8 @@
 /* policy list and show. */
 #include "relay/cli/commands.h"
-#include "relay/cli/target.h"
+#include "relay/cli/listing.h"
 #include "relay/cli/term.h"
 
-#include <inttypes.h>
-#include <string.h>
 #include <sysexits.h>
 
 static const char *
@@ -16,8 +14,9 @@ mode(const json_t *p)
 }
 
 static void
-print_row(const json_t *p, int64_t now)
+print_row(const json_t *p)
 {
+    int64_t now = cli_now_ms();
     char left[CLI_TERM_TEXT], seen[CLI_TERM_TEXT];
     int64_t expires = cli_time(p, "expires"), used = cli_time(p, "used");
 
@@ -30,76 +29,25 @@ print_row(const json_t *p, int64_t now)
 }
 
 static void
-print_page(const json_t *list, bool json, size_t *count)
+print_head(void)
 {
-    size_t i;
-    json_t *one;
-
-    json_array_foreach(list, i, one)
-    {
-        bool first = (*count)++ == 0;
-
-        if (json) {
-            (void)fputs(first ? "[\n" : ",\n", stdout);
-            (void)json_dumpf(one, stdout, JSON_COMPACT);
-            continue;
-        }
-        if (first)
-            printf("%s%-30s  %-10s  %8s  %8s  %s%s\n", cli_term_paint(CLI_BOLD),
-                   "DOMAIN", "MODE", "EXPIRES", "USED", "ID",
-                   cli_term_paint(CLI_PLAIN));
-        print_row(one, cli_now_ms());
-    }
-}
-
-static int
-print_all(struct cli_target *t, bool json)
-{
-    char after[256] = "";
-    size_t count = 0;
-
-    do {
-        json_t *page = NULL;
-        int code = cli_target_look(t, CLI_LOOK_POLICIES, after, &page);
-
-        if (code != EX_OK)
-            return code;
-        print_page(json_object_get(page, "policies"), json, &count);
-        (void)snprintf(after, sizeof(after), "%s", cli_text(page, "next"));
-        json_decref(page);
-    } while (*after);
-    if (json)
-        (void)fputs(count > 0 ? "\n]\n" : "[]\n", stdout);
-    else if (count == 0)
-        (void)puts("no policy is cached");
-    return EX_OK;
-}
-
-static int
-read_words(const struct cli_command *self, struct cli_target *t, bool *json,
-           int *argc, char **argv)
-{
-    const struct cli_option options[] = {CLI_TARGET_OPTIONS(t),
-                                         {.name = "json", .flag = json}};
-
-    return cli_option_parse(self, options, 3, argc, argv);
+    printf("%s%-30s  %-10s  %8s  %8s  %s%s\n", cli_term_paint(CLI_BOLD),
+           "DOMAIN", "MODE", "EXPIRES", "USED", "ID",
+           cli_term_paint(CLI_PLAIN));
 }
 
 int
 cli_policy_list(const struct cli_command *self, int argc, char **argv)
 {
-    struct cli_target target = {0};
-    bool json = false;
-    int code = read_words(self, &target, &json, &argc, argv);
+    static const struct cli_listing list = {
+        .look = CLI_LOOK_POLICIES,
+        .key = "policies",
+        .empty = "no policy is cached",
+        .head = print_head,
+        .row = print_row,
+    };
 
-    if (code == CLI_GO_ON && argc > 1)
-        code = cli_command_misuse(self, "\"%s\" is too much", argv[1]);
-    if (code != CLI_GO_ON)
-        return code;
-    cli_target_open(&target);
-    code = print_all(&target, json);
-    cli_target_close(&target);
-    return code;
+    return cli_listing(self, argc, argv, &list);
 }
 
 /* --- show --- */
@@ -146,7 +94,7 @@ cli_policy_show(const struct cli_command *self, int argc, char **argv)
     struct cli_target target = {0};
     bool json = false;
     json_t *policy = NULL;
-    int code = read_words(self, &target, &json, &argc, argv);
+    int code = cli_listing_words(self, &target, &json, &argc, argv);
 
     if (code == CLI_GO_ON && argc != 2)
         code = cli_command_misuse(self, "one domain, please");

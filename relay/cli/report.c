@@ -2,28 +2,11 @@
 #include "relay/base/mem.h"
 #include "relay/cli/commands.h"
 #include "relay/cli/control.h"
-#include "relay/cli/target.h"
+#include "relay/cli/listing.h"
 #include "relay/cli/term.h"
 
 #include <inttypes.h>
-#include <string.h>
 #include <sysexits.h>
-
-static int64_t
-number(const json_t *object, const char *key)
-{
-    return (int64_t)json_integer_value(json_object_get(object, key));
-}
-
-static int
-read_words(const struct cli_command *self, struct cli_target *t, bool *json,
-           int *argc, char **argv)
-{
-    const struct cli_option options[] = {CLI_TARGET_OPTIONS(t),
-                                         {.name = "json", .flag = json}};
-
-    return cli_option_parse(self, options, 3, argc, argv);
-}
 
 /* --- list --- */
 
@@ -31,73 +14,30 @@ static void
 print_row(const json_t *r)
 {
     printf("%-10s  %-40s  %9" PRId64 "  %s%9" PRId64 "%s\n", cli_text(r, "day"),
-           cli_text(r, "domain"), number(r, "succeeded"),
-           number(r, "failed") > 0 ? cli_term_paint(CLI_RED) : "",
-           number(r, "failed"), cli_term_paint(CLI_PLAIN));
+           cli_text(r, "domain"), cli_number(r, "succeeded"),
+           cli_number(r, "failed") > 0 ? cli_term_paint(CLI_RED) : "",
+           cli_number(r, "failed"), cli_term_paint(CLI_PLAIN));
 }
 
 static void
-print_page(const json_t *list, bool json, size_t *count)
+print_head(void)
 {
-    size_t i;
-    json_t *one;
-
-    json_array_foreach(list, i, one)
-    {
-        bool first = (*count)++ == 0;
-
-        if (json) {
-            (void)fputs(first ? "[\n" : ",\n", stdout);
-            (void)json_dumpf(one, stdout, JSON_COMPACT);
-            continue;
-        }
-        if (first)
-            printf("%s%-10s  %-40s  %9s  %9s%s\n", cli_term_paint(CLI_BOLD),
-                   "DAY", "DOMAIN", "SUCCEEDED", "FAILED",
-                   cli_term_paint(CLI_PLAIN));
-        print_row(one);
-    }
-}
-
-static int
-print_all(struct cli_target *t, bool json)
-{
-    char *after scoped(own_free) = mem_text("");
-    size_t count = 0;
-
-    do {
-        json_t *page = NULL;
-        int code = cli_target_look(t, CLI_LOOK_REPORTS, after, &page);
-
-        if (code != EX_OK)
-            return code;
-        print_page(json_object_get(page, "reports"), json, &count);
-        own_free(&after);
-        after = mem_text(cli_text(page, "next"));
-        json_decref(page);
-    } while (*after);
-    if (json)
-        (void)fputs(count > 0 ? "\n]\n" : "[]\n", stdout);
-    else if (count == 0)
-        (void)puts("nothing is waiting to be reported");
-    return EX_OK;
+    printf("%s%-10s  %-40s  %9s  %9s%s\n", cli_term_paint(CLI_BOLD), "DAY",
+           "DOMAIN", "SUCCEEDED", "FAILED", cli_term_paint(CLI_PLAIN));
 }
 
 int
 cli_report_list(const struct cli_command *self, int argc, char **argv)
 {
-    struct cli_target target = {0};
-    bool json = false;
-    int code = read_words(self, &target, &json, &argc, argv);
+    static const struct cli_listing list = {
+        .look = CLI_LOOK_REPORTS,
+        .key = "reports",
+        .empty = "nothing is waiting to be reported",
+        .head = print_head,
+        .row = print_row,
+    };
 
-    if (code == CLI_GO_ON && argc > 1)
-        code = cli_command_misuse(self, "\"%s\" is too much", argv[1]);
-    if (code != CLI_GO_ON)
-        return code;
-    cli_target_open(&target);
-    code = print_all(&target, json);
-    cli_target_close(&target);
-    return code;
+    return cli_listing(self, argc, argv, &list);
 }
 
 /* --- show --- */
@@ -105,7 +45,7 @@ cli_report_list(const struct cli_command *self, int argc, char **argv)
 static void
 print_detail(const json_t *d)
 {
-    printf("    %6" PRId64 "  %s", number(d, "failed-session-count"),
+    printf("    %6" PRId64 "  %s", cli_number(d, "failed-session-count"),
            cli_text(d, "result-type"));
     if (*cli_text(d, "receiving-mx-hostname"))
         printf("  %s", cli_text(d, "receiving-mx-hostname"));
@@ -126,8 +66,8 @@ print_policy(const json_t *p)
 
     printf("  %s: %" PRId64 " succeeded, %" PRId64 " failed\n",
            cli_text(policy, "policy-type"),
-           number(summary, "total-successful-session-count"),
-           number(summary, "total-failure-session-count"));
+           cli_number(summary, "total-successful-session-count"),
+           cli_number(summary, "total-failure-session-count"));
     json_array_foreach(json_object_get(p, "failure-details"), i, one)
         print_detail(one);
 }
@@ -151,7 +91,7 @@ cli_report_show(const struct cli_command *self, int argc, char **argv)
     char *key scoped(own_free) = NULL;
     bool json = false;
     json_t *report = NULL;
-    int code = read_words(self, &target, &json, &argc, argv);
+    int code = cli_listing_words(self, &target, &json, &argc, argv);
 
     if (code == CLI_GO_ON && argc != 3)
         code = cli_command_misuse(self, "a day and a domain, please");
@@ -176,9 +116,9 @@ tell_sent(const json_t *answer)
 {
     printf("%" PRId64 " sent, %" PRId64 " wanted by nobody, %" PRId64
            " failed\n",
-           number(answer, "sent"), number(answer, "unwanted"),
-           number(answer, "failed"));
-    return number(answer, "failed") > 0 ? EX_TEMPFAIL : EX_OK;
+           cli_number(answer, "sent"), cli_number(answer, "unwanted"),
+           cli_number(answer, "failed"));
+    return cli_number(answer, "failed") > 0 ? EX_TEMPFAIL : EX_OK;
 }
 
 int
@@ -188,7 +128,7 @@ cli_report_send(const struct cli_command *self, int argc, char **argv)
     struct buf url scoped(buf_free) = {0};
     bool json = false;
     json_t *answer = NULL;
-    int code = read_words(self, &target, &json, &argc, argv);
+    int code = cli_listing_words(self, &target, &json, &argc, argv);
 
     if (code == CLI_GO_ON && argc != 2)
         code = cli_command_misuse(self, "one day, please");

@@ -49,22 +49,6 @@ trim(struct resolver *r)
 static void
 log_decided(const struct resolver_entry *e)
 {
-    static const char *const mx[] = {
-        [POLICY_MX_FOUND] = "found",
-        [POLICY_MX_IMPLICIT] = "implicit",
-        [POLICY_MX_VIA] = "via",
-        [POLICY_MX_NULL] = "null",
-        [POLICY_MX_NO_DOMAIN] = "nxdomain",
-        [POLICY_MX_UNKNOWN] = "unknown",
-    };
-    static const char *const sts[] = {
-        [POLICY_STS_STATE_OFF] = "off",
-        [POLICY_STS_STATE_ABSENT] = "absent",
-        [POLICY_STS_STATE_CACHED] = "cached",
-        [POLICY_STS_STATE_FRESH] = "fresh",
-        [POLICY_STS_STATE_FAILED] = "failed",
-        [POLICY_STS_STATE_UNKNOWN] = "unknown",
-    };
     const struct policy_facts *f = &e->facts;
     bool has_policy = f->sts_state == POLICY_STS_STATE_CACHED ||
                       f->sts_state == POLICY_STS_STATE_FRESH;
@@ -73,10 +57,10 @@ log_decided(const struct resolver_entry *e)
     log_begin(&line, e->resolver->worker->relay->log, LOG_LEVEL_INFO,
               "policy.decided");
     log_text(&line, "destination", e->key);
-    log_text(&line, "mx", mx[f->mx]);
+    log_text(&line, "mx", policy_mx_state_name(f->mx));
     log_text(&line, "mx_reason", *f->mx_why ? f->mx_why : NULL);
     log_int(&line, "hosts", (int64_t)f->host_count);
-    log_text(&line, "sts", sts[f->sts_state]);
+    log_text(&line, "sts", policy_sts_state_name(f->sts_state));
     log_text(&line, "sts_mode",
              has_policy ? policy_sts_mode_name(f->sts.mode) : NULL);
     log_text(&line, "sts_reason", *f->sts_why ? f->sts_why : NULL);

@@ -324,27 +324,11 @@ describe_hosts(const struct policy_facts *f, struct buf *out)
 static void
 describe(const struct policy_facts *f, struct buf *out)
 {
-    static const char *const mx[] = {
-        [POLICY_MX_FOUND] = "found",
-        [POLICY_MX_IMPLICIT] = "implicit",
-        [POLICY_MX_VIA] = "via",
-        [POLICY_MX_NULL] = "null",
-        [POLICY_MX_NO_DOMAIN] = "no domain",
-        [POLICY_MX_UNKNOWN] = "unknown",
-    };
-    static const char *const sts[] = {
-        [POLICY_STS_STATE_OFF] = "off",
-        [POLICY_STS_STATE_ABSENT] = "absent",
-        [POLICY_STS_STATE_CACHED] = "cached",
-        [POLICY_STS_STATE_FRESH] = "fresh",
-        [POLICY_STS_STATE_FAILED] = "failed",
-        [POLICY_STS_STATE_UNKNOWN] = "unknown",
-    };
-
-    buf_printf(out, "mx %s%s", mx[f->mx], f->mx_authentic ? " ad" : "");
+    buf_printf(out, "mx %s%s", policy_mx_state_name(f->mx),
+               f->mx_authentic ? " ad" : "");
     if (f->mx_why[0])
         buf_printf(out, " (%s)", f->mx_why);
-    buf_printf(out, "\nsts %s", sts[f->sts_state]);
+    buf_printf(out, "\nsts %s", policy_sts_state_name(f->sts_state));
     if (f->sts_state == POLICY_STS_STATE_CACHED ||
         f->sts_state == POLICY_STS_STATE_FRESH)
         buf_printf(out, " %s", policy_sts_mode_name(f->sts.mode));
@@ -417,7 +401,7 @@ static const struct {
     {"MX example.com = 10 .\n", "mx null\nsts off\n"},
     {"MX example.com = 0 ., 10 a.example\nA a.example = 192.0.2.1\n",
      "mx found\nsts absent\n10 a.example: 192.0.2.1\n"},
-    {"MX example.com ~\n", "mx no domain\nsts off\n"},
+    {"MX example.com ~\n", "mx nxdomain\nsts off\n"},
     {"MX example.com ! SERVFAIL\nA example.com = 192.0.2.1\n",
      "mx unknown (SERVFAIL)\nsts absent\n"},
     /* every host dropped by the reader: never the implicit MX */
@@ -606,7 +590,7 @@ a_route_names_its_hosts(void **state)
     q.via_count = 4;
     q.sts = false;
     check_facts(&w, &q,
-                "mx via ad\nsts off\n0 b.example ad: 192.0.2.2\n"
+                "mx route ad\nsts off\n0 b.example ad: 192.0.2.2\n"
                 "0 192.0.2.9 ad: 192.0.2.9\n0 a.example: 192.0.2.1\n"
                 "0 2001:db8::9 ad: 2001:db8::9\n");
     assert_null(strstr(buf_text(&w.asked), "MX"));
@@ -614,7 +598,7 @@ a_route_names_its_hosts(void **state)
     q.allow_special = q.ipv6 = false;
     check_facts(
         &w, &q,
-        "mx via ad\nsts off\n"
+        "mx route ad\nsts off\n"
         "0 b.example ad: none (192.0.2.2 is not a public address)\n"
         "0 192.0.2.9 ad: none (192.0.2.9 is not a public address)\n"
         "0 a.example: none (192.0.2.1 is not a public address)\n"
@@ -634,19 +618,21 @@ a_route_may_have_a_policy_of_its_own(void **state)
     q.via = via;
     q.via_count = 1;
     check_facts(&w, &q,
-                "mx via ad\nsts fresh enforce *.example.com\n"
+                "mx route ad\nsts fresh enforce *.example.com\n"
                 "0 mx1.example.com: 192.0.2.1\n");
 }
 
 static const struct {
     const char *domain, *want;
 } literals[] = {
-    {"[192.0.2.1]", "mx via ad\nsts off\n0 192.0.2.1: 192.0.2.1\n"},
-    {"[IPv6:2001:db8::1]", "mx via ad\nsts off\n0 2001:db8::1: 2001:db8::1\n"},
-    {"[ipv6:2001:DB8::1]", "mx via ad\nsts off\n0 2001:DB8::1: 2001:db8::1\n"},
-    {"[192.0.2.256]", "mx via ad\nsts off\n0 192.0.2.256: none (no IP "
+    {"[192.0.2.1]", "mx route ad\nsts off\n0 192.0.2.1: 192.0.2.1\n"},
+    {"[IPv6:2001:db8::1]",
+     "mx route ad\nsts off\n0 2001:db8::1: 2001:db8::1\n"},
+    {"[ipv6:2001:DB8::1]",
+     "mx route ad\nsts off\n0 2001:DB8::1: 2001:db8::1\n"},
+    {"[192.0.2.256]", "mx route ad\nsts off\n0 192.0.2.256: none (no IP "
                       "address)\n"},
-    {"[]", "mx via ad\nsts off\n0 : none (no IP address)\n"},
+    {"[]", "mx route ad\nsts off\n0 : none (no IP address)\n"},
 };
 
 static void
@@ -674,7 +660,7 @@ a_literal_may_not_lead_inside(void **state)
     q.domain = "[IPv6:::ffff:127.0.0.1]";
     q.is_literal = true;
     check_facts(&w, &q,
-                "mx via ad\nsts off\n0 ::ffff:127.0.0.1: none (127.0.0.1 is "
+                "mx route ad\nsts off\n0 ::ffff:127.0.0.1: none (127.0.0.1 is "
                 "not a public address)\n");
 }
 
@@ -689,7 +675,7 @@ an_ipv6_literal_needs_ipv6(void **state)
     q.is_literal = true;
     q.ipv6 = false;
     check_facts(&w, &q,
-                "mx via ad\nsts off\n0 2001:db8::1: none (IPv6 is switched "
+                "mx route ad\nsts off\n0 2001:db8::1: none (IPv6 is switched "
                 "off)\n");
 }
 
@@ -816,7 +802,7 @@ static const struct {
     {"MX example.com = 0 .\n" RECORD POLICY_HOST, NULL, 0, false, FETCH_GIVES,
      0, 0, "mx null\nsts off\n"},
     {"MX example.com ~\n" RECORD POLICY_HOST, "0", HOUR, true, FETCH_GIVES, 0,
-     0, "mx no domain\nsts off\n"},
+     0, "mx nxdomain\nsts off\n"},
 };
 
 enum { STS_CASES = sizeof(sts_cases) / sizeof(sts_cases[0]), ORDERS = 200 };
@@ -1276,14 +1262,14 @@ hosts_of_a_route_have_tlsa_records_at_their_ports(void **state)
     q.via_count = 3;
     q.via_ports = ports;
     check_facts(&w, &q,
-                "mx via ad\nsts off\n0 a.example ad: 192.0.2.1\n"
+                "mx route ad\nsts off\n0 a.example ad: 192.0.2.1\n"
                 "  tlsa found a.example, 3 1 1 32\n"
                 "0 192.0.2.9 ad: 192.0.2.9\n0 b.example: 192.0.2.2\n"
                 "  tlsa found b.example, 2 1 2 64\n");
     q.via_ports = NULL;
     q.port = 587;
     check_facts(&w, &q,
-                "mx via ad\nsts off\n0 a.example ad: 192.0.2.1\n"
+                "mx route ad\nsts off\n0 a.example ad: 192.0.2.1\n"
                 "  tlsa found a.example, 2 1 1 32\n"
                 "0 192.0.2.9 ad: 192.0.2.9\n0 b.example: 192.0.2.2\n"
                 "  tlsa found b.example, 2 1 2 64\n");
