@@ -19,7 +19,8 @@ struct receive {
     struct intake *intake; /* the message that is coming in */
     bool waits_for_intake; /* it has too much on its way to the store */
     bool over, killed;
-    unsigned turn; /* the engine's, that the limit is for */
+    bool has_hung_up; /* it says no more, and may still be listening */
+    unsigned turn;    /* the engine's, that the limit is for */
     bool in_body;
     int64_t body_began_ms;
     uint64_t body_mark, body_octets;
@@ -189,6 +190,17 @@ on_data(struct receive *r)
     smtp_server_answer(r->smtp, &status);
 }
 
+/* A client that has hung up gets the replies to what it said before. */
+static void
+end_if_done(struct receive *r, bool has_more)
+{
+    bool owes_reply =
+        r->waits_for_intake || (!r->over && smtp_server_wait_ms(r->smtp) == 0);
+
+    if (r->has_hung_up && !owes_reply && !has_more)
+        r->over = true;
+}
+
 static void
 intake_has_room(void *ctx)
 {
@@ -207,6 +219,7 @@ intake_is_done(void *ctx, const struct mail_status *status)
     r->waits_for_intake = false;
     smtp_server_answer(r->smtp, status);
     pump(r);
+    end_if_done(r, net_conn_has_kept(r->conn));
     if (!bury(r))
         net_conn_more(r->conn);
 }
@@ -338,6 +351,7 @@ on_input(void *ctx, struct slice in)
             break;
         used += n;
     }
+    end_if_done(r, false);
     return bury(r) ? 0 : used;
 }
 
@@ -397,8 +411,10 @@ on_ended(void *ctx, const struct err *err)
 {
     struct receive *r = ctx;
 
-    (void)err;
-    r->over = true;
+    r->has_hung_up = true;
+    if (err)
+        r->over = true;
+    end_if_done(r, net_conn_has_kept(r->conn));
     (void)bury(r);
 }
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import pathlib
 import re
+import socket
 import subprocess
 import time
 
@@ -133,6 +134,31 @@ def test_a_pipelined_client_gets_each_reply_in_turn(world, relay):
             c.expect(code)
     got = world.ledger.one(domain=domain)
     assert got.rcpts == [f"a@{domain}", f"b@{domain}"]
+
+
+def test_a_client_that_hangs_up_early_still_gets_its_replies(world, relay):
+    """All is said, then its side is closed, as scripts around `nc` do."""
+    d = world.domain(world.peer())
+    text = b"Subject: x\r\n\r\nx\r\n"
+    envelope = f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<bob@{d}>\r\n".encode()
+    with Wire(relay.ip, relay.port) as c:
+        c.data(f"bob@{d}").send(text + b".\r\n")
+        c.send((envelope + b"BDAT %d LAST\r\n%b" % (len(text), text)) * 2)
+        c.send(b"NOOP\r\n")
+        c.sock.shutdown(socket.SHUT_WR)
+        for _ in range(8):
+            c.expect(250)
+        c.expect_end()
+    assert len(world.ledger.wait(domain=d, count=3)) == 3
+
+
+def test_half_a_message_and_the_end_is_no_message(world, relay):
+    d = world.domain(world.peer())
+    with Wire(relay.ip, relay.port) as c:
+        c.data(f"bob@{d}").send(b"Subject: x\r\n\r\nx\r\n")
+        c.sock.shutdown(socket.SHUT_WR)
+        c.expect_end()
+    assert not world.ledger.of(domain=d)
 
 
 @pytest.mark.parametrize("megabytes", [5, 50])
