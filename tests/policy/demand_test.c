@@ -141,7 +141,7 @@ set_facts(struct policy_host_facts *h, const struct host *from, size_t index)
         .tlsa_why = "why of the records",
     };
     snprintf(h->name, sizeof(h->name), "%s", names[from->is_listed][index]);
-    snprintf(h->tlsa_base, sizeof(h->tlsa_base), "%s", h->name);
+    memcpy(h->tlsa_base, h->name, sizeof(h->tlsa_base));
     if (from->tlsa == TLSA_USABLE)
         h->tlsa = (struct policy_dane_set){usable, 2};
     if (from->tlsa == TLSA_UNUSABLE)

@@ -36,8 +36,10 @@ static inline const char *
 authority_path(struct authority *a, const char *file)
 {
     char *path = a->made[a->count++ % 20];
+    char dir[sizeof(a->dir)]; /* gcc takes the two members for one */
 
-    (void)snprintf(path, PATH_SIZE, "%s/%s", a->dir, file);
+    memcpy(dir, a->dir, sizeof(dir));
+    (void)snprintf(path, PATH_SIZE, "%s/%s", dir, file);
     return path;
 }
 
