@@ -4,6 +4,7 @@ told, and a kill between any two steps loses nothing."""
 import asyncio
 import os
 import re
+import time
 
 import pytest
 
@@ -92,8 +93,17 @@ async def scenario(w):
     for kinds, size in MESSAGES:
         if not (await w.send(kinds, size)).startswith("250"):
             return False
+    until = time.monotonic() + 20
     while w.ledger.pending and w.relay.is_up():
+        assert time.monotonic() < until, w.relay.tail()
         await asyncio.sleep(0.01)
+    return w.relay.is_up()
+
+
+async def survives(w):
+    """From now on it is not killed; it may have been a moment ago."""
+    w.shim.let_live()
+    await asyncio.sleep(0.02)
     return w.relay.is_up()
 
 
@@ -107,13 +117,12 @@ async def sweep_steps(folder):
             w.shim.kill_in(k)
             await scenario(w)
             await asyncio.sleep(0.02)
-            if w.relay.is_up():
+            if await survives(w):
                 survived += 1
             else:
                 survived = 0
                 killed += 1
                 await w.restart()
-            w.shim.let_live()
             await w.settle()
         print(f"{killed} kills; {w.ledger}")
         assert killed > 40
@@ -138,10 +147,9 @@ async def sweep_start(folder):
             w.relay.launch(env=w.shim.env)
             while w.relay.is_up() and not w.relay.find("relay.ready"):
                 await asyncio.sleep(0.005)
-            if not w.relay.is_up():
+            if not await survives(w):
                 killed += 1
                 await w.restart()
-            w.shim.let_live()
             await w.settle()
         print(f"{killed} kills; {w.ledger}")
         assert killed > 5
