@@ -231,7 +231,9 @@ def test_a_failure_of_any_call_is_survived(folder, what, last, error):
                 fault.stop()
                 await recovers(w)
                 n += 1 if n < 6 else 9
-            assert hit >= 5
+            # Each message is synced before its answer; what is settled behind
+            # it may share a commit.
+            assert hit >= len(MESSAGES)
             assert w.ledger.duplicates() == 0
             await w.end()
 
