@@ -64,9 +64,3 @@ id_at(int64_t unix_ms)
     return unix_ms > epoch_ms ? (uint64_t)(unix_ms - epoch_ms) << COUNT_BITS
                               : 0;
 }
-
-int64_t
-id_unix_ms(uint64_t id)
-{
-    return epoch_ms + (int64_t)(id >> COUNT_BITS);
-}

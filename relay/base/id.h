@@ -26,7 +26,4 @@ uint64_t id_next(struct id_source *s, int64_t unix_ms);
 /* The least identifier made at that time or later. */
 uint64_t id_at(int64_t unix_ms);
 
-/* When an identifier was made, to the millisecond. */
-int64_t id_unix_ms(uint64_t id);
-
 #endif

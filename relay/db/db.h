@@ -80,7 +80,6 @@ void db_bind_text(struct db_statement *st, int index, const char *text);
 /* NULL text binds NULL.  Bound octets must live until db_reset or the end of
  * db_run. */
 void db_bind_blob(struct db_statement *st, int index, struct slice octets);
-void db_bind_null(struct db_statement *st, int index);
 
 /* One step: true with *row telling whether there is a row. */
 bool db_step(struct db_statement *st, bool *row, struct err *err) must_use;

@@ -123,13 +123,6 @@ db_bind_blob(struct db_statement *st, int index, struct slice octets)
                                       octets.len, SQLITE_STATIC));
 }
 
-void
-db_bind_null(struct db_statement *st, int index)
-{
-    if (st->st)
-        bound(st, sqlite3_bind_null(st->st, index));
-}
-
 bool
 db_step(struct db_statement *st, bool *row, struct err *err)
 {

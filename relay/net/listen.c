@@ -21,7 +21,7 @@ struct net_listen {
     uv_timer_t breath; /* runs while accepting rests */
     int fd;
     int held; /* handles that libuv still holds */
-    bool is_paused, is_closed;
+    bool is_closed;
     net_listen_fn *accepted;
     void *ctx;
     char *where;
@@ -35,7 +35,7 @@ static void readable(uv_poll_t *poll, int status, int events);
 static void
 go_on(struct net_listen *l)
 {
-    if (!l->is_closed && !l->is_paused)
+    if (!l->is_closed)
         uv_poll_start(&l->poll, UV_READABLE, readable);
 }
 
@@ -84,7 +84,7 @@ accept_one(struct net_listen *l)
         return true;
     }
     l->accepted(l->ctx, fd, &peer);
-    return !l->is_closed && !l->is_paused;
+    return !l->is_closed;
 }
 
 static void
@@ -237,17 +237,6 @@ net_listen_own(struct net_listen *l, net_listen_fn *accepted, void *ctx)
 {
     l->accepted = accepted;
     l->ctx = ctx;
-}
-
-void
-net_listen_pause(struct net_listen *l, bool paused)
-{
-    if (l->is_paused == paused)
-        return;
-    l->is_paused = paused;
-    uv_timer_stop(&l->breath);
-    uv_poll_stop(&l->poll);
-    go_on(l);
 }
 
 static void

@@ -28,8 +28,6 @@ struct net_listen *net_listen_open(uv_loop_t *loop, const char *where,
 /* Gives it to another owner. */
 void net_listen_own(struct net_listen *l, net_listen_fn *accepted, void *ctx);
 
-/* While paused no connection is taken: the kernel queues them. */
-void net_listen_pause(struct net_listen *l, bool paused);
 void net_listen_close(struct net_listen **slot);
 /* Where it really listens: port 0 has become a number. */
 const char *net_listen_where(const struct net_listen *l);

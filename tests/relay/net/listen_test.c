@@ -21,7 +21,7 @@ struct house {
     struct err err;
     int calls;
     struct addr peer;
-    bool closes, pauses;
+    bool closes;
 };
 
 static void
@@ -35,8 +35,6 @@ accepted(void *ctx, int fd, const struct addr *peer)
     own_close(&fd);
     if (h->closes)
         net_listen_close(&h->listen);
-    if (h->pauses)
-        net_listen_pause(h->listen, true);
 }
 
 static bool
@@ -155,47 +153,24 @@ errors_name_the_address(void **state)
 }
 
 static void
-the_kernel_queues_while_paused(void **state)
+the_callee_may_close(void **state)
 {
-    scoped(own_close) int fd = -1;
+    scoped(own_close) int first = -1;
+    scoped(own_close) int second = -1;
     struct house h;
     struct addr a;
 
     (void)state;
     assert_true(begin(&h, "127.0.0.1:0"));
-    net_listen_pause(h.listen, true);
+    h.closes = true;
     a = where(&h);
-    fd = knock(&a);
+    first = knock(&a);
+    second = knock(&a);
     uv_run(&h.loop, UV_RUN_NOWAIT);
-    assert_int_equal(h.calls, 0);
-    net_listen_pause(h.listen, false);
     uv_run(&h.loop, UV_RUN_NOWAIT);
     assert_int_equal(h.calls, 1);
+    assert_null(h.listen);
     end(&h);
-}
-
-static void
-the_callee_may_close_or_pause(void **state)
-{
-    (void)state;
-    for (int i = 0; i < 2; i++) {
-        scoped(own_close) int first = -1;
-        scoped(own_close) int second = -1;
-        struct house h;
-        struct addr a;
-
-        assert_true(begin(&h, "127.0.0.1:0"));
-        h.closes = i == 0;
-        h.pauses = i == 1;
-        a = where(&h);
-        first = knock(&a);
-        second = knock(&a);
-        uv_run(&h.loop, UV_RUN_NOWAIT);
-        uv_run(&h.loop, UV_RUN_NOWAIT);
-        assert_int_equal(h.calls, 1);
-        assert_true((h.listen == NULL) == (i == 0));
-        end(&h);
-    }
 }
 
 static void
@@ -298,8 +273,7 @@ main(void)
         cmocka_unit_test(it_listens_on_a_free_port_and_says_which),
         cmocka_unit_test(the_unspecified_address_of_ipv6_takes_both_families),
         cmocka_unit_test(errors_name_the_address),
-        cmocka_unit_test(the_kernel_queues_while_paused),
-        cmocka_unit_test(the_callee_may_close_or_pause),
+        cmocka_unit_test(the_callee_may_close),
         cmocka_unit_test(without_descriptors_it_rests_and_then_goes_on),
         cmocka_unit_test(a_unix_socket_is_private_and_removed_at_the_end),
         cmocka_unit_test(a_dead_socket_file_is_replaced_and_nothing_else),
