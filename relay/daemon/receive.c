@@ -1,33 +1,11 @@
-#include "relay/daemon/receive.h"
+#include "relay/daemon/receive_inside.h"
 
-#include "policy/access.h"
 #include "relay/base/mem.h"
 #include "relay/daemon/gate.h"
 #include "relay/daemon/intake.h"
-#include "smtp/server.h"
 
 #include <assert.h>
 #include <stdlib.h>
-
-struct receive {
-    struct worker *worker;
-    struct receive *next, **at; /* of worker->sessions */
-    struct net_conn *conn;
-    struct smtp_server *smtp;
-    struct addr peer;
-    enum config_tls tls;
-    struct intake *intake; /* the message that is coming in */
-    bool waits_for_intake; /* it has too much on its way to the store */
-    bool over, killed;
-    bool has_hung_up; /* it says no more, and may still be listening */
-    unsigned turn;    /* the engine's, that the limit is for */
-    bool in_body;
-    int64_t body_began_ms;
-    uint64_t body_mark, body_octets;
-    char peer_text[ADDR_TEXT_SIZE];
-};
-
-static void pump(struct receive *r);
 
 static void
 unlink_session(struct receive *r)
@@ -72,9 +50,8 @@ linger_ms(const struct receive *r)
     return r->worker->is_stopping ? RECEIVE_FAREWELL_MS : RECEIVE_LINGER_MS;
 }
 
-/* The only place where a session dies; called last by every callback. */
-static bool
-bury(struct receive *r)
+bool
+receive_bury(struct receive *r)
 {
     if (!r->over)
         return false;
@@ -85,109 +62,6 @@ bury(struct receive *r)
     receive_left(r->worker->relay, &r->peer);
     free(r);
     return true;
-}
-
-static void
-log_reject(struct receive *r, const struct mail_status *status,
-           const struct mail_address *address)
-{
-    struct log_line line;
-
-    log_begin(&line, r->worker->relay->log, LOG_LEVEL_INFO, "session.reject");
-    log_text(&line, "client_ip", r->peer_text);
-    if (address)
-        log_address(&line, "address", address->text);
-    log_int(&line, "code", status->code);
-    log_text(&line, "reason", status->text);
-    log_end(&line);
-    atomic_fetch_add_explicit(&r->worker->relay->counters.refused, 1,
-                              memory_order_relaxed);
-}
-
-static void
-answer(struct receive *r, bool allowed, struct mail_status *status,
-       const char *enhanced, const struct mail_address *address)
-{
-    if (allowed)
-        mail_status_set(status, 250, enhanced, "ok");
-    else
-        log_reject(r, status, address);
-    smtp_server_answer(r->smtp, status);
-}
-
-/* --- what the engine asks --- */
-
-static struct policy_access_rules
-rules(const struct receive *r)
-{
-    const struct config *c = r->worker->config;
-
-    return (struct policy_access_rules){
-        .networks = c->access.networks.net,
-        .network_count = c->access.networks.count,
-        .sender_domains = c->access.sender_domains.text,
-        .sender_domain_count = c->access.sender_domains.count,
-        .recipient_domains = c->access.recipient_domains.text,
-        .recipient_domain_count = c->access.recipient_domains.count,
-    };
-}
-
-static bool
-is_able(const struct receive *r, struct mail_status *why)
-{
-    const struct relay *relay = r->worker->relay;
-    bool is_healthy = atomic_load(&relay->store_is_healthy);
-
-    if (is_healthy && store_thread_has_room(relay->store))
-        return true;
-    mail_status_set(why, 452, "4.3.1",
-                    is_healthy ? "the disk is nearly full"
-                               : "the queue can't be written to now");
-    return false;
-}
-
-static void
-on_mail(struct receive *r, const struct smtp_server_event *ev)
-{
-    struct policy_access_rules may = rules(r);
-    struct mail_status status = {0};
-    bool ok = is_able(r, &status) &&
-              policy_access_client(&may, &r->peer, &status) &&
-              policy_access_sender(&may, ev->address, &status);
-
-    answer(r, ok, &status, "2.1.0", ev->address);
-}
-
-static void
-on_rcpt(struct receive *r, const struct smtp_server_event *ev)
-{
-    struct policy_access_rules may = rules(r);
-    struct mail_status status = {0};
-    bool ok = policy_access_recipient(&may, ev->address, &status);
-
-    answer(r, ok, &status, "2.1.5", ev->address);
-}
-
-static void
-on_data(struct receive *r)
-{
-    struct mail_status status = {0};
-    struct intake_client client = {
-        .ip = r->peer.any.sa_family == AF_UNSPEC ? NULL : r->peer_text,
-        .helo = smtp_server_helo(r->smtp),
-        .is_esmtp = smtp_server_is_esmtp(r->smtp),
-        .tls = net_conn_tls(r->conn),
-    };
-
-    if (is_able(r, &status)) {
-        mail_status_set(&status, 250, "2.0.0", "go on");
-        intake_abandon(&r->intake);
-        r->intake =
-            intake_new(r->worker, &client, smtp_server_envelope(r->smtp));
-    } else {
-        log_reject(r, &status, NULL);
-    }
-    smtp_server_answer(r->smtp, &status);
 }
 
 /* A client that has hung up gets the replies to what it said before. */
@@ -218,9 +92,9 @@ intake_is_done(void *ctx, const struct mail_status *status)
     r->intake = NULL;
     r->waits_for_intake = false;
     smtp_server_answer(r->smtp, status);
-    pump(r);
+    receive_pump(r);
     end_if_done(r, net_conn_has_kept(r->conn));
-    if (!bury(r))
+    if (!receive_bury(r))
         net_conn_more(r->conn);
 }
 
@@ -235,8 +109,8 @@ on_end(struct receive *r)
 
 /* Without a certificate it is a session from before a reload that took the
  * certificate away. */
-static void
-start_tls(struct receive *r)
+void
+receive_start_tls(struct receive *r)
 {
     struct net_tls_setup setup = {
         .tls = r->worker->tls_server,
@@ -257,16 +131,16 @@ act_on(struct receive *r, const struct smtp_server_event *ev)
 {
     switch (ev->kind) {
     case SMTP_SERVER_START_TLS:
-        start_tls(r);
+        receive_start_tls(r);
         break;
     case SMTP_SERVER_MAIL:
-        on_mail(r, ev);
+        receive_on_mail(r, ev);
         break;
     case SMTP_SERVER_RCPT:
-        on_rcpt(r, ev);
+        receive_on_rcpt(r, ev);
         break;
     case SMTP_SERVER_DATA:
-        on_data(r);
+        receive_on_data(r);
         break;
     case SMTP_SERVER_BODY:
         intake_body(r->intake, ev->body);
@@ -283,39 +157,8 @@ act_on(struct receive *r, const struct smtp_server_event *ev)
     }
 }
 
-/* --- time --- */
-
-static void
-mind_body(struct receive *r)
-{
-    if (!r->in_body) {
-        r->in_body = true;
-        r->body_began_ms = net_clock_steady();
-        r->body_mark = r->body_octets;
-        net_conn_limit(r->conn, RECEIVE_RATE_MS);
-    }
-}
-
-/* The limit is for a whole command, so it is set anew only when the engine
- * says that another turn began. */
-static void
-mind_time(struct receive *r)
-{
-    unsigned turn = smtp_server_wait_turn(r->smtp);
-
-    if (smtp_server_is_in_body(r->smtp)) {
-        mind_body(r);
-        return;
-    }
-    if (!r->in_body && turn == r->turn)
-        return;
-    r->in_body = false;
-    r->turn = turn;
-    net_conn_limit(r->conn, smtp_server_wait_ms(r->smtp));
-}
-
-static void
-pump(struct receive *r)
+void
+receive_pump(struct receive *r)
 {
     struct smtp_server_event ev;
 
@@ -323,7 +166,7 @@ pump(struct receive *r)
         act_on(r, &ev);
     net_conn_send(r->conn, smtp_server_output(r->smtp));
     if (!r->over)
-        mind_time(r);
+        receive_mind_time(r);
 }
 
 /* --- what the connection tells --- */
@@ -346,13 +189,13 @@ on_input(void *ctx, struct slice in)
         /* Also those of a body that is refused, and read to its end. */
         if (r->in_body)
             r->body_octets += n;
-        pump(r);
+        receive_pump(r);
         if (n == 0)
             break;
         used += n;
     }
     end_if_done(r, false);
-    return bury(r) ? 0 : used;
+    return receive_bury(r) ? 0 : used;
 }
 
 static void
@@ -367,9 +210,9 @@ on_secured(void *ctx, const struct err *err)
             smtp_server_greet(r->smtp, NULL);
         else
             smtp_server_tls_up(r->smtp);
-        pump(r);
+        receive_pump(r);
     }
-    (void)bury(r);
+    (void)receive_bury(r);
 }
 
 static void
@@ -380,30 +223,17 @@ on_drained(void *ctx)
     net_conn_more(r->conn);
 }
 
-static bool
-is_body_slow(struct receive *r)
-{
-    uint64_t got = r->body_octets - r->body_mark;
-    bool waits_for_us = r->waits_for_intake;
-
-    r->body_mark = r->body_octets;
-    return (!waits_for_us && got < RECEIVE_RATE_MIN) ||
-           net_clock_steady() - r->body_began_ms > RECEIVE_BODY_MS;
-}
-
 static void
 on_late(void *ctx)
 {
     struct receive *r = ctx;
 
-    if (r->in_body && !is_body_slow(r)) {
-        net_conn_limit(r->conn, RECEIVE_RATE_MS);
+    if (receive_may_go_on(r))
         return;
-    }
     smtp_server_timeout(r->smtp);
-    pump(r);
+    receive_pump(r);
     r->over = true;
-    (void)bury(r);
+    (void)receive_bury(r);
 }
 
 static void
@@ -415,10 +245,10 @@ on_ended(void *ctx, const struct err *err)
     if (err)
         r->over = true;
     end_if_done(r, net_conn_has_kept(r->conn));
-    (void)bury(r);
+    (void)receive_bury(r);
 }
 
-static const struct net_conn_events events = {
+const struct net_conn_events receive_events = {
     .input = on_input,
     .secured = on_secured,
     .drained = on_drained,
@@ -426,71 +256,7 @@ static const struct net_conn_events events = {
     .ended = on_ended,
 };
 
-/* --- birth and end --- */
-
-static bool
-may_connect(const struct config_listener *l, const struct addr *peer)
-{
-    if (l->networks.count == 0 || peer->any.sa_family == AF_UNSPEC)
-        return true;
-    for (size_t i = 0; i < l->networks.count; i++)
-        if (addr_is_in(peer, &l->networks.net[i]))
-            return true;
-    return false;
-}
-
-static void
-greet(struct receive *r, const struct config_listener *l)
-{
-    struct mail_status refusal = {0};
-
-    if (!may_connect(l, &r->peer)) {
-        mail_status_set(&refusal, 554, "5.7.1", "not from this network");
-        log_reject(r, &refusal, NULL);
-        smtp_server_greet(r->smtp, &refusal);
-    } else if (r->tls == CONFIG_TLS_IMPLICIT) {
-        start_tls(r);
-        return;
-    } else {
-        smtp_server_greet(r->smtp, NULL);
-    }
-    pump(r);
-}
-
-void
-receive_start(struct worker *w, int fd, const struct addr *peer,
-              size_t listener)
-{
-    const struct config *c = w->config;
-    const struct config_listener *l = &c->listener[listener];
-    struct receive *r = mem_new(struct receive);
-    struct smtp_server_config config = {
-        .hostname = c->hostname,
-        .size_max = c->access.size_max,
-        .rcpt_max = c->access.rcpt_max,
-        .offer_starttls = w->tls_server && (l->tls == CONFIG_TLS_STARTTLS ||
-                                            l->tls == CONFIG_TLS_REQUIRED),
-        .require_tls = l->tls == CONFIG_TLS_REQUIRED,
-        .offer_requiretls = w->tls_server != NULL,
-        .is_tls = l->tls == CONFIG_TLS_IMPLICIT,
-    };
-
-    r->worker = w;
-    r->peer = *peer;
-    r->tls = l->tls;
-    r->turn = UINT32_MAX;
-    (void)addr_text(peer, r->peer_text);
-    r->next = w->sessions;
-    r->at = &w->sessions;
-    if (r->next)
-        r->next->at = &r->next;
-    w->sessions = r;
-    r->smtp = smtp_server_new(&config);
-    r->conn = net_conn_new(&w->loop, fd, &events, r);
-    net_conn_open(r->conn);
-    greet(r, l);
-    (void)bury(r);
-}
+/* --- end --- */
 
 void
 receive_shut(struct receive *r)
@@ -499,15 +265,15 @@ receive_shut(struct receive *r)
 
     mail_status_set(&status, 421, "4.3.2", "shutting down, try again soon");
     smtp_server_shut(r->smtp, &status, "drain");
-    pump(r);
-    (void)bury(r);
+    receive_pump(r);
+    (void)receive_bury(r);
 }
 
 void
 receive_kill(struct receive *r)
 {
     r->over = r->killed = true;
-    (void)bury(r);
+    (void)receive_bury(r);
 }
 
 struct receive *

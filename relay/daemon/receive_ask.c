@@ -1,0 +1,104 @@
+#include "policy/access.h"
+#include "relay/daemon/intake.h"
+#include "relay/daemon/receive_inside.h"
+
+void
+receive_log_reject(struct receive *r, const struct mail_status *status,
+                   const struct mail_address *address)
+{
+    struct log_line line;
+
+    log_begin(&line, r->worker->relay->log, LOG_LEVEL_INFO, "session.reject");
+    log_text(&line, "client_ip", r->peer_text);
+    if (address)
+        log_address(&line, "address", address->text);
+    log_int(&line, "code", status->code);
+    log_text(&line, "reason", status->text);
+    log_end(&line);
+    atomic_fetch_add_explicit(&r->worker->relay->counters.refused, 1,
+                              memory_order_relaxed);
+}
+
+static void
+answer(struct receive *r, bool allowed, struct mail_status *status,
+       const char *enhanced, const struct mail_address *address)
+{
+    if (allowed)
+        mail_status_set(status, 250, enhanced, "ok");
+    else
+        receive_log_reject(r, status, address);
+    smtp_server_answer(r->smtp, status);
+}
+
+static struct policy_access_rules
+rules(const struct receive *r)
+{
+    const struct config *c = r->worker->config;
+
+    return (struct policy_access_rules){
+        .networks = c->access.networks.net,
+        .network_count = c->access.networks.count,
+        .sender_domains = c->access.sender_domains.text,
+        .sender_domain_count = c->access.sender_domains.count,
+        .recipient_domains = c->access.recipient_domains.text,
+        .recipient_domain_count = c->access.recipient_domains.count,
+    };
+}
+
+static bool
+is_able(const struct receive *r, struct mail_status *why)
+{
+    const struct relay *relay = r->worker->relay;
+    bool is_healthy = atomic_load(&relay->store_is_healthy);
+
+    if (is_healthy && store_thread_has_room(relay->store))
+        return true;
+    mail_status_set(why, 452, "4.3.1",
+                    is_healthy ? "the disk is nearly full"
+                               : "the queue can't be written to now");
+    return false;
+}
+
+void
+receive_on_mail(struct receive *r, const struct smtp_server_event *ev)
+{
+    struct policy_access_rules may = rules(r);
+    struct mail_status status = {0};
+    bool ok = is_able(r, &status) &&
+              policy_access_client(&may, &r->peer, &status) &&
+              policy_access_sender(&may, ev->address, &status);
+
+    answer(r, ok, &status, "2.1.0", ev->address);
+}
+
+void
+receive_on_rcpt(struct receive *r, const struct smtp_server_event *ev)
+{
+    struct policy_access_rules may = rules(r);
+    struct mail_status status = {0};
+    bool ok = policy_access_recipient(&may, ev->address, &status);
+
+    answer(r, ok, &status, "2.1.5", ev->address);
+}
+
+void
+receive_on_data(struct receive *r)
+{
+    struct mail_status status = {0};
+    struct intake_client client = {
+        .ip = r->peer.any.sa_family == AF_UNSPEC ? NULL : r->peer_text,
+        .helo = smtp_server_helo(r->smtp),
+        .is_esmtp = smtp_server_is_esmtp(r->smtp),
+        .tls = net_conn_tls(r->conn),
+    };
+
+    if (is_able(r, &status)) {
+        mail_status_set(&status, 250, "2.0.0", "go on");
+        intake_abandon(&r->intake);
+        r->intake =
+            intake_new(r->worker, &client, smtp_server_envelope(r->smtp));
+    } else {
+        receive_log_reject(r, &status, NULL);
+    }
+    smtp_server_answer(r->smtp, &status);
+}

@@ -1,0 +1,66 @@
+#include "relay/base/mem.h"
+#include "relay/daemon/receive_inside.h"
+
+static bool
+may_connect(const struct config_listener *l, const struct addr *peer)
+{
+    if (l->networks.count == 0 || peer->any.sa_family == AF_UNSPEC)
+        return true;
+    for (size_t i = 0; i < l->networks.count; i++)
+        if (addr_is_in(peer, &l->networks.net[i]))
+            return true;
+    return false;
+}
+
+static void
+greet(struct receive *r, const struct config_listener *l)
+{
+    struct mail_status refusal = {0};
+
+    if (!may_connect(l, &r->peer)) {
+        mail_status_set(&refusal, 554, "5.7.1", "not from this network");
+        receive_log_reject(r, &refusal, NULL);
+        smtp_server_greet(r->smtp, &refusal);
+    } else if (r->tls == CONFIG_TLS_IMPLICIT) {
+        receive_start_tls(r);
+        return;
+    } else {
+        smtp_server_greet(r->smtp, NULL);
+    }
+    receive_pump(r);
+}
+
+void
+receive_start(struct worker *w, int fd, const struct addr *peer,
+              size_t listener)
+{
+    const struct config *c = w->config;
+    const struct config_listener *l = &c->listener[listener];
+    struct receive *r = mem_new(struct receive);
+    struct smtp_server_config config = {
+        .hostname = c->hostname,
+        .size_max = c->access.size_max,
+        .rcpt_max = c->access.rcpt_max,
+        .offer_starttls = w->tls_server && (l->tls == CONFIG_TLS_STARTTLS ||
+                                            l->tls == CONFIG_TLS_REQUIRED),
+        .require_tls = l->tls == CONFIG_TLS_REQUIRED,
+        .offer_requiretls = w->tls_server != NULL,
+        .is_tls = l->tls == CONFIG_TLS_IMPLICIT,
+    };
+
+    r->worker = w;
+    r->peer = *peer;
+    r->tls = l->tls;
+    r->turn = UINT32_MAX;
+    (void)addr_text(peer, r->peer_text);
+    r->next = w->sessions;
+    r->at = &w->sessions;
+    if (r->next)
+        r->next->at = &r->next;
+    w->sessions = r;
+    r->smtp = smtp_server_new(&config);
+    r->conn = net_conn_new(&w->loop, fd, &receive_events, r);
+    net_conn_open(r->conn);
+    greet(r, l);
+    (void)receive_bury(r);
+}
