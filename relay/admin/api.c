@@ -33,6 +33,7 @@ static const struct route {
 } routes[] = {
     {"GET", "/livez", livez},
     {"GET", "/readyz", readyz},
+    {"GET", "/metrics", admin_metrics},
     {"GET", "/v1/status", admin_status},
     {"GET", "/v1/queue", admin_queue},
     {"POST", "/v1/queue/*", admin_change},

@@ -188,7 +188,8 @@ static void
 arrived(struct task *task)
 {
     struct inject *x = own_container(task, struct inject, task);
-    struct intake_client client = {.helo = "api", .is_esmtp = true};
+    struct intake_client client = {
+        .source = "http", .helo = "api", .is_esmtp = true};
     struct mail_status status = {0};
     struct intake *intake;
 

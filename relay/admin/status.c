@@ -44,26 +44,32 @@ queue_part(const struct queue_counts *c)
 }
 
 static json_t *
-counter(const _Atomic uint64_t *c)
+counters_part(struct metric_set *m)
 {
-    return json_integer(
-        (json_int_t)atomic_load_explicit(c, memory_order_relaxed));
-}
+    static const struct {
+        const char *name;
+        enum metrics_family family;
+        const char *label;
+    } rows[] = {
+        {"accepted", METRICS_ACCEPTED, NULL},
+        {"refused", METRICS_REFUSED, NULL},
+        {"sent", METRICS_RESULTS, "sent"},
+        {"deferred", METRICS_RESULTS, "deferred"},
+        {"bounced", METRICS_RESULTS, "bounced"},
+        {"expired", METRICS_RESULTS, "expired"},
+        {"connections_in", METRICS_CONNECTIONS_IN, NULL},
+        {"connections_out", METRICS_CONNECTIONS_OUT, "new"},
+        {"connections_reused", METRICS_CONNECTIONS_OUT, "reused"},
+        {"policy_refusals", METRICS_REFUSALS, NULL},
+        {"policy_shadowed", METRICS_SHADOWS, NULL},
+    };
+    json_t *part = json_object();
 
-static json_t *
-counters_part(const struct relay_counters *c)
-{
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-                     "s:o}",
-                     "accepted", counter(&c->accepted), "refused",
-                     counter(&c->refused), "sent", counter(&c->sent),
-                     "deferred", counter(&c->deferred), "bounced",
-                     counter(&c->bounced), "expired", counter(&c->expired),
-                     "connections_in", counter(&c->connections_in),
-                     "connections_out", counter(&c->connections_out),
-                     "connections_reused", counter(&c->connections_reused),
-                     "policy_refusals", counter(&c->policy_refusals),
-                     "policy_shadowed", counter(&c->policy_shadowed));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        json_object_set_new(part, rows[i].name,
+                            json_integer((json_int_t)metric_total(
+                                m, rows[i].family, rows[i].label)));
+    return part;
 }
 
 /* The busiest destinations so far, blocked ones first. */
@@ -161,7 +167,7 @@ status(const struct relay *relay, const struct queue_counts *counts)
         (int)getpid(), "up_since", admin_time(relay->started_ms), "up_s",
         (json_int_t)(up_ms / 1000), "sessions", (int)gate_count(relay->gate),
         "commits", (json_int_t)store_thread_commits(relay->store), "queue",
-        queue_part(counts), "counters", counters_part(&relay->counters),
+        queue_part(counts), "counters", counters_part(relay->metrics),
         "destinations", destinations_part(relay), "dnssec",
         dnssec_part(relay->dnssec));
 }

@@ -215,7 +215,7 @@ log_shadow(const struct deliver *d, const struct policy_shadow *shadow)
              shadow->is_refused ? "refuse" : policy_proof_name(shadow->proof));
     log_text(&line, "reason", shadow->why);
     log_end(&line);
-    atomic_fetch_add(&d->worker->relay->counters.policy_shadowed, 1);
+    metric_add(d->worker->relay->metrics, METRICS_SHADOWS, NULL, 1);
 }
 
 static void
@@ -246,7 +246,7 @@ plan_made(struct deliver *d, const struct config_route *route)
         break;
     case POLICY_DEFER:
         if (d->plan.source != POLICY_SOURCE_DEFAULT)
-            atomic_fetch_add(&d->worker->relay->counters.policy_refusals, 1);
+            metric_add(d->worker->relay->metrics, METRICS_REFUSALS, NULL, 1);
         if (d->requiretls) { /* what others would get is not known by it */
             decide_all(d, &d->plan.status, "policy");
             return;

@@ -103,7 +103,7 @@ count_unproven(struct deliver *d)
 {
     deliver_begin_report(d);
     d->unproven++;
-    atomic_fetch_add(&d->worker->relay->counters.policy_refusals, 1);
+    metric_add(d->worker->relay->metrics, METRICS_REFUSALS, NULL, 1);
 }
 
 static bool
@@ -472,8 +472,7 @@ dialled(void *ctx, int fd, const struct err *err)
         deliver_settle(d);
         return;
     }
-    atomic_fetch_add_explicit(&d->worker->relay->counters.connections_out, 1,
-                              memory_order_relaxed);
+    metrics_count(d->worker->relay->metrics, METRICS_CONNECTIONS_OUT, "new");
     d->messages = 0;
     d->conn = net_conn_new(&d->worker->loop, fd, &events, d);
     d->smtp = smtp_client_new(d->worker->config->hostname, tls_level(d));
@@ -504,9 +503,8 @@ deliver_connect(struct deliver *d, bool may_share)
     d->began_ms = net_clock_steady();
     if (may_share &&
         pool_take(d->worker->pool, d->key, &d->conn, &d->smtp, &d->messages)) {
-        atomic_fetch_add_explicit(
-            &d->worker->relay->counters.connections_reused, 1,
-            memory_order_relaxed);
+        metrics_count(d->worker->relay->metrics, METRICS_CONNECTIONS_OUT,
+                      "reused");
         net_conn_own(d->conn, &events, d);
         d->was_idle = true;
         d->turn = UINT32_MAX;

@@ -37,8 +37,8 @@ accepted(void *ctx, int fd, const struct addr *peer)
         turn_away(fd);
         return;
     }
-    atomic_fetch_add_explicit(&relay->counters.connections_in, 1,
-                              memory_order_relaxed);
+    metrics_count(relay->metrics, METRICS_CONNECTIONS_IN,
+                  relay->config->listener[door->index].name);
     worker_accept(relay->workers[doors->turn++ % relay->worker_count], fd, peer,
                   door->index);
 }

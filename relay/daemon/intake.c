@@ -14,6 +14,7 @@
 struct intake {
     struct worker *worker;
     struct queue_message *message; /* envelope empty until intake_end */
+    char *source;                  /* which way it comes in, for metrics */
     struct mail_header_scan scan;
     size_t trace_len; /* octets of our Received field, in front of body */
     bool is_mended;   /* missing header fields were looked at */
@@ -50,6 +51,7 @@ destroy(struct intake *in)
 {
     in->worker->kept -= in->kept;
     queue_message_free(&in->message);
+    free(in->source);
     free(in);
 }
 
@@ -330,8 +332,7 @@ enqueue_done(struct task *task)
     } else {
         mail_status_set(&status, 250, "2.0.0", "queued as %s",
                         id_text(m->id, id));
-        atomic_fetch_add_explicit(&relay->counters.accepted, 1,
-                                  memory_order_relaxed);
+        metrics_count(relay->metrics, METRICS_ACCEPTED, in->source);
         log_accepted(relay, m);
         if (x->kept.len == m->size) {
             m->body = x->kept;
@@ -527,6 +528,7 @@ intake_new(struct worker *w, const struct intake_client *client,
     in->message = queue_message_new();
     in->message->arrived_ms = net_clock_steady();
     in->message->id = id_next(&w->relay->ids, in->message->arrived_ms);
+    in->source = mem_text(client->source);
     in->message->origin = client->ip
                               ? mem_printf("%s (%s)", client->ip, client->helo)
                               : mem_printf("local (%s)", client->helo);

@@ -23,7 +23,8 @@ enum {
 
 /* Who hands the message over; good during intake_new. */
 struct intake_client {
-    const char *ip; /* NULL: a Unix socket */
+    const char *source; /* the listener's name, or another way in */
+    const char *ip;     /* NULL: a Unix socket */
     const char *helo;
     bool is_esmtp;
     const struct net_tls_facts *tls; /* NULL in clear */

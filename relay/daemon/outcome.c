@@ -286,6 +286,14 @@ work_settle(struct store_call *call, struct queue_store *store, struct err *err)
     return queue_store_settle(store, &x, err);
 }
 
+static const struct queue_attempt *
+attempt(const struct outcome *o, size_t i)
+{
+    size_t n = o->results[i].attempt;
+
+    return n < o->report->attempt_count ? &o->report->attempts[n] : NULL;
+}
+
 static void
 log_result(const struct outcome *o, size_t i)
 {
@@ -296,9 +304,7 @@ log_result(const struct outcome *o, size_t i)
         [QUEUE_DEFERRED] = "delivery.deferred",
     };
     const struct queue_result *r = &o->results[i];
-    const struct queue_attempt *a = r->attempt < o->report->attempt_count
-                                        ? &o->report->attempts[r->attempt]
-                                        : NULL;
+    const struct queue_attempt *a = attempt(o, i);
     struct log_line line;
 
     log_begin(&line, o->relay->log, LOG_LEVEL_INFO, events[r->outcome]);
@@ -320,16 +326,17 @@ log_result(const struct outcome *o, size_t i)
 }
 
 static void
-count_result(struct relay_counters *c, enum queue_outcome outcome)
+count_results(const struct outcome *o)
 {
-    _Atomic uint64_t *const counters[] = {
-        [QUEUE_DELIVERED] = &c->sent,
-        [QUEUE_FAILED] = &c->bounced,
-        [QUEUE_EXPIRED] = &c->expired,
-        [QUEUE_DEFERRED] = &c->deferred,
-    };
+    struct metric_set *metrics = o->relay->metrics;
+    const struct queue_message *m = message(o);
+    int64_t delay_ms = net_clock_steady() - m->arrived_ms;
 
-    atomic_fetch_add_explicit(counters[outcome], 1, memory_order_relaxed);
+    for (size_t i = 0; i < o->report->attempt_count; i++)
+        metrics_attempt(metrics, &o->report->attempts[i]);
+    for (size_t i = 0; i < o->report->rcpt_count && !o->report->is_aged; i++)
+        metrics_result(metrics, &o->results[i], attempt(o, i),
+                       m->rcpt[o->report->rcpt[i].rcpt].destination, delay_ms);
 }
 
 static void
@@ -341,10 +348,9 @@ settled(struct task *task)
         o->done(o->ctx, o, true);
         return;
     }
-    for (size_t i = 0; i < o->report->rcpt_count; i++) {
+    for (size_t i = 0; i < o->report->rcpt_count; i++)
         log_result(o, i);
-        count_result(&o->relay->counters, o->results[i].outcome);
-    }
+    count_results(o);
     o->done(o->ctx, o, false);
 }
 

@@ -60,6 +60,7 @@ receive_bury(struct receive *r)
     net_conn_close(&r->conn, linger_ms(r));
     unlink_session(r);
     receive_left(r->worker->relay, &r->peer);
+    free(r->listener);
     free(r);
     return true;
 }

@@ -2,11 +2,14 @@
 #include "relay/daemon/intake.h"
 #include "relay/daemon/receive_inside.h"
 
+#include <stdio.h>
+
 void
 receive_log_reject(struct receive *r, const struct mail_status *status,
                    const struct mail_address *address)
 {
     struct log_line line;
+    char code[8];
 
     log_begin(&line, r->worker->relay->log, LOG_LEVEL_INFO, "session.reject");
     log_text(&line, "client_ip", r->peer_text);
@@ -15,8 +18,8 @@ receive_log_reject(struct receive *r, const struct mail_status *status,
     log_int(&line, "code", status->code);
     log_text(&line, "reason", status->text);
     log_end(&line);
-    atomic_fetch_add_explicit(&r->worker->relay->counters.refused, 1,
-                              memory_order_relaxed);
+    (void)snprintf(code, sizeof(code), "%d", status->code);
+    metrics_count(r->worker->relay->metrics, METRICS_REFUSED, code);
 }
 
 static void
@@ -87,6 +90,7 @@ receive_on_data(struct receive *r)
     struct mail_status status = {0};
     struct intake_client client = {
         .ip = r->peer.any.sa_family == AF_UNSPEC ? NULL : r->peer_text,
+        .source = r->listener,
         .helo = smtp_server_helo(r->smtp),
         .is_esmtp = smtp_server_is_esmtp(r->smtp),
         .tls = net_conn_tls(r->conn),

@@ -51,6 +51,7 @@ receive_start(struct worker *w, int fd, const struct addr *peer,
     r->worker = w;
     r->peer = *peer;
     r->tls = l->tls;
+    r->listener = mem_text(l->name);
     r->turn = UINT32_MAX;
     (void)addr_text(peer, r->peer_text);
     r->next = w->sessions;

@@ -19,6 +19,7 @@ struct receive {
     struct smtp_server *smtp;
     struct addr peer;
     enum config_tls tls;
+    char *listener;        /* its name */
     struct intake *intake; /* the message that is coming in */
     bool waits_for_intake; /* it has too much on its way to the store */
     bool over, killed;

@@ -10,6 +10,7 @@
 #include "relay/base/id.h"
 #include "relay/base/log.h"
 #include "relay/daemon/config.h"
+#include "relay/daemon/metrics.h"
 #include "relay/daemon/store_thread.h"
 #include "relay/daemon/task.h"
 
@@ -23,24 +24,15 @@ struct serve;
 struct tls_report;
 struct worker;
 
-/* Counters for status and metrics; each is only ever added to. */
-struct relay_counters {
-    _Atomic uint64_t accepted, refused;                /* messages */
-    _Atomic uint64_t sent, deferred, bounced, expired; /* recipients */
-    _Atomic uint64_t connections_in, connections_out, connections_reused;
-    _Atomic uint64_t policy_refusals;
-    _Atomic uint64_t policy_shadowed; /* what would have been refused, or done
-                                         more strictly */
-};
-
 struct relay {
     struct log *log;
     struct id_source ids;
     struct store_thread *store;
-    struct net_inbox inbox; /* of the main loop */
-    struct relay_counters counters;
+    struct net_inbox inbox;     /* of the main loop */
+    struct metric_set *metrics; /* relay/daemon/metrics.h */
     _Atomic bool store_is_healthy;
     _Atomic bool is_draining;
+    _Atomic bool reload_is_good; /* the last one was, or there was none */
 
     /* The main thread's. */
     uv_loop_t loop;

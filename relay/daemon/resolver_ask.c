@@ -152,6 +152,8 @@ log_fetch(const struct resolver_query *q, const struct err *err)
     log_text(&line, "result", err ? "failed" : "ok");
     log_text(&line, "reason", err ? err->text : NULL);
     log_end(&line);
+    metrics_count(q->entry->resolver->worker->relay->metrics, METRICS_FETCHES,
+                  err ? "failed" : "ok");
 }
 
 static void

@@ -148,6 +148,7 @@ open_store(struct serve *s, struct err *err)
         return false;
     s->relay.ids.last = queue_store_last_id(store);
     atomic_store(&s->relay.store_is_healthy, true);
+    atomic_store(&s->relay.reload_is_good, true);
     s->relay.store =
         store_thread_start(&store, s->relay.log, health_changed, &s->relay);
     return true;
@@ -166,6 +167,8 @@ reload_part_done(void *ctx)
         return;
     config_free(&s->old);
     say(&s->relay, LOG_LEVEL_INFO, "config.reload", "result", "ok");
+    metrics_count(s->relay.metrics, METRICS_RELOADS, "ok");
+    atomic_store(&s->relay.reload_is_good, true);
     if (s->reload_again) {
         s->reload_again = false;
         (void)begin_reload(s, NULL);
@@ -241,6 +244,8 @@ static void
 add_why(struct serve *s, const char *error, struct buf *why)
 {
     say(&s->relay, LOG_LEVEL_ERROR, "config.reload", "error", error);
+    metrics_count(s->relay.metrics, METRICS_RELOADS, "failed");
+    atomic_store(&s->relay.reload_is_good, false);
     if (why)
         buf_printf(why, "%s\n", error);
 }
@@ -460,6 +465,7 @@ start(struct serve *s, struct err *err)
 {
     struct relay *relay = &s->relay;
 
+    relay->metrics = metrics_new();
     relay->gate = gate_new(process_client_limit());
     s->doors.relay = relay;
     if (!doors_open(&s->doors, relay->config, err) ||
@@ -537,6 +543,7 @@ shut(struct serve *s)
     if (s->over)
         say(relay, LOG_LEVEL_INFO, "drain", "state", "done");
     log_close(&relay->log);
+    metric_set_free(&relay->metrics);
     config_free(&relay->config);
     own_close(&s->lock_fd);
 }

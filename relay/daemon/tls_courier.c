@@ -100,6 +100,7 @@ log_sent(const struct tls_courier *c, const char *to, const char *why)
     log_text(&line, "result", why ? "failed" : "ok");
     log_text(&line, "reason", why);
     log_end(&line);
+    metrics_count(c->relay->metrics, METRICS_REPORTS, why ? "failed" : "ok");
 }
 
 /* --- the store --------------------------------------------------------- */
@@ -123,8 +124,7 @@ send_mail(struct settle_call *x)
             queue_message_free(&x->mail[i]); /* a start finds it again */
             continue;
         }
-        atomic_fetch_add_explicit(&x->relay->counters.accepted, 1,
-                                  memory_order_relaxed);
+        metrics_count(x->relay->metrics, METRICS_ACCEPTED, "report");
         dispatch_send(x->relay, take(&x->mail[i]));
     }
 }

@@ -1,0 +1,29 @@
+/*
+ * relay/admin/metrics - the numbers that nobody counts: what is there now.
+ *
+ * Looked at when a page is asked for: of the queue and the disk on the store
+ * thread, of the rest on the main one.
+ */
+#ifndef RELAY_ADMIN_METRICS_H
+#define RELAY_ADMIN_METRICS_H
+
+#include "queue/store.h"
+#include "relay/base/metric.h"
+#include "relay/daemon/relay.h"
+
+struct admin_metrics_store {
+    struct queue_counts counts;
+    uint64_t disk_free, disk_size, database, wal; /* octets */
+    bool has_disk;
+};
+
+/* On the store thread.  A disk that can't be asked has no numbers. */
+bool admin_metrics_look(struct admin_metrics_store *out,
+                        struct queue_store *store, const char *state_directory,
+                        struct err *err) must_use;
+
+/* On the main thread. */
+void admin_metrics_gauges(struct metric_page *page, struct relay *relay,
+                          const struct admin_metrics_store *store);
+
+#endif

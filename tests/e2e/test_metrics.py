@@ -1,0 +1,108 @@
+"""The numbers at /metrics, read as monitoring reads them: Prometheus' own
+promtool is the judge of the text."""
+
+import subprocess
+import time
+import urllib.request
+
+import pytest
+
+from lab.net import free_port
+from lab.send import Wire, submit
+
+
+@pytest.fixture
+def watched(world, new_relay):
+    port = free_port()
+    relay = new_relay({"http": {"address": f"127.0.0.1:{port}"}})
+    return relay, f"http://127.0.0.1:{port}/metrics"
+
+
+def page(url, accept=None):
+    request = urllib.request.Request(url, headers={"Accept": accept} if accept else {})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return answer.headers["Content-Type"], answer.read().decode()
+
+
+def numbers(url):
+    """{'name{labels}': value}"""
+    lines = (l for l in page(url)[1].splitlines() if not l.startswith("#"))
+    return {k: float(v) for k, v in (l.rsplit(" ", 1) for l in lines)}
+
+
+def until(url, name, value):
+    end = time.monotonic() + 20
+    while (got := numbers(url).get(name)) != value:
+        assert time.monotonic() < end, (name, value, got)
+        time.sleep(0.05)
+
+
+def test_promtool_finds_nothing_to_say_of_the_page(world, watched):
+    relay, url = watched
+    submit(relay, f"bob@{world.domain(world.peer())}")
+    until(url, 'sealpost_deliveries_total{result="sent",route="mx",class="2"}', 1)
+    media_type, text = page(url)
+    assert media_type.startswith("text/plain; version=0.0.4")
+    said = subprocess.run(
+        ["promtool", "check", "metrics"], input=text, text=True, capture_output=True
+    )
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+
+
+def test_openmetrics_is_for_those_who_ask_for_it(watched):
+    media_type, text = page(watched[1], "application/openmetrics-text; version=1.0.0")
+    assert media_type.startswith("application/openmetrics-text; version=1.0.0")
+    assert text.endswith("# EOF\n")
+    assert "# TYPE sealpost_messages_accepted counter\n" in text
+
+
+def test_what_becomes_of_mail_is_counted(world, watched):
+    relay, url = watched
+    good = world.domain(world.peer())
+    faulty = world.peer(cert=world.stranger.good("elsewhere.test"))
+    strict = world.sts(world.domain(faulty), mx=[faulty])
+    submit(relay, f"bob@{good}")
+    submit(relay, f"bob@{strict}")
+    submit(relay, f"bob@{world.name()}")  # no such domain
+    until(url, 'sealpost_deliveries_total{result="bounced",route="mx",class="5"}', 1)
+    until(url, 'sealpost_deliveries_total{result="deferred",route="mx",class="4"}', 1)
+    until(url, 'sealpost_tls_policy_total{policy="mta-sts enforce",result="failed"}', 1)
+    got = numbers(url)
+    assert got['sealpost_messages_accepted_total{source="app"}'] == 3
+    assert got['sealpost_tls_policy_total{policy="opportunistic",result="met"}'] == 1
+    assert got['sealpost_delivery_failures_total{reason="tls",route="mx"}'] == 1
+    assert got['sealpost_delivery_delay_seconds_count{result="sent"}'] == 1
+    assert got['sealpost_sts_fetch_total{result="ok"}'] == 1
+    assert got["sealpost_policy_refusals_total"] >= 1
+    # The notice of the bounce may be there as well.
+    assert got['sealpost_queue_recipients{state="deferred"}'] >= 1
+    assert got["sealpost_queue_messages"] >= 1
+    assert got["sealpost_queue_oldest_seconds"] > 0
+
+
+def test_a_client_that_is_refused_is_counted_by_the_reply(watched):
+    relay, url = watched
+    relay.write_config({"access": {"recipient_domains": ["good.test"]}})
+    relay.signal(1)
+    until(url, 'sealpost_config_reloads_total{result="ok"}', 1)
+    with Wire(relay.ip, relay.port) as w:
+        w.ready()
+        w.say("MAIL FROM:<a@b.test>", 250)
+        w.say("RCPT TO:<bob@bad.test>", 550)
+    got = numbers(url)
+    assert got['sealpost_smtp_connections_accepted_total{listener="app"}'] == 1
+    assert got['sealpost_messages_rejected_total{code="550"}'] == 1
+
+
+def test_a_failed_reload_shows(watched):
+    relay, url = watched
+    name = "sealpost_config_last_reload_successful"
+    assert numbers(url)[name] == 1
+    good = relay.config_file.read_text()
+    relay.config_file.write_text(good + '\nnonsense = "x"\n')
+    relay.signal(1)
+    until(url, name, 0)
+    relay.config_file.write_text(good)
+    relay.signal(1)
+    until(url, name, 1)
+    assert numbers(url)['sealpost_config_reloads_total{result="failed"}'] == 1
