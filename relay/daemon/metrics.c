@@ -137,7 +137,7 @@ metrics_result(struct metric_set *s, const struct queue_result *r,
 static const char *
 policy_result(const struct queue_attempt *a)
 {
-    static const char *const early[] = {"connect", "greeting", "EHLO",
+    static const char *const early[] = {"connect", "greeting", "EHLO", "policy",
                                         "HELO",    "route",    "body"};
     const char *enhanced = a->reply ? strchr(a->reply, ' ') : NULL;
 
