@@ -17,6 +17,7 @@
 enum {
     QUEUE_CHUNK = 64 * 1024, /* octets of a piece of a spilled message; what
                                 is smaller stays in one piece */
+    QUEUE_FRONT_MAX = 512 * 1024, /* octets of its first piece */
     QUEUE_CHUNKS_MAX = 16384,
 };
 

@@ -59,8 +59,10 @@ bool queue_store_probe(struct queue_store *s, struct err *err) must_use;
 
 /* --- receiving --- */
 
-/* Piece `sequence` (from 0) of a large message that is still coming in; all
- * but the last have QUEUE_CHUNK octets. */
+/* A piece of a large message that is still coming in.  Its front, which is
+ * piece 0 and has at most QUEUE_FRONT_MAX octets, comes last; before it what
+ * stands behind the front, as pieces 1 and on in their order, each of at most
+ * QUEUE_CHUNK octets and more than that in all. */
 bool queue_store_spill(struct queue_store *s, uint64_t id, unsigned sequence,
                        struct slice octets, struct err *err) must_use;
 /* The message did not become one after all. */

@@ -7,22 +7,26 @@
 
 /* --- bodies --- */
 
-/* Behind the last piece is a gap in the middle of a message the end of it? */
+/* Behind the last piece is a gap in the middle of a message the end of it?
+ * Not when the pieces ahead of it are all of the message. */
 static bool
 no_piece(struct queue_store *s, uint64_t id, unsigned sequence, struct err *err)
 {
     struct db_statement *st = queue_store_use(
-        s, QUEUE_ST_MESSAGE_SIZE, "SELECT size FROM message WHERE id = ?");
-    uint64_t size = 0;
-    bool row;
+        s, QUEUE_ST_PIECE_MISSING,
+        "SELECT size > (SELECT total(length(octets)) FROM body"
+        " WHERE id >= ?2 AND id < ?3) FROM message WHERE id = ?1");
+    uint64_t base = id << QUEUE_SHIFT;
+    bool row, is_lost;
 
     db_bind_int(st, 1, (int64_t)id);
+    db_bind_int(st, 2, (int64_t)base);
+    db_bind_int(st, 3, (int64_t)(base | sequence));
     if (!db_step(st, &row, err))
         return false;
-    if (row)
-        size = (uint64_t)db_int(st, 0);
+    is_lost = row && db_int(st, 0) != 0;
     db_reset(st);
-    if (row && size > (uint64_t)sequence * QUEUE_CHUNK)
+    if (is_lost)
         return err_set(err, ERR_INPUT, "piece %u of the message is missing",
                        sequence);
     return err_set(err, ERR_MISSING, "the message has no piece %u", sequence);

@@ -100,10 +100,10 @@ bool
 queue_store_spill(struct queue_store *s, uint64_t id, unsigned sequence,
                   struct slice octets, struct err *err)
 {
-    assert(octets.len <= QUEUE_CHUNK);
+    assert(octets.len <= (sequence == 0 ? QUEUE_FRONT_MAX : QUEUE_CHUNK));
     if (sequence >= QUEUE_CHUNKS_MAX)
         return err_set(err, ERR_LIMIT, "the message has too many pieces");
-    return (sequence == 0 ? begin_spill(s, id, err) : goes_on(s, id, err)) &&
+    return (sequence == 1 ? begin_spill(s, id, err) : goes_on(s, id, err)) &&
            put_piece(s, id, sequence, octets, err);
 }
 
@@ -171,7 +171,8 @@ queue_store_drop_spilled(struct queue_store *s, struct err *err)
     }
 }
 
-/* All pieces are there, as many and as long as the message's size says. */
+/* All pieces are there, without a gap, and as long as the message's size
+ * says. */
 static bool
 check_spilled(struct queue_store *s, const struct queue_message *m,
               struct err *err)
@@ -182,7 +183,6 @@ check_spilled(struct queue_store *s, const struct queue_message *m,
                         " FROM body WHERE id BETWEEN ?1 AND ?2 AND"
                         " EXISTS (SELECT 1 FROM spill WHERE message = ?3)");
     uint64_t base = m->id << QUEUE_SHIFT;
-    uint64_t pieces = (m->size + QUEUE_CHUNK - 1) / QUEUE_CHUNK;
     bool row, is_whole;
 
     db_bind_int(st, 1, (int64_t)base);
@@ -190,8 +190,8 @@ check_spilled(struct queue_store *s, const struct queue_message *m,
     db_bind_int(st, 3, (int64_t)m->id);
     if (!db_step(st, &row, err))
         return false;
-    is_whole = row && (uint64_t)db_int(st, 0) == pieces &&
-               (uint64_t)db_int(st, 1) == base + pieces - 1 &&
+    is_whole = row &&
+               (uint64_t)db_int(st, 1) == base + (uint64_t)db_int(st, 0) - 1 &&
                (uint64_t)db_int(st, 2) == m->size;
     db_reset(st);
     return is_whole ||

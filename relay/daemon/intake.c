@@ -1,43 +1,11 @@
-#include "relay/daemon/intake.h"
-
 #include "relay/base/mem.h"
 #include "relay/daemon/dispatch.h"
+#include "relay/daemon/intake_inside.h"
 #include "relay/daemon/receive.h"
 #include "relay/daemon/router.h"
-#include "relay/mail/date.h"
-#include "relay/mail/header.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
-
-struct intake {
-    struct worker *worker;
-    struct queue_message *message; /* envelope empty until intake_end */
-    char *source;                  /* which way it comes in, for metrics */
-    struct mail_header_scan scan;
-    size_t trace_len; /* octets of our Received field, in front of body */
-    bool is_mended;   /* missing header fields were looked at */
-
-    unsigned spilled; /* pieces given to the store */
-    size_t kept;      /* of them in memory, at the front of the body */
-    bool has_let_go;  /* they are no longer */
-    unsigned under_way;
-    bool ended, abandoned, spill_failed;
-    struct err err; /* why a spill failed */
-
-    void (*room)(void *ctx);
-    void (*done)(void *ctx, const struct mail_status *status);
-    void *room_ctx, *done_ctx;
-};
-
-struct spill_call {
-    struct store_call call;
-    struct intake *intake;
-    uint64_t id;
-    unsigned sequence;
-    struct buf octets;
-};
 
 struct enqueue_call {
     struct store_call call;
@@ -46,145 +14,13 @@ struct enqueue_call {
     struct buf kept; /* its body, which the store has in pieces */
 };
 
-static void
-destroy(struct intake *in)
+void
+intake_destroy(struct intake *in)
 {
     in->worker->kept -= in->kept;
     queue_message_free(&in->message);
     free(in->source);
     free(in);
-}
-
-/* --- giving pieces to the store --- */
-
-static bool
-work_unspill(struct store_call *call, struct queue_store *store,
-             struct err *err)
-{
-    struct spill_call *x = own_container(call, struct spill_call, call);
-
-    return queue_store_unspill(store, x->id, err);
-}
-
-static void
-free_spill(struct task *task)
-{
-    struct spill_call *x = own_container(task, struct spill_call, call.task);
-
-    buf_free(&x->octets);
-    free(x);
-}
-
-/* Whether or not this succeeds: what it leaves is dropped at the next start. */
-static void
-unspill(struct intake *in)
-{
-    struct spill_call *x;
-
-    if (in->worker->is_cut)
-        return;
-    x = mem_new(struct spill_call);
-    x->call.work = work_unspill;
-    x->call.task.run = free_spill;
-    x->id = in->message->id;
-    store_thread_post(in->worker->relay->store, &x->call);
-}
-
-static void
-end_abandoned(struct intake *in)
-{
-    if (in->under_way > 0)
-        return;
-    if (in->spilled > 0)
-        unspill(in);
-    destroy(in);
-}
-
-static bool
-work_spill(struct store_call *call, struct queue_store *store, struct err *err)
-{
-    struct spill_call *x = own_container(call, struct spill_call, call);
-
-    return queue_store_spill(store, x->id, x->sequence, buf_slice(&x->octets),
-                             err);
-}
-
-static void
-spill_done(struct task *task)
-{
-    struct spill_call *x = own_container(task, struct spill_call, call.task);
-    struct intake *in = x->intake;
-    void (*room)(void *ctx) = in->room;
-
-    in->under_way--;
-    if (x->call.failed && !in->spill_failed) {
-        in->spill_failed = true;
-        in->err = x->call.err;
-    }
-    free_spill(task);
-    if (in->ended)
-        return; /* what was posted behind it goes on */
-    if (in->abandoned) {
-        end_abandoned(in);
-    } else if (room && intake_has_space(in)) {
-        in->room = NULL;
-        room(in->room_ctx);
-    }
-}
-
-/* What is not in the store yet. */
-static struct slice
-rest(const struct intake *in)
-{
-    return slice_from(buf_slice(&in->message->body), in->kept);
-}
-
-/* The large buffer goes, too. */
-static void
-let_go(struct intake *in)
-{
-    struct buf small = {0};
-
-    buf_add(&small, rest(in));
-    buf_free(&in->message->body);
-    in->message->body = small;
-    in->worker->kept -= in->kept;
-    in->kept = 0;
-    in->has_let_go = true;
-}
-
-/* The next `len` octets have been spilled. */
-static void
-keep_or_drop(struct intake *in, size_t len)
-{
-    if (in->has_let_go) {
-        buf_drop(&in->message->body, len);
-        return;
-    }
-    in->kept += len;
-    in->worker->kept += len;
-    if (in->kept > INTAKE_KEEP_MAX || in->worker->kept > INTAKE_KEPT_MAX)
-        let_go(in);
-}
-
-static void
-spill(struct intake *in, size_t len)
-{
-    struct spill_call *x = mem_new(struct spill_call);
-
-    x->call.grows = true;
-    x->call.work = work_spill;
-    x->call.task.run = spill_done;
-    x->call.home = &in->worker->inbox;
-    x->intake = in;
-    x->id = in->message->id;
-    x->sequence = in->spilled++;
-    buf_add(&x->octets, slice_first(rest(in), len));
-    keep_or_drop(in, len);
-    in->under_way++;
-    /* Its commit is waited for only when no more may be on the way. */
-    x->call.is_patient = intake_has_space(in);
-    store_thread_post(in->worker->relay->store, &x->call);
 }
 
 /* --- octets coming in --- */
@@ -203,43 +39,12 @@ has_8bit(struct slice s)
     return (all & 0x8080808080808080U) != 0;
 }
 
+/* Where the header section ended, if it has. */
 static void
-put_behind_trace(struct intake *in, struct buf *fields)
+find_front(struct intake *in)
 {
-    struct buf *body = &in->message->body;
-
-    (void)buf_room(body, fields->len);
-    memmove(body->p + in->trace_len + fields->len, body->p + in->trace_len,
-            body->len - in->trace_len);
-    memcpy(body->p + in->trace_len, fields->p, fields->len);
-    body->len += fields->len;
-}
-
-/* A message must have a Date, and should have a Message-ID (RFC 5322 section
- * 3.6; RFC 6409 section 8 lets a submission server add them).  A header
- * section that is larger than one piece is left as it is. */
-static void
-mend_header(struct intake *in)
-{
-    const struct config *c = in->worker->config;
-    struct buf fields scoped(buf_free) = {0};
-    char date[MAIL_DATE_SIZE], id[ID_TEXT_SIZE];
-
-    if (in->is_mended || !in->scan.ended)
-        return;
-    in->is_mended = true;
-    if (!c->add_missing_headers || in->spilled > 0)
-        return;
-    if (!in->scan.has_date)
-        buf_printf(&fields, "Date: %s\r\n",
-                   mail_date_header(net_clock_wall(), date));
-    if (!in->scan.has_message_id) {
-        (void)snprintf(in->scan.message_id, sizeof(in->scan.message_id),
-                       "<%s@%s>", id_text(in->message->id, id), c->hostname);
-        buf_printf(&fields, "Message-ID: %s\r\n", in->scan.message_id);
-    }
-    if (fields.len > 0)
-        put_behind_trace(in, &fields);
+    if (in->front_len == 0 && in->scan.ended)
+        in->front_len = in->trace_len + in->scan.section;
 }
 
 void
@@ -252,11 +57,9 @@ intake_body(struct intake *in, struct slice octets)
     if (!m->has_8bit)
         m->has_8bit = has_8bit(octets);
     buf_add(&m->body, octets);
-    mend_header(in);
-    while (rest(in).len > QUEUE_CHUNK) {
-        m->size += QUEUE_CHUNK;
-        spill(in, QUEUE_CHUNK);
-    }
+    find_front(in);
+    while (intake_rest(in).len > QUEUE_CHUNK)
+        intake_spill(in, QUEUE_CHUNK);
 }
 
 bool
@@ -279,7 +82,7 @@ finish(struct intake *in, const struct mail_status *status)
 {
     if (!in->abandoned)
         in->done(in->done_ctx, status);
-    destroy(in);
+    intake_destroy(in);
 }
 
 /* Our own trouble is never the sender's fault: 4yz, unless there will never be
@@ -327,7 +130,7 @@ enqueue_done(struct task *task)
     if (x->call.failed) {
         set_failure(&status, in->spill_failed ? &in->err : &x->call.err);
         if (in->spilled > 0)
-            unspill(in);
+            intake_unspill(in);
         queue_message_free(&m);
     } else {
         mail_status_set(&status, 250, "2.0.0", "queued as %s",
@@ -450,6 +253,22 @@ is_refused(const struct intake *in, struct mail_status *status)
     return in->spill_failed;
 }
 
+/* The message is as it goes out. */
+static void
+seal(struct intake *in)
+{
+    size_t rest = intake_rest(in).len;
+
+    if (in->spilled > 0 && rest > 0)
+        intake_spill(in, rest);
+    else
+        in->message->size += rest;
+    in->message->size += in->front_len;
+    if (in->spilled > 0)
+        intake_spill_front(in);
+    enqueue(in);
+}
+
 void
 intake_end(struct intake *in, struct mail_envelope *envelope,
            void (*done)(void *ctx, const struct mail_status *status), void *ctx)
@@ -460,16 +279,14 @@ intake_end(struct intake *in, struct mail_envelope *envelope,
     in->done = done;
     in->done_ctx = ctx;
     mail_header_scan_end(&in->scan);
-    mend_header(in);
+    find_front(in);
     address_message(in, envelope);
-    in->message->size += rest(in).len;
+    intake_mend_header(in);
     if (is_refused(in, &status)) {
         refuse(in, &status);
         return;
     }
-    if (in->spilled > 0 && rest(in).len > 0)
-        spill(in, rest(in).len);
-    enqueue(in);
+    seal(in);
 }
 
 void
@@ -481,7 +298,7 @@ intake_abandon(struct intake **slot)
         return;
     in->abandoned = true;
     if (!in->ended)
-        end_abandoned(in);
+        intake_end_abandoned(in);
 }
 
 /* --- birth --- */

@@ -1,10 +1,10 @@
 /*
  * relay/daemon/intake - a message on its way from a client into the store.
  *
- * Puts the trace field in front, looks at the header section, keeps a small
- * body in memory and spills a large one to the store in pieces, and enqueues
- * the whole.  Belongs to a worker's thread; knows nothing of SMTP sessions, so
- * other ways in can use it too.
+ * Puts the trace field in front, holds the header section back until the
+ * message has ended, keeps a small body in memory and spills a large one to
+ * the store in pieces, and enqueues the whole.  Belongs to a worker's thread;
+ * knows nothing of SMTP sessions, so other ways in can use it too.
  */
 #ifndef RELAY_DAEMON_INTAKE_H
 #define RELAY_DAEMON_INTAKE_H

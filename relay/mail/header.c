@@ -74,6 +74,14 @@ finish(struct mail_header_scan *s)
 }
 
 static void
+cut(struct mail_header_scan *s)
+{
+    finish(s);
+    s->is_cut = true;
+    s->section = 0;
+}
+
+static void
 add_char(struct mail_header_scan *s, char c)
 {
     if (s->line_len < sizeof(s->line))
@@ -177,8 +185,10 @@ mail_header_scan_feed(struct mail_header_scan *s, struct slice bytes)
         s->field = (unsigned char)step(s, bytes.p[i]);
         if (!s->ended && (unsigned char)bytes.p[i] >= 0x80)
             s->has_8bit = true;
+        if (!s->ended && s->field == LINE_START)
+            s->section = s->seen;
         if (!s->ended && s->seen == MAIL_HEADER_BUDGET)
-            finish(s);
+            cut(s);
     }
 }
 

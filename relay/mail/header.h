@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 enum {
-    MAIL_HEADER_BUDGET = 100 * 1024, /* octets scanned; our own limit */
+    MAIL_HEADER_BUDGET = 256 * 1024, /* octets scanned; our own limit */
     MAIL_HEADER_ID_MAX = 250,        /* of Message-ID kept */
 };
 
@@ -23,7 +23,10 @@ struct mail_header_scan {
     bool tls_required_no; /* TLS-Required: No, every instance (RFC 8689) */
     bool has_8bit;        /* an octet above 127 in the header section */
     char message_id[MAIL_HEADER_ID_MAX + 1]; /* printable, "" when none */
-    bool ended; /* saw the blank line, or the budget is used up */
+    bool ended;     /* saw the blank line, or the budget is used up */
+    bool is_cut;    /* it was the budget */
+    size_t section; /* octets of the fields, the blank line not among them;
+                       0 when it was cut */
     /* private */
     size_t seen;
     size_t line_len;

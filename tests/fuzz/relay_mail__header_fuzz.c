@@ -31,6 +31,8 @@ check_cuts(struct slice message, size_t piece)
 
     assert(a.ended && b.ended);
     assert(a.seen == b.seen && a.seen <= MAIL_HEADER_BUDGET);
+    assert(a.section == b.section && a.section <= a.seen);
+    assert(a.section == 0 || message.p[a.section - 1] == '\n');
     assert(a.received == b.received && a.has_date == b.has_date);
     assert(a.has_message_id == b.has_message_id && a.has_from == b.has_from);
     assert(a.tls_required_no == b.tls_required_no);

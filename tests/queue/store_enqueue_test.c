@@ -252,28 +252,47 @@ injection_strings_are_plain_text(void **state)
 
 /* --- spilled messages --- */
 
+enum { FRONT = 1234 };
+
 static char
 octet_at(size_t i)
 {
     return (char)('a' + i * 7 % 23);
 }
 
-/* Spills `size` octets in full pieces, each in its own transaction. */
 static void
-spill(struct fixture *f, uint64_t id, size_t size)
+spill_piece(struct fixture *f, uint64_t id, unsigned sequence, size_t at,
+            size_t len)
 {
     static char piece[QUEUE_CHUNK];
 
-    for (size_t at = 0; at < size; at += QUEUE_CHUNK) {
-        size_t len = size - at < QUEUE_CHUNK ? size - at : QUEUE_CHUNK;
+    for (size_t i = 0; i < len; i++)
+        piece[i] = octet_at(at + i);
+    OK(f, queue_store_begin(f->s, &f->err));
+    OK(f, queue_store_spill(f->s, id, sequence, (struct slice){piece, len},
+                            &f->err));
+    OK(f, queue_store_commit(f->s, &f->err));
+}
 
-        for (size_t i = 0; i < len; i++)
-            piece[i] = octet_at(at + i);
-        OK(f, queue_store_begin(f->s, &f->err));
-        OK(f, queue_store_spill(f->s, id, (unsigned)(at / QUEUE_CHUNK),
-                                (struct slice){piece, len}, &f->err));
-        OK(f, queue_store_commit(f->s, &f->err));
-    }
+/* What stands behind a front of FRONT octets, each piece in its own
+ * transaction; returns how many there were. */
+static unsigned
+spill_behind(struct fixture *f, uint64_t id, size_t size)
+{
+    unsigned sequence = 0;
+
+    for (size_t at = FRONT; at < size; at += QUEUE_CHUNK)
+        spill_piece(f, id, ++sequence, at,
+                    size - at < QUEUE_CHUNK ? size - at : QUEUE_CHUNK);
+    return sequence;
+}
+
+/* The front comes last. */
+static void
+spill(struct fixture *f, uint64_t id, size_t size)
+{
+    (void)spill_behind(f, id, size);
+    spill_piece(f, id, 0, 0, FRONT);
 }
 
 static struct queue_message *
@@ -365,7 +384,7 @@ pieces_of_an_unclean_end_are_dropped_at_the_next_start(void **state)
     uint64_t id = ENQUEUE(f, false, "a@dest.example");
 
     spill(f, 5000, 2 * QUEUE_CHUNK);
-    spill(f, 5001, 10);
+    (void)spill_behind(f, 5001, 2 * QUEUE_CHUNK);
     reopen(f);
     assert_int_equal(ask(f, "SELECT count(*) FROM body"), 1);
     assert_int_equal(ask(f, "SELECT count(*) FROM spill"), 0);
@@ -399,12 +418,69 @@ a_message_that_is_not_all_spilled_is_refused(void **state)
 }
 
 static void
+a_spilled_message_without_its_front_is_refused(void **state)
+{
+    static const char *const rcpt[] = {"a@dest.example"};
+    struct fixture *f = *state;
+    struct queue_message *m = message_to(f, rcpt, 1, 0);
+
+    m->size = 2 * QUEUE_CHUNK - FRONT;
+    assert_int_equal(spill_behind(f, m->id, 2 * QUEUE_CHUNK), 2);
+    refused(f, m, ERR_INPUT);
+}
+
+static void
+a_spilled_message_with_a_gap_is_refused(void **state)
+{
+    static const char *const rcpt[] = {"a@dest.example"};
+    struct fixture *f = *state;
+    struct queue_message *m = message_to(f, rcpt, 1, 0);
+
+    m->size = FRONT + 2 * QUEUE_CHUNK;
+    spill_piece(f, m->id, 1, 0, QUEUE_CHUNK);
+    spill_piece(f, m->id, 3, 0, QUEUE_CHUNK);
+    spill_piece(f, m->id, 0, 0, FRONT);
+    refused(f, m, ERR_INPUT);
+}
+
+static void
+a_front_may_be_larger_than_the_other_pieces(void **state)
+{
+    static const char *const rcpt[] = {"a@dest.example"};
+    static char front[QUEUE_FRONT_MAX];
+    struct fixture *f = *state;
+    struct queue_message *m = message_to(f, rcpt, 1, 0);
+    struct buf body = {0};
+
+    m->size = sizeof(front) + QUEUE_CHUNK + 1;
+    memset(front, 'f', sizeof(front));
+    spill_piece(f, m->id, 1, 0, QUEUE_CHUNK);
+    spill_piece(f, m->id, 2, 0, 1);
+    OK(f, queue_store_begin(f->s, &f->err));
+    OK(f, queue_store_spill(f->s, m->id, 0,
+                            (struct slice){front, sizeof(front)}, &f->err));
+    OK(f, queue_store_enqueue(f->s, m, true, &f->err));
+    OK(f, queue_store_commit(f->s, &f->err));
+    OK(f, queue_store_read(f->s, m->id, 0, &body, &f->err));
+    assert_int_equal(body.len, sizeof(front));
+    assert_false(queue_store_read(f->s, m->id, 3, &body, &f->err));
+    assert_int_equal(f->err.kind, ERR_MISSING);
+    settle(f, m->id, 0, QUEUE_DELIVERED);
+    assert_int_equal(ask(f, "SELECT count(*) FROM body"), 0);
+    buf_free(&body);
+    queue_message_free(&m);
+}
+
+static void
 a_piece_without_the_first_is_refused(void **state)
 {
     struct fixture *f = *state;
 
-    assert_false(queue_store_spill(f->s, 99, 1, slice_of("piece"), &f->err));
-    assert_int_equal(f->err.kind, ERR_INPUT);
+    for (unsigned sequence = 0; sequence <= 2; sequence += 2) {
+        assert_false(
+            queue_store_spill(f->s, 99, sequence, slice_of("piece"), &f->err));
+        assert_int_equal(f->err.kind, ERR_INPUT);
+    }
     assert_false(queue_store_spill(f->s, 99, QUEUE_CHUNKS_MAX,
                                    slice_of("piece"), &f->err));
     assert_int_equal(f->err.kind, ERR_LIMIT);
@@ -430,6 +506,9 @@ main(void)
         TEST(pieces_of_an_unclean_end_are_dropped_at_the_next_start),
         TEST(unspilling_a_message_that_was_enqueued_leaves_it_alone),
         TEST(a_message_that_is_not_all_spilled_is_refused),
+        TEST(a_spilled_message_without_its_front_is_refused),
+        TEST(a_spilled_message_with_a_gap_is_refused),
+        TEST(a_front_may_be_larger_than_the_other_pieces),
         TEST(a_piece_without_the_first_is_refused),
     };
 

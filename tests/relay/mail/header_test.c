@@ -136,6 +136,44 @@ knows_when_it_is_at_the_end(void **state)
     assert_false(s.has_from);
 }
 
+/* What is in front of the mark. */
+static void
+knows_where_the_fields_end(void **state)
+{
+    static const char *const marked[] = {
+        "Date: x\r\n|\r\nbody",
+        "Date: x\r\n y\r\n\t\r\n|\r\n",
+        "Date: x\r\n|no field\r\nTo: y\r\n",
+        "Date: x\r\n|: no name\r\n",
+        "Date: x\r\n|",
+        "Date: x\r\nTo: y\r\n|",
+        "From a@b Thu\r\nTo: y\r\n|\r\n",
+        "To: \xc3\xa4\r\n|\r\n",
+        "|\r\nTo: y\r\n",
+        "| folded\r\nTo: y\r\n",
+        "|",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(marked) / sizeof(marked[0]); i++) {
+        scoped(buf_free) struct buf b = {0};
+        struct slice behind = slice_of(marked[i]);
+        struct slice front = slice_cut(&behind, '|');
+        struct mail_header_scan s = {0};
+
+        buf_add(&b, front);
+        buf_add(&b, behind);
+        for (size_t cut = 0; cut <= b.len; cut++) {
+            s = (struct mail_header_scan){0};
+            mail_header_scan_feed(&s, slice_first(buf_slice(&b), cut));
+            mail_header_scan_feed(&s, slice_from(buf_slice(&b), cut));
+            mail_header_scan_end(&s);
+            assert_int_equal(s.section, front.len);
+            assert_false(s.is_cut);
+        }
+    }
+}
+
 static void
 looks_no_further_than_its_budget(void **state)
 {
@@ -155,6 +193,8 @@ looks_no_further_than_its_budget(void **state)
     assert_int_equal(s.received, 0);
     assert_false(s.has_8bit);
     assert_int_equal(s.seen, MAIL_HEADER_BUDGET);
+    assert_true(s.is_cut);
+    assert_int_equal(s.section, 0);
 }
 
 static void
@@ -284,6 +324,7 @@ main(void)
         cmocka_unit_test(tells_the_same_however_cut),
         cmocka_unit_test(counts_received_exactly),
         cmocka_unit_test(knows_when_it_is_at_the_end),
+        cmocka_unit_test(knows_where_the_fields_end),
         cmocka_unit_test(looks_no_further_than_its_budget),
         cmocka_unit_test(believes_no_value_that_was_cut),
         cmocka_unit_test(writes_a_trace_field),
