@@ -18,7 +18,7 @@ enum { BOUNDARY_SIZE = 48 };
 struct notice {
     const struct queue_bounce *b;
     struct buf *out;
-    bool utf8; /* the forms of RFC 6533 */
+    bool utf8; /* in fields; what has it takes a form of RFC 6533 */
     char boundary[BOUNDARY_SIZE];
 };
 
@@ -49,9 +49,9 @@ is_ascii(struct slice s)
     return true;
 }
 
-/* Mail with addresses in UTF-8 is reported in UTF-8. */
+/* Whoever sends with SMTPUTF8 reads UTF-8. */
 static bool
-needs_utf8(const struct queue_bounce *b)
+may_use_utf8(const struct queue_bounce *b)
 {
     bool ascii = is_ascii(slice_of(b->message->envelope.from));
 
@@ -181,7 +181,28 @@ action_name(enum queue_action action)
     return "";
 }
 
-/* Fields of one recipient: RFC 3464 section 2.3. */
+/* What was said last, and by whom: RFC 3464 sections 2.3.5 and 2.3.6. */
+static void
+add_diagnosis(const struct notice *n, struct buf *out,
+              const struct queue_bounce_rcpt *r)
+{
+    const struct mail_status *s = &r->status;
+    char enhanced[16];
+
+    if (!r->remote_mta) {
+        queue_bounce_field(out, n->utf8, "Diagnostic-Code", "X-Sealpost; %s",
+                           s->text);
+        return;
+    }
+    queue_bounce_field(out, n->utf8, "Remote-MTA", "dns; %s", r->remote_mta);
+    queue_bounce_field(out, n->utf8, "Diagnostic-Code", "smtp; %03d %s%s%s",
+                       s->code,
+                       s->klass ? mail_status_enhanced(s, enhanced) : "",
+                       s->klass ? " " : "", s->text);
+}
+
+/* Fields of one recipient: RFC 3464 section 2.3.  An address in UTF-8 has a
+ * type of its own: RFC 6533 section 3. */
 static void
 add_rcpt_fields(const struct notice *n, struct buf *out,
                 const struct queue_bounce_rcpt *r)
@@ -195,17 +216,13 @@ add_rcpt_fields(const struct notice *n, struct buf *out,
         queue_bounce_field(out, n->utf8, "Original-Recipient", "%s",
                            r->rcpt->orcpt);
     queue_bounce_field(out, n->utf8, "Final-Recipient", "%s; %s",
-                       n->utf8 ? "utf-8" : "rfc822", r->rcpt->address);
+                       is_ascii(slice_of(r->rcpt->address)) ? "rfc822"
+                                                            : "utf-8",
+                       r->rcpt->address);
     queue_bounce_field(out, true, "Action", "%s", action_name(n->b->action));
     queue_bounce_field(out, true, "Status", "%s",
                        mail_status_enhanced(s, enhanced));
-    if (r->remote_mta) {
-        queue_bounce_field(out, n->utf8, "Remote-MTA", "dns; %s",
-                           r->remote_mta);
-        queue_bounce_field(out, n->utf8, "Diagnostic-Code", "smtp; %03d %s%s%s",
-                           s->code, s->klass ? enhanced : "",
-                           s->klass ? " " : "", s->text);
-    }
+    add_diagnosis(n, out, r);
     if (r->attempted_ms > 0)
         queue_bounce_field(out, true, "Last-Attempt-Date", "%s",
                            mail_date_header(r->attempted_ms, date));
@@ -235,12 +252,25 @@ describe(const struct notice *n, struct buf *out)
  * failure (RFC 3461 section 4.3), and never what asked for REQUIRETLS (RFC 8689
  * section 5). */
 static bool
-may_return_all(const struct queue_bounce *b)
+may_come_back(const struct queue_message *m)
 {
-    return b->message->envelope.ret == MAIL_RET_FULL &&
-           b->action == QUEUE_ACTION_FAILED && b->original_is_whole &&
+    return m->envelope.ret == MAIL_RET_FULL && !m->envelope.requiretls &&
+           m->size <= QUEUE_BOUNCE_RETURN_MAX;
+}
+
+static bool
+returns_all(const struct queue_bounce *b)
+{
+    return b->action == QUEUE_ACTION_FAILED && b->original_is_whole &&
            b->original.len <= QUEUE_BOUNCE_RETURN_MAX &&
-           !b->message->envelope.requiretls;
+           may_come_back(b->message);
+}
+
+size_t
+queue_bounce_original_max(const struct queue_message *m)
+{
+    return may_come_back(m) ? QUEUE_BOUNCE_RETURN_MAX
+                            : QUEUE_BOUNCE_HEADERS_MAX;
 }
 
 /* The header section as far as it is at hand, in whole lines. */
@@ -264,13 +294,12 @@ add_original(struct notice *n)
 {
     const struct queue_bounce *b = n->b;
     struct slice headers = header_section(b->original);
+    bool utf8 = n->utf8 && !is_ascii(headers);
 
-    if (may_return_all(b))
-        start_part(n, n->utf8 ? "message/global" : "message/rfc822",
-                   b->original);
+    if (returns_all(b))
+        start_part(n, utf8 ? "message/global" : "message/rfc822", b->original);
     else if (headers.len > 0)
-        start_part(n,
-                   n->utf8 ? "message/global-headers" : "text/rfc822-headers",
+        start_part(n, utf8 ? "message/global-headers" : "text/rfc822-headers",
                    headers);
 }
 
@@ -304,8 +333,8 @@ write_notice(struct notice *n, const char *message_id)
     add_header(n, message_id);
     start_part(n, "text/plain; charset=utf-8", buf_slice(&text));
     start_part(n,
-               n->utf8 ? "message/global-delivery-status"
-                       : "message/delivery-status",
+               is_ascii(buf_slice(&status)) ? "message/delivery-status"
+                                            : "message/global-delivery-status",
                buf_slice(&status));
     add_original(n);
     buf_printf(n->out, "--%s--\r\n", n->boundary);
@@ -316,7 +345,7 @@ queue_bounce_new(const struct queue_bounce *b)
 {
     struct queue_message *m = queue_message_new();
     scoped(own_free) char *message_id = own_id(b);
-    struct notice n = {.b = b, .out = &m->body, .utf8 = needs_utf8(b)};
+    struct notice n = {.b = b, .out = &m->body, .utf8 = may_use_utf8(b)};
     char id[ID_TEXT_SIZE];
 
     write_notice(&n, message_id);
@@ -326,8 +355,11 @@ queue_bounce_new(const struct queue_bounce *b)
     m->envelope.from = mem_text(""); /* RFC 3461 section 6.1 */
     m->has_8bit = !is_ascii(buf_slice(&m->body));
     m->envelope.body_8bit = m->has_8bit;
-    m->envelope.smtputf8 = !is_ascii(slice_of(b->message->envelope.from)) ||
-                           (n.utf8 && m->has_8bit);
+    /* The only field of its own header section that may have UTF-8 is To;
+     * parts with UTF-8 go anywhere: RFC 6533 section 4. */
+    m->envelope.smtputf8 = !is_ascii(slice_of(b->message->envelope.from));
+    m->envelope.requiretls =
+        b->message->envelope.requiretls; /* RFC 8689 section 5 */
     m->tls_required_no = b->message->tls_required_no;
     m->size = m->body.len;
     m->origin = mem_printf("notice about %s", id_text(b->message->id, id));

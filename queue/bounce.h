@@ -11,8 +11,8 @@
 #include "queue/message.h"
 
 enum {
-    QUEUE_BOUNCE_RETURN_MAX = 1024 * 1024, /* octets of the message returned
-                                              with RET=FULL; else headers */
+    QUEUE_BOUNCE_RETURN_MAX = 128 * 1024, /* octets of the message returned
+                                             with RET=FULL; else headers */
     QUEUE_BOUNCE_HEADERS_MAX = 100 * 1024,
 };
 
@@ -52,6 +52,9 @@ struct queue_bounce {
 bool queue_bounce_is_wanted(enum queue_action action,
                             const struct queue_message *m,
                             const struct mail_rcpt *rcpt);
+
+/* How many octets of a message its notice has a use for, from its beginning. */
+size_t queue_bounce_original_max(const struct queue_message *m);
 
 /* The notice, with one recipient whose destination is not yet set. */
 struct queue_message *queue_bounce_new(const struct queue_bounce *b);

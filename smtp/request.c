@@ -39,7 +39,7 @@ const struct smtp_request_obstacle *
 smtp_request_find_obstacle(const struct smtp_capability *offer,
                            const struct smtp_client_mail *m)
 {
-    if (m->envelope->requiretls && !offer->requiretls)
+    if (mail_envelope_demands_requiretls(m->envelope) && !offer->requiretls)
         return &not_requiretls; /* RFC 8689 section 4.2.1 */
     if (!offer->smtputf8 && needs_utf8(m))
         return &not_utf8; /* RFC 6531 section 3.2 */

@@ -28,7 +28,7 @@ deliver_is_planned(const struct deliver *d)
 {
     const struct queue_message *m = deliver_job(d)->message;
 
-    return m->envelope.requiretls == d->requiretls &&
+    return mail_envelope_demands_requiretls(&m->envelope) == d->requiretls &&
            m->tls_required_no == d->tls_required_no;
 }
 
@@ -313,7 +313,7 @@ plan_job(struct deliver *d)
     const struct policy_facts *facts =
         resolver_find(d->worker->resolver, d->order->destination);
 
-    d->requiretls = m->envelope.requiretls;
+    d->requiretls = mail_envelope_demands_requiretls(&m->envelope);
     d->tls_required_no = m->tls_required_no;
     if (facts)
         use_facts(d, facts);

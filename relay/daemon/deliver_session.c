@@ -51,6 +51,7 @@ on_verdict(struct deliver *d, const struct smtp_client_event *ev)
 
     deliver_stop_body(d);
     reply_status(ev->reply, &status);
+    status.is_reply = !ev->is_ours;
     deliver_record(d, &status, ev->command);
     report_decide_rest(d->report, &status);
 }

@@ -168,6 +168,17 @@ explain(const struct outcome *o, size_t i)
         a->verdict ? ". Certificate: " : "", a->verdict ? a->verdict : "");
 }
 
+/* The host whose reply it was. */
+static const char *
+speaker(const struct outcome *o, const struct report_rcpt *told)
+{
+    const char *host = told->attempt < o->report->attempt_count
+                           ? o->report->attempts[told->attempt].host
+                           : NULL;
+
+    return host ? host : o->report->remote;
+}
+
 static void
 describe(const struct outcome *o, size_t i, struct queue_bounce_rcpt *out)
 {
@@ -176,7 +187,7 @@ describe(const struct outcome *o, size_t i, struct queue_bounce_rcpt *out)
     *out = (struct queue_bounce_rcpt){
         .rcpt = &message(o)->envelope.rcpt[told->rcpt],
         .status = told->status,
-        .remote_mta = o->report->remote,
+        .remote_mta = told->status.is_reply ? speaker(o, told) : NULL,
         .explanation = explain(o, i),
         .attempted_ms = o->report->is_aged ? 0 : net_clock_wall(),
     };
@@ -325,6 +336,26 @@ log_result(const struct outcome *o, size_t i)
     log_end(&line);
 }
 
+/* A notice that can't be delivered, or mail whose sender is nobody: this line
+ * is all that is said of it (RFC 5321 section 4.5.5). */
+static void
+log_untold(const struct outcome *o, size_t i)
+{
+    const struct queue_message *m = message(o);
+    const struct queue_result *r = &o->results[i];
+    bool is_over = r->outcome == QUEUE_FAILED || r->outcome == QUEUE_EXPIRED;
+    struct log_line line;
+
+    if (!is_over || m->envelope.from[0] != '\0')
+        return;
+    log_begin(&line, o->relay->log, LOG_LEVEL_WARNING, "bounce.dropped");
+    log_id(&line, "mid", m->id);
+    log_text(&line, "origin", m->origin);
+    log_address(&line, "to", r->address);
+    log_text(&line, "reply", r->reason);
+    log_end(&line);
+}
+
 static void
 count_results(const struct outcome *o)
 {
@@ -348,8 +379,10 @@ settled(struct task *task)
         o->done(o->ctx, o, true);
         return;
     }
-    for (size_t i = 0; i < o->report->rcpt_count; i++)
+    for (size_t i = 0; i < o->report->rcpt_count; i++) {
         log_result(o, i);
+        log_untold(o, i);
+    }
     count_results(o);
     o->done(o->ctx, o, false);
 }
@@ -385,6 +418,7 @@ record(struct outcome *o)
         readdress(o, i);
     if (o->notice_count == 0)
         make_notices(o);
+    buf_free(&o->original);
     o->call.work = work_settle;
     o->call.is_patient = true;
     o->call.task.run = settled;
@@ -392,13 +426,20 @@ record(struct outcome *o)
     store_thread_post(o->relay->store, &o->call);
 }
 
+/* As many pieces as a notice has a use for. */
 static bool
 work_read(struct store_call *call, struct queue_store *store, struct err *err)
 {
     struct outcome *o = own_container(call, struct outcome, call);
+    const struct queue_message *m = message(o);
+    size_t max = queue_bounce_original_max(m);
 
     buf_clear(&o->original);
-    return queue_store_read(store, message(o)->id, 0, &o->original, err);
+    for (unsigned i = 0; o->original.len < max && o->original.len < m->size;
+         i++)
+        if (!queue_store_read(store, m->id, i, &o->original, err))
+            return false;
+    return true;
 }
 
 /* Without the original the notice has no copy of it; it is sent all the

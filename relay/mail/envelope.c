@@ -29,3 +29,9 @@ mail_envelope_done(struct mail_envelope *e)
     own_free(&e->envid);
     *e = (struct mail_envelope){0};
 }
+
+bool
+mail_envelope_demands_requiretls(const struct mail_envelope *e)
+{
+    return e->requiretls && e->from[0] != '\0';
+}

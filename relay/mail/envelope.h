@@ -44,6 +44,11 @@ struct mail_envelope {
  * strings.  Good until the next add. */
 struct mail_rcpt *mail_envelope_add(struct mail_envelope *e);
 
+/* Must every host on the way keep REQUIRETLS, or the mail not go there?  Mail
+ * with a null reverse-path asks for it where it can be had: RFC 8689 section
+ * 5. */
+bool mail_envelope_demands_requiretls(const struct mail_envelope *e);
+
 /* Releases all strings and the list; leaves an empty envelope. */
 void mail_envelope_done(struct mail_envelope *e);
 

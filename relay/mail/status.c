@@ -103,7 +103,7 @@ mail_status_from_reply(struct mail_status *s, int code, struct slice text)
     struct enhanced first = {0}, again;
 
     assert(code >= 200 && code <= 599);
-    *s = (struct mail_status){.code = code};
+    *s = (struct mail_status){.is_reply = true, .code = code};
     for (bool is_first = true; text.len > 0; is_first = false) {
         struct slice line = slice_cut(&text, '\n');
         struct slice bare = line;

@@ -15,6 +15,7 @@ enum { MAIL_STATUS_TEXT_MAX = 1024 }; /* what is kept of a reply; our own */
 /* code is 200 to 599; klass, subject and detail are the enhanced status code
  * of RFC 3463, klass 0 when there is none. */
 struct mail_status {
+    bool is_reply; /* a peer said it; else we did */
     int code;
     int klass, subject, detail;
     /* Printable ASCII or UTF-8, lines joined by a space: never CR, LF or

@@ -1,35 +1,13 @@
 """Delivery status notifications, read with Python's email package."""
 
-import email
-import email.policy
 import time
 
 import pytest
 
+from lab.report import Report
 from lab.send import message, submit
 
 REFUSAL = "550 5.1.1 no such user <here>"
-
-
-class Report:
-    """The three parts of RFC 3464, and their fields."""
-
-    def __init__(self, delivery):
-        self.delivery = delivery
-        raw = delivery.data
-        self.mail = email.message_from_bytes(raw, policy=email.policy.default)
-        assert not self.mail.defects, self.mail.defects
-        assert self.mail.get_content_type() == "multipart/report"
-        assert self.mail.get_param("report-type") == "delivery-status"
-        text, status, returned = self.mail.iter_parts()
-        assert text.get_content_type() == "text/plain"
-        assert status.get_content_type() == "message/delivery-status"
-        self.text = text.get_content()
-        self.message, *self.rcpts = status.get_payload()
-        self.returned = returned
-
-    def rcpt(self, i=0):
-        return self.rcpts[i]
 
 
 @pytest.fixture

@@ -197,7 +197,9 @@ a_policy_that_was_not_met_is_explained(void **state)
     HAS(text, "MTA-STS policy of two.example (mode enforce)");
     HAS(text, "not as secure as");
     HAS(text, "Status: 5.7.10\r\n");
-    LACKS(text, "Diagnostic-Code");
+    HAS(text,
+        "Diagnostic-Code: X-Sealpost; connection does not meet the policy "
+        "of\r\n two.example\r\n");
     LACKS(text, "Remote-MTA");
     LACKS(text, "answered:");
 }
@@ -299,6 +301,7 @@ the_message_comes_back_only_when_asked_for_and_small(void **state)
         init(&f);
         f.message->envelope.ret = rows[i].ret;
         f.message->envelope.requiretls = rows[i].requiretls;
+        f.message->size = rows[i].large ? large.len : sizeof(original) - 1;
         f.b.original_is_whole = rows[i].whole;
         if (rows[i].large)
             f.b.original = buf_slice(&large);
@@ -311,6 +314,52 @@ the_message_comes_back_only_when_asked_for_and_small(void **state)
         assert_int_equal(strstr(text, "The body.") != NULL, rows[i].want);
     }
     buf_free(&large);
+}
+
+/* RFC 3461 section 4.3 */
+static void
+no_more_is_read_than_may_come_back(void **state)
+{
+    static const struct {
+        enum mail_ret ret;
+        bool requiretls;
+        uint64_t size;
+        size_t max;
+    } rows[] = {
+        {MAIL_RET_FULL, false, 1000, QUEUE_BOUNCE_RETURN_MAX},
+        {MAIL_RET_FULL, false, QUEUE_BOUNCE_RETURN_MAX,
+         QUEUE_BOUNCE_RETURN_MAX},
+        {MAIL_RET_FULL, false, QUEUE_BOUNCE_RETURN_MAX + 1,
+         QUEUE_BOUNCE_HEADERS_MAX},
+        {MAIL_RET_FULL, true, 1000, QUEUE_BOUNCE_HEADERS_MAX},
+        {MAIL_RET_HDRS, false, 1000, QUEUE_BOUNCE_HEADERS_MAX},
+        {MAIL_RET_NONE, false, 1000, QUEUE_BOUNCE_HEADERS_MAX},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct queue_message m = {.size = rows[i].size};
+
+        m.envelope.ret = rows[i].ret;
+        m.envelope.requiretls = rows[i].requiretls;
+        assert_int_equal(queue_bounce_original_max(&m), rows[i].max);
+    }
+}
+
+/* RFC 8689 section 5 */
+static void
+a_notice_asks_for_requiretls_where_its_message_did(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        scoped(done) struct fixture f;
+
+        init(&f);
+        f.message->envelope.requiretls = i == 1;
+        (void)notice(&f, 3);
+        assert_int_equal(f.notice->envelope.requiretls, i == 1);
+        assert_false(mail_envelope_demands_requiretls(&f.notice->envelope));
+    }
 }
 
 static void
@@ -362,10 +411,65 @@ addresses_in_utf8_are_reported_in_utf8(void **state)
     mail_status_set(&f.rcpt[0].status, 550, "5.1.1", "niemand hei\xc3\x9ft so");
     text = notice(&f, 3);
     HAS(text, "Content-Type: message/global-delivery-status\r\n");
-    HAS(text, "Content-Type: message/global-headers\r\n");
+    HAS(text, "Content-Type: text/rfc822-headers\r\n");
+    HAS(text, "Diagnostic-Code: smtp; 550 5.1.1 niemand hei\xc3\x9ft so\r\n");
     HAS(text, "Final-Recipient: utf-8; j\xc3\xbcrgen@b\xc3\xbc"
               "cher.example\r\n");
     assert_true(f.notice->has_8bit && f.notice->envelope.body_8bit);
+    /* Its own header section is ASCII, so it can go to any server. */
+    assert_false(f.notice->envelope.smtputf8);
+}
+
+/* RFC 6533 sections 3 and 4: ASCII keeps the old forms, whatever the client
+ * declared. */
+static void
+only_what_has_utf8_takes_its_forms(void **state)
+{
+    scoped(done) struct fixture f;
+    const char *text;
+
+    (void)state;
+    init(&f);
+    f.message->envelope.smtputf8 = true;
+    text = notice(&f, 3);
+    HAS(text, "Content-Type: message/delivery-status\r\n");
+    HAS(text, "Content-Type: text/rfc822-headers\r\n");
+    HAS(text, "Final-Recipient: rfc822; b@two.example\r\n");
+}
+
+static void
+headers_in_utf8_come_back_as_they_were(void **state)
+{
+    static const char utf8[] = "Subject: gr\xc3\xbc\xc3\x9f"
+                               "e\r\n\r\nbody\r\n";
+    (void)state;
+    for (int full = 0; full < 2; full++) {
+        scoped(done) struct fixture f;
+        const char *text;
+
+        init(&f);
+        f.message->envelope.smtputf8 = true;
+        f.message->envelope.ret = full ? MAIL_RET_FULL : MAIL_RET_HDRS;
+        f.message->size = sizeof(utf8) - 1;
+        f.b.original = slice_of(utf8);
+        text = notice(&f, 3);
+        HAS(text, full ? "Content-Type: message/global\r\n"
+                       : "Content-Type: message/global-headers\r\n");
+        HAS(text, "gr\xc3\xbc\xc3\x9f");
+    }
+}
+
+static void
+a_sender_in_utf8_needs_smtputf8(void **state)
+{
+    scoped(done) struct fixture f;
+
+    (void)state;
+    init(&f);
+    free(f.message->envelope.from);
+    f.message->envelope.from = mem_text("j\xc3\xbcrgen@one.example");
+    f.message->envelope.smtputf8 = true;
+    HAS(notice(&f, 3), "To: <j\xc3\xbcrgen@one.example>\r\n");
     assert_true(f.notice->envelope.smtputf8);
 }
 
@@ -459,9 +563,14 @@ main(void)
         cmocka_unit_test(recipients_of_one_outcome_share_a_notice),
         cmocka_unit_test(what_the_client_asked_for_comes_back),
         cmocka_unit_test(the_message_comes_back_only_when_asked_for_and_small),
+        cmocka_unit_test(no_more_is_read_than_may_come_back),
+        cmocka_unit_test(a_notice_asks_for_requiretls_where_its_message_did),
         cmocka_unit_test(without_the_message_there_are_two_parts),
         cmocka_unit_test(headers_that_are_cut_end_with_a_whole_line),
         cmocka_unit_test(addresses_in_utf8_are_reported_in_utf8),
+        cmocka_unit_test(only_what_has_utf8_takes_its_forms),
+        cmocka_unit_test(headers_in_utf8_come_back_as_they_were),
+        cmocka_unit_test(a_sender_in_utf8_needs_smtputf8),
         cmocka_unit_test(without_utf8_the_report_stays_ascii),
         cmocka_unit_test(a_boundary_in_the_message_is_not_ours),
         cmocka_unit_test(hostile_texts_stay_inside_their_field),

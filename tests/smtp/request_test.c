@@ -239,6 +239,25 @@ requiretls_is_not_sent_on_without_it(void **state)
     check_obstacle(&all, &m, NULL);
 }
 
+/* RFC 8689 section 5 */
+static void
+a_notice_asks_for_requiretls_where_it_can_be_had(void **state)
+{
+    const size_t rcpt[] = {0};
+    const struct mail_envelope e = {.from = "", .requiretls = true};
+    const struct smtp_client_mail m = {.envelope = &e, .rcpt = rcpt, .size = 1};
+    struct buf out = {0};
+
+    (void)state;
+    check_obstacle(&nothing, &m, NULL);
+    smtp_request_add_mail(&nothing, &m, &out);
+    assert_string_equal(buf_text(&out), "MAIL FROM:<>\r\n");
+    buf_clear(&out);
+    smtp_request_add_mail(&all, &m, &out);
+    assert_string_equal(buf_text(&out), "MAIL FROM:<> SIZE=1 REQUIRETLS\r\n");
+    buf_free(&out);
+}
+
 int
 main(void)
 {
@@ -252,6 +271,7 @@ main(void)
         cmocka_unit_test(a_message_over_the_limit_is_not_tried),
         cmocka_unit_test(an_international_message_needs_smtputf8),
         cmocka_unit_test(requiretls_is_not_sent_on_without_it),
+        cmocka_unit_test(a_notice_asks_for_requiretls_where_it_can_be_had),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

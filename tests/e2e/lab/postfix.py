@@ -47,7 +47,7 @@ default_destination_concurrency_limit = 20
 """
 
 MASTER = """
-{ip}:2525 inet n - n - - smtpd
+{ip}:{port} inet n - n - - smtpd
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -59,6 +59,7 @@ trace unix - - n - 0 bounce
 proxymap unix - - n - - proxymap
 smtp unix - - n - 20 smtp
 error unix - - n - - error
+discard unix - - n - - discard
 retry unix - - n - - error
 scache unix - - n - 1 scache
 anvil unix - - n - 1 anvil
@@ -70,18 +71,20 @@ START = 'mount --bind "$1" /etc/resolv.conf && exec "$2" -c "$3" start-fg'
 
 
 class Postfix:
-    def __init__(self, resolver, **settings):
-        """settings: further lines of main.cf."""
+    def __init__(self, resolver, port=2525, **settings):
+        """settings: lines of main.cf, instead of ours or beside them."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sealpost-postfix-"))
         self.folder.chmod(0o755)
-        self.ip, self.port = net.address(), 2525
+        self.ip, self.port = net.address(), port
         self.log = self.folder / "log"
         config = self.folder / "etc"
         config.mkdir()
-        main = MAIN.format(folder=self.folder, ip=self.ip)
-        main += "".join(f"{k} = {v}\n" for k, v in settings.items())
-        (config / "main.cf").write_text(main.lstrip())
-        (config / "master.cf").write_text(MASTER.format(ip=self.ip).lstrip())
+        main = MAIN.format(folder=self.folder).lstrip().splitlines()
+        main = [x for x in main if x.partition(" =")[0] not in settings]
+        main += [f"{k} = {v}" for k, v in settings.items()]
+        master = MASTER.format(ip=self.ip, port=self.port).lstrip()
+        (config / "main.cf").write_text("\n".join(main) + "\n")
+        (config / "master.cf").write_text(master)
         resolv = self.folder / "resolv.conf"
         resolv.write_text(f"nameserver {resolver.ip}\noptions edns0 trust-ad\n")
         (self.folder / "queue").mkdir()

@@ -48,12 +48,28 @@ is_empty_and_usable_behind_done(void **state)
     mail_envelope_done(&e);
 }
 
+/* RFC 8689 section 5 */
+static void
+nobody_demands_requiretls_of_a_null_sender(void **state)
+{
+    char *senders[] = {(char *)"", (char *)"a@b.example"};
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct mail_envelope e = {.from = senders[i / 2],
+                                  .requiretls = i % 2 == 1};
+
+        assert_int_equal(mail_envelope_demands_requiretls(&e), i == 3);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_all_recipients_in_order),
         cmocka_unit_test(is_empty_and_usable_behind_done),
+        cmocka_unit_test(nobody_demands_requiretls_of_a_null_sender),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,7 +90,10 @@ makes_our_own(void **state)
     char enhanced[16];
 
     (void)state;
+    mail_status_from_reply(&s, 250, slice_of("ok"));
+    assert_true(s.is_reply);
     mail_status_set(&s, 451, "4.3.0", "%s: %d\nmore", "disk", 3);
+    assert_false(s.is_reply);
     assert_int_equal(s.code, 451);
     assert_string_equal(s.text, "disk: 3 more");
     assert_string_equal(mail_status_enhanced(&s, enhanced), "4.3.0");
