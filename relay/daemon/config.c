@@ -15,8 +15,24 @@ struct build {
     struct config_errors *errs;
 };
 
+/* Of a domain what the policy block says, of a listener what access says. */
+static void
+set_as_in(const struct build *b, struct config_block *block,
+          const struct config_key *key, const char *name)
+{
+    bool is_domain = strcmp(key->section, "domain") == 0;
+    const struct config_block *from = config_raw_find(
+        &b->c->origins->raw, is_domain ? "policy" : "access", "");
+    const struct config_setting *like = config_block_find(from, key->name);
+    struct config_setting *s = config_block_set(
+        block, key, is_domain ? "as in policy" : "as in access", name);
+
+    for (size_t i = 0; i < like->count; i++)
+        config_setting_add(s, slice_of(like->value[i]));
+}
+
 /* Gives a key that nothing was said about its default: that of the table, or
- * of a domain what the policy block says. */
+ * of another section. */
 static void
 set_default(const struct build *b, struct config_block *block,
             const struct config_key *key)
@@ -26,12 +42,7 @@ set_default(const struct build *b, struct config_block *block,
     struct config_setting *s;
 
     if (!key->preset) {
-        const struct config_block *policy =
-            config_raw_find(&b->c->origins->raw, "policy", "");
-        const char *value = config_block_find(policy, key->name)->value[0];
-
-        s = config_block_set(block, key, "as in policy", name);
-        config_setting_add(s, slice_of(value));
+        set_as_in(b, block, key, name);
         return;
     }
     s = config_block_set(block, key, "default", name);
@@ -320,5 +331,14 @@ config_route_for(const struct config *c, const char *from, const char *to)
             matches(&r->to, to))
             return r;
     }
+    return NULL;
+}
+
+const struct config_listener *
+config_listener_find(const struct config *c, const char *name)
+{
+    for (size_t i = 0; i < c->listener_count; i++)
+        if (strcmp(c->listener[i].name, name) == 0)
+            return &c->listener[i];
     return NULL;
 }

@@ -79,6 +79,16 @@ struct config_listener {
     enum config_tls tls;
     struct config_networks networks; /* may connect; none: anybody.  Who may
                                         relay is said by access.networks */
+    unsigned socket_mode;            /* of a Unix socket's file */
+
+    unsigned connections; /* at once; 0: as many as there may be at all */
+    unsigned connections_per_client;  /* 0: no limit */
+    struct span_rate connection_rate; /* new ones of one client */
+
+    /* As in access, unless the listener says otherwise. */
+    struct config_texts sender_domains, recipient_domains;
+    uint64_t size_max;
+    unsigned rcpt_max;
 };
 
 /* How mail for one domain and those below no rule of their own is sent. */
@@ -227,6 +237,10 @@ void config_errors_done(struct config_errors *errs);
 
 /* The effective values with where each came from, secrets masked. */
 void config_print(const struct config *c, bool json, FILE *out);
+
+/* NULL: there is no listener of that name. */
+const struct config_listener *config_listener_find(const struct config *c,
+                                                   const char *name);
 
 /* The rule for a recipient's domain (A-label form): its domain block, unless
  * that is an exemption that has ended, else the policy block. */

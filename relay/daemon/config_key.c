@@ -55,6 +55,23 @@ const struct config_key config_keys[] = {
      "authentication of clients"},
     {"listener", "networks", CONFIG_NETWORKS, "", 0, CONFIG_LIST_MAX, NULL,
      AT_LISTENER(networks), "who may connect; empty: anybody"},
+    {"listener", "socket_mode", CONFIG_OCTAL, "0660", 0, 0777, NULL,
+     AT_LISTENER(socket_mode), "mode of a Unix socket"},
+    {"listener", "connections", CONFIG_COUNT, "0", 0, 100000, NULL,
+     AT_LISTENER(connections), "at once; 0: no limit of its own"},
+    {"listener", "connections_per_client", CONFIG_COUNT, "50", 0, 100000, NULL,
+     AT_LISTENER(connections_per_client),
+     "at once, of one IPv4 address or IPv6 /64; 0: no limit"},
+    {"listener", "connection_rate", CONFIG_RATE, "0/1m", 0, 0, NULL,
+     AT_LISTENER(connection_rate), "new connections of one client"},
+    {"listener", "sender_domains", CONFIG_DOMAINS, NULL, 0, CONFIG_LIST_MAX,
+     NULL, AT_LISTENER(sender_domains), "as in access"},
+    {"listener", "recipient_domains", CONFIG_DOMAINS, NULL, 0, CONFIG_LIST_MAX,
+     NULL, AT_LISTENER(recipient_domains), "as in access"},
+    {"listener", "message_size_max", CONFIG_SIZE, NULL, 1024, 1LL << 30, NULL,
+     AT_LISTENER(size_max), "as in access"},
+    {"listener", "recipients_max", CONFIG_COUNT, NULL, 1, 16384, NULL,
+     AT_LISTENER(rcpt_max), "as in access"},
     {"listener", "proxy_from", CONFIG_OFF_LIST, "", 0, 0, NULL, 0,
      "peers whose PROXY line is believed"},
 
@@ -323,7 +340,7 @@ config_key_elsewhere(const char *section, const char *name)
 {
     for (size_t i = 0; i < config_key_count; i++)
         if (strcmp(config_keys[i].section, section) != 0 &&
-            strcmp(config_keys[i].name, name) == 0)
+            config_keys[i].preset && strcmp(config_keys[i].name, name) == 0)
             return config_keys[i].section;
     return NULL;
 }

@@ -18,6 +18,7 @@ enum config_type {
     CONFIG_SECRET, /* likewise, and closed to everybody else */
     CONFIG_BOOL,
     CONFIG_COUNT, /* unsigned */
+    CONFIG_OCTAL, /* unsigned, the mode of a file */
     CONFIG_LARGE, /* uint64_t */
     CONFIG_SPAN,  /* int64_t, milliseconds */
     CONFIG_SIZE,  /* uint64_t, octets */
@@ -42,7 +43,8 @@ struct config_key {
     const char *section; /* "" for the top level */
     const char *name;
     enum config_type type;
-    const char *preset; /* the default as text; lists with commas */
+    const char *preset; /* the default as text; lists with commas.  NULL: as
+                           the key in policy (domain) or access (listener) */
     long long min, max; /* what the type says; 0, 0: no range.  Of a list:
                            max is the most values */
     const char *const *words;
@@ -66,7 +68,8 @@ const struct config_key *config_key_find(const char *section, const char *name);
  * `section`; NULL when none is near. */
 const char *config_key_nearest(const char *section, const char *name);
 
-/* The section where a key of that name would be at home; NULL: nowhere. */
+/* The section where a key of that name would be at home, which is none that
+ * takes it over from another; NULL: nowhere. */
 const char *config_key_elsewhere(const char *section, const char *name);
 
 #endif

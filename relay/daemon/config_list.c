@@ -299,6 +299,7 @@ config_list_parse(const struct config_setting *s, void *place,
     case CONFIG_SECRET:
     case CONFIG_BOOL:
     case CONFIG_COUNT:
+    case CONFIG_OCTAL:
     case CONFIG_LARGE:
     case CONFIG_SPAN:
     case CONFIG_SIZE:

@@ -45,6 +45,24 @@ parse_number(const struct config_key *k, const char *text,
     return true;
 }
 
+static bool
+parse_octal(const struct config_key *k, const char *text, unsigned *out,
+            struct err *err)
+{
+    size_t len = strlen(text);
+
+    *out = 0;
+    if (len < 3 || len > 5 || strspn(text, "01234567") != len)
+        return err_set(err, ERR_INPUT, "\"%.40s\" is not a mode like 0660",
+                       text);
+    for (size_t i = 0; i < len; i++)
+        *out = *out * 8 + (unsigned)(text[i] - '0');
+    if (*out > (unsigned)k->max)
+        return err_set(err, ERR_LIMIT, "%.40s is not from 0000 to %04o", text,
+                       (unsigned)k->max);
+    return true;
+}
+
 bool
 config_span_parse(const struct config_key *k, const char *text, int64_t *out,
                   struct err *err)
@@ -207,6 +225,8 @@ parse_scalar(const struct config_setting *s, void *place, struct err *err)
             return false;
         *(unsigned *)place = (unsigned)number;
         return true;
+    case CONFIG_OCTAL:
+        return parse_octal(k, text, place, err);
     case CONFIG_LARGE:
         if (!parse_number(k, text, &number, err))
             return false;

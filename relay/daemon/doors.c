@@ -2,6 +2,7 @@
 
 #include "relay/base/mem.h"
 #include "relay/daemon/gate.h"
+#include "relay/daemon/receive.h"
 #include "relay/daemon/worker.h"
 #include "relay/net/listen.h"
 
@@ -9,21 +10,70 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { SAY_EVERY_MS = 1000 }; /* a flood of knocks is no flood of lines */
+
 struct door {
     struct doors *doors;
     struct net_listen *listen;
     char *address;
-    size_t index; /* of the listener in the configuration */
+    const char *name; /* of the listener, in the configuration */
+    uint64_t turned_away;
+    int64_t said_ms; /* when that was logged last */
 };
 
+static const struct config_listener *
+listener_of(const struct door *door)
+{
+    return config_listener_find(door->doors->relay->config, door->name);
+}
+
+/* Clear text would mean nothing to a client that begins with TLS. */
 static void
-turn_away(int fd)
+turn_away(int fd, const struct config_listener *l)
 {
     static const char text[] =
         "421 4.7.0 too many connections, try again later\r\n";
 
-    (void)send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (l->tls != CONFIG_TLS_IMPLICIT)
+        (void)send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)close(fd);
+}
+
+static void
+log_turned_away(struct door *door, const struct addr *peer, const char *why)
+{
+    int64_t now_ms = net_clock_steady();
+    char text[ADDR_TEXT_SIZE];
+    struct log_line line;
+
+    door->turned_away++;
+    if (door->said_ms && now_ms - door->said_ms < SAY_EVERY_MS)
+        return;
+    log_begin(&line, door->doors->relay->log, LOG_LEVEL_WARNING,
+              "session.reject");
+    log_text(&line, "listener", door->name);
+    log_text(&line, "client_ip", addr_text(peer, text));
+    log_int(&line, "code", 421);
+    log_text(&line, "reason", why);
+    log_int(&line, "count", (int64_t)door->turned_away);
+    log_end(&line);
+    door->turned_away = 0;
+    door->said_ms = now_ms;
+}
+
+static const char *
+let_in(struct gate *gate, const struct config_listener *l,
+       const struct addr *peer, struct gate_pass *pass)
+{
+    struct gate_limits limits = receive_limits(l);
+    const char *why = gate_enter(gate, l->name, &limits, pass);
+
+    if (why)
+        return why;
+    why = gate_admit(gate, peer, &limits, net_clock_steady(), pass);
+    if (why)
+        gate_leave(gate, pass);
+    return why;
 }
 
 static void
@@ -32,15 +82,19 @@ accepted(void *ctx, int fd, const struct addr *peer)
     struct door *door = ctx;
     struct relay *relay = door->doors->relay;
     struct doors *doors = door->doors;
+    const struct config_listener *l = listener_of(door);
+    struct gate_pass pass = {0};
+    const char *why = let_in(relay->gate, l, peer, &pass);
 
-    if (!gate_enter(relay->gate, peer)) {
-        turn_away(fd);
+    if (why) {
+        turn_away(fd, l);
+        log_turned_away(door, peer, why);
         return;
     }
     metrics_count(relay->metrics, METRICS_CONNECTIONS_IN,
-                  relay->config->listener[door->index].name);
+                  door->name);
     worker_accept(relay->workers[doors->turn++ % relay->worker_count], fd, peer,
-                  door->index);
+                  &pass);
 }
 
 static void
@@ -77,10 +131,11 @@ open_one(struct doors *d, struct door *door,
 {
     door->doors = d;
     door->address = mem_text(listener->address);
+    door->name = listener->name;
     if (is_open(d, door->address))
         return true; /* it changes hands below */
-    door->listen = net_listen_open(&d->relay->loop, door->address, 0660,
-                                   accepted, door, err);
+    door->listen = net_listen_open(&d->relay->loop, door->address,
+                                   listener->socket_mode, accepted, door, err);
     return door->listen || err_in(err, "listener \"%s\"", listener->name);
 }
 
@@ -90,7 +145,6 @@ doors_open(struct doors *d, const struct config *c, struct err *err)
     struct door *list = mem_array(struct door, c->listener_count);
 
     for (size_t i = 0; i < c->listener_count; i++) {
-        list[i].index = i;
         if (!open_one(d, &list[i], &c->listener[i], err)) {
             close_all(list, i + 1);
             return false;

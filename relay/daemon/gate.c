@@ -2,18 +2,28 @@
 
 #include "relay/base/map.h"
 #include "relay/base/mem.h"
-#include "relay/base/own.h"
 
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-struct client {
-    char text[ADDR_TEXT_SIZE];
+/* A listener, or a client. */
+struct count {
+    char text[GATE_NAME_SIZE];
     unsigned count;
+    int64_t due_us; /* of a client: the next one would be in time from here on
+                       if they came evenly */
     UT_hash_handle hh;
 };
 
+static_assert((int)GATE_NAME_SIZE >= (int)ADDR_TEXT_SIZE, "an address fits");
+
 struct gate {
-    struct client *by_text; /* uthash */
+    pthread_mutex_t lock;
+    struct count *listeners; /* uthash; those with connections */
+    struct count *clients;   /* likewise */
+    struct count *idle;      /* clients without any, the oldest first */
     unsigned count, max;
 };
 
@@ -34,58 +44,206 @@ name(const struct addr *peer, char text[ADDR_TEXT_SIZE])
     (void)addr_text(&a, text);
 }
 
-static struct client *
-find(const struct gate *g, const struct addr *peer)
+static struct count *
+find(struct count *table, const char *text)
 {
-    char text[ADDR_TEXT_SIZE];
-    struct client *c;
+    struct count *c;
 
-    name(peer, text);
-    HASH_FIND_STR(g->by_text, text, c);
+    HASH_FIND_STR(table, text, c);
     return c;
 }
 
-bool
-gate_enter(struct gate *g, const struct addr *peer)
+static struct count *
+add(struct count **table, const char *text)
 {
-    struct client *c;
+    struct count *c = mem_new(struct count);
+
+    (void)snprintf(c->text, sizeof(c->text), "%s", text);
+    HASH_ADD_STR(*table, text, c);
+    return c;
+}
+
+static void
+drop(struct count **table, struct count *c)
+{
+    HASH_DEL(*table, c);
+    free(c);
+}
+
+/* --- listeners --- */
+
+static const char *
+enter(struct gate *g, const char *listener, const struct gate_limits *limits,
+      struct gate_pass *pass)
+{
+    struct count *c = find(g->listeners, listener);
 
     if (g->count >= g->max)
-        return false;
-    if (!is_near(peer)) {
-        c = find(g, peer);
-        if (!c) {
-            c = mem_new(struct client);
-            name(peer, c->text);
-            HASH_ADD_STR(g->by_text, text, c);
-        }
-        if (c->count >= GATE_PER_CLIENT_MAX)
-            return false;
-        c->count++;
-    }
+        return "too many connections";
+    if (c && limits->connections > 0 && c->count >= limits->connections)
+        return "too many connections at this listener";
+    if (!c)
+        c = add(&g->listeners, listener);
+    c->count++;
     g->count++;
-    return true;
+    (void)snprintf(pass->listener, sizeof(pass->listener), "%s", listener);
+    return NULL;
+}
+
+/* --- clients --- */
+
+static int64_t
+share_us(const struct span_rate *rate)
+{
+    return rate->per_ms * 1000 / (int64_t)rate->count;
+}
+
+static bool
+is_too_often(const struct count *c, const struct span_rate *rate,
+             int64_t now_us)
+{
+    return rate->count > 0 &&
+           c->due_us + share_us(rate) - now_us > rate->per_ms * 1000;
+}
+
+static void
+take_share(struct count *c, const struct span_rate *rate, int64_t now_us)
+{
+    if (rate->count == 0)
+        return;
+    if (c->due_us < now_us)
+        c->due_us = now_us;
+    c->due_us += share_us(rate);
+}
+
+/* The client among those with connections, whether or not it has any. */
+static struct count *
+call_up(struct gate *g, const char *text)
+{
+    struct count *c = find(g->clients, text);
+
+    if (c)
+        return c;
+    c = find(g->idle, text);
+    if (!c)
+        return add(&g->clients, text);
+    HASH_DEL(g->idle, c);
+    HASH_ADD_STR(g->clients, text, c);
+    return c;
+}
+
+/* The last of its connections is gone; its rate is remembered. */
+static void
+retire(struct gate *g, struct count *c)
+{
+    HASH_DEL(g->clients, c);
+    if (c->due_us == 0) {
+        free(c);
+        return;
+    }
+    HASH_ADD_STR(g->idle, text, c);
+    if (HASH_COUNT(g->idle) > GATE_IDLE_MAX)
+        drop(&g->idle, g->idle);
+}
+
+static unsigned
+limit_now(const struct gate *g, const struct gate_limits *limits)
+{
+    unsigned limit = limits->connections_per_client;
+
+    if (limit == 0)
+        limit = UINT32_MAX;
+    if (g->count > g->max - g->max / 4 && limit > GATE_SCARCE_PER_CLIENT)
+        limit = GATE_SCARCE_PER_CLIENT;
+    return limit;
+}
+
+static const char *
+admit(struct gate *g, const char *text, const struct gate_limits *limits,
+      int64_t now_us, struct gate_pass *pass)
+{
+    struct count *c = call_up(g, text);
+    const char *why = NULL;
+
+    if (c->count >= limit_now(g, limits))
+        why = "too many connections of this client";
+    else if (is_too_often(c, &limits->rate, now_us))
+        why = "this client connects too often";
+    if (why) {
+        if (c->count == 0)
+            retire(g, c);
+        return why;
+    }
+    take_share(c, &limits->rate, now_us);
+    c->count++;
+    (void)snprintf(pass->client, sizeof(pass->client), "%s", text);
+    return NULL;
+}
+
+static void
+leave(struct gate *g, const struct gate_pass *pass)
+{
+    struct count *listener = find(g->listeners, pass->listener);
+    struct count *client =
+        pass->client[0] ? find(g->clients, pass->client) : NULL;
+
+    assert(listener && g->count > 0);
+    g->count--;
+    if (--listener->count == 0)
+        drop(&g->listeners, listener);
+    if (client && --client->count == 0)
+        retire(g, client);
+}
+
+/* --- under the lock --- */
+
+const char *
+gate_enter(struct gate *g, const char *listener,
+           const struct gate_limits *limits, struct gate_pass *pass)
+{
+    const char *why;
+
+    pthread_mutex_lock(&g->lock);
+    why = enter(g, listener, limits, pass);
+    pthread_mutex_unlock(&g->lock);
+    return why;
+}
+
+const char *
+gate_admit(struct gate *g, const struct addr *client,
+           const struct gate_limits *limits, int64_t now_ms,
+           struct gate_pass *pass)
+{
+    char text[ADDR_TEXT_SIZE];
+    const char *why;
+
+    if (is_near(client))
+        return NULL;
+    name(client, text);
+    pthread_mutex_lock(&g->lock);
+    why = admit(g, text, limits, now_ms * 1000, pass);
+    pthread_mutex_unlock(&g->lock);
+    return why;
 }
 
 void
-gate_leave(struct gate *g, const struct addr *peer)
+gate_leave(struct gate *g, struct gate_pass *pass)
 {
-    struct client *c;
-
-    g->count--;
-    if (is_near(peer))
-        return;
-    c = find(g, peer);
-    if (c && --c->count == 0) {
-        HASH_DEL(g->by_text, c);
-        free(c);
-    }
+    pthread_mutex_lock(&g->lock);
+    leave(g, pass);
+    pthread_mutex_unlock(&g->lock);
+    *pass = (struct gate_pass){0};
 }
 
 unsigned
-gate_count(const struct gate *g)
+gate_count(struct gate *g)
 {
-    return g->count;
+    unsigned count;
+
+    pthread_mutex_lock(&g->lock);
+    count = g->count;
+    pthread_mutex_unlock(&g->lock);
+    return count;
 }
 
 struct gate *
@@ -94,21 +252,31 @@ gate_new(unsigned all_max)
     struct gate *g = mem_new(struct gate);
 
     g->max = all_max;
+    (void)pthread_mutex_init(&g->lock, NULL);
     return g;
+}
+
+static void
+drop_all(struct count **table)
+{
+    struct count *c, *next;
+
+    HASH_ITER(hh, *table, c, next)
+    {
+        drop(table, c);
+    }
 }
 
 void
 gate_free(struct gate **place)
 {
     struct gate *g = take(place);
-    struct client *c, *next;
 
     if (!g)
         return;
-    HASH_ITER(hh, g->by_text, c, next)
-    {
-        HASH_DEL(g->by_text, c);
-        free(c);
-    }
+    drop_all(&g->listeners);
+    drop_all(&g->clients);
+    drop_all(&g->idle);
+    (void)pthread_mutex_destroy(&g->lock);
     free(g);
 }

@@ -1,18 +1,39 @@
 /*
- * relay/daemon/gate - how many connections there are, in all and per client.
+ * relay/daemon/gate - how many connections there are: in all, at a listener,
+ * and of a client.
  *
- * Main thread, which accepts them all; workers tell it when a session ends.
+ * Any thread: the main thread accepts, a worker learns of a client behind a
+ * proxy later, and sessions end on their workers.
+ *
+ * Loopback and Unix sockets are this machine's own and no single client.
  */
 #ifndef RELAY_DAEMON_GATE_H
 #define RELAY_DAEMON_GATE_H
 
 #include "relay/base/addr.h"
+#include "relay/base/span.h"
 
 enum {
     GATE_ALL_MAX = 1000,
-    /* Of one IPv4 address or IPv6 /64.  Loopback and Unix sockets:
-     * GATE_ALL_MAX. */
-    GATE_PER_CLIENT_MAX = 50,
+    /* Once fewer than a quarter of all are left, nobody has more than these,
+     * so that those who come late find a place. */
+    GATE_SCARCE_PER_CLIENT = 5,
+    GATE_IDLE_MAX = 10000, /* clients kept in mind for their rate alone */
+    GATE_NAME_SIZE = 65,
+};
+
+/* Of the listener that is knocked at. */
+struct gate_limits {
+    unsigned connections;            /* at once; 0: no limit of its own */
+    unsigned connections_per_client; /* of one IPv4 address or IPv6 /64, at
+                                        whatever listener; 0: no limit */
+    struct span_rate rate;           /* new ones of one client */
+};
+
+/* What a connection has been counted under.  Zeroed: under nothing. */
+struct gate_pass {
+    char listener[GATE_NAME_SIZE];
+    char client[ADDR_TEXT_SIZE]; /* "" nobody */
 };
 
 struct gate;
@@ -20,9 +41,19 @@ struct gate;
 struct gate *gate_new(unsigned all_max);
 void gate_free(struct gate **g);
 
-/* Counts a connection in; false when it is one too many. */
-bool gate_enter(struct gate *g, const struct addr *peer);
-void gate_leave(struct gate *g, const struct addr *peer);
-unsigned gate_count(const struct gate *g);
+/* Counts a connection in.  NULL, or why there is one too many: a few words. */
+const char *gate_enter(struct gate *g, const char *listener,
+                       const struct gate_limits *limits,
+                       struct gate_pass *pass) must_use;
+
+/* Counts it under its client as well.  Behind a refusal it is still in. */
+const char *gate_admit(struct gate *g, const struct addr *client,
+                       const struct gate_limits *limits, int64_t now_ms,
+                       struct gate_pass *pass) must_use;
+
+/* Gives the pass back. */
+void gate_leave(struct gate *g, struct gate_pass *pass);
+
+unsigned gate_count(struct gate *g);
 
 #endif

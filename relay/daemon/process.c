@@ -38,6 +38,23 @@ make_directories(const struct config *c, const struct passwd *pw,
            directory_make_for(c->control.socket, 0755, &owner, err);
 }
 
+/* Bound as root, they are for the user to speak at and to remove. */
+static bool
+give_sockets(const struct config *c, const struct passwd *pw, struct err *err)
+{
+    static const char unix_socket[] = "unix:";
+
+    for (size_t i = 0; i < c->listener_count; i++) {
+        const char *where = c->listener[i].address;
+
+        if (strncmp(where, unix_socket, sizeof(unix_socket) - 1) == 0 &&
+            lchown(where + sizeof(unix_socket) - 1, pw->pw_uid, pw->pw_gid) !=
+                0)
+            return err_errno(err, "%s", where);
+    }
+    return true;
+}
+
 bool
 process_become(const struct config *c, struct err *err)
 {
@@ -49,7 +66,7 @@ process_become(const struct config *c, struct err *err)
     pw = getpwnam(user);
     if (!pw)
         return err_set(err, ERR_INPUT, "user: there is no user \"%s\"", user);
-    if (!make_directories(c, pw, err))
+    if (!make_directories(c, pw, err) || !give_sockets(c, pw, err))
         return false;
     if (initgroups(user, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
         setuid(pw->pw_uid) != 0)

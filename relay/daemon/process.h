@@ -15,8 +15,9 @@ enum {
  * may have one. */
 unsigned process_client_limit(void);
 
-/* Started as root: makes the directories that only root may make, and becomes
- * the user that the configuration names, for good. */
+/* Started as root, with the listeners open: makes the directories that only
+ * root may make, gives the user what is theirs, and becomes the user that the
+ * configuration names, for good. */
 bool process_become(const struct config *c, struct err *err) must_use;
 
 /* No core, no ptrace, no new privileges; files for us alone; a closed pipe or a

@@ -1,7 +1,5 @@
 #include "relay/daemon/receive_inside.h"
 
-#include "relay/base/mem.h"
-#include "relay/daemon/gate.h"
 #include "relay/daemon/intake.h"
 
 #include <assert.h>
@@ -13,32 +11,6 @@ unlink_session(struct receive *r)
     *r->at = r->next;
     if (r->next)
         r->next->at = r->at;
-}
-
-struct left_task {
-    struct task task;
-    struct relay *relay;
-    struct addr peer;
-};
-
-static void
-left(struct task *task)
-{
-    struct left_task *x = own_container(task, struct left_task, task);
-
-    gate_leave(x->relay->gate, &x->peer);
-    free(x);
-}
-
-void
-receive_left(struct relay *relay, const struct addr *peer)
-{
-    struct left_task *x = mem_new(struct left_task);
-
-    x->task.run = left;
-    x->relay = relay;
-    x->peer = *peer;
-    task_post(&relay->inbox, &x->task);
 }
 
 /* While the relay stops, no client holds it up by not hanging up. */
@@ -59,8 +31,7 @@ receive_bury(struct receive *r)
     smtp_server_free(&r->smtp);
     net_conn_close(&r->conn, linger_ms(r));
     unlink_session(r);
-    receive_left(r->worker->relay, &r->peer);
-    free(r->listener);
+    gate_leave(r->worker->relay->gate, &r->pass);
     free(r);
     return true;
 }

@@ -23,12 +23,13 @@ enum {
 
 struct receive;
 
-/* Takes the descriptor over. */
-void receive_start(struct worker *w, int fd, const struct addr *peer,
-                   size_t listener);
+/* What the listener lets in. */
+struct gate_limits receive_limits(const struct config_listener *l);
 
-/* Tells the main thread's gate that a connection ended. */
-void receive_left(struct relay *relay, const struct addr *peer);
+/* Takes the descriptor and the pass over; `peer` is whom we talk to. */
+void receive_start(struct worker *w, int fd, const struct addr *peer,
+                   const struct config_listener *l,
+                   const struct gate_pass *pass);
 
 /* 421 at the next command border. */
 void receive_shut(struct receive *r);

@@ -33,19 +33,38 @@ answer(struct receive *r, bool allowed, struct mail_status *status,
     smtp_server_answer(r->smtp, status);
 }
 
+/* What the listener says now; NULL when a reload has taken it away. */
+static const struct config_listener *
+listener_of(const struct receive *r)
+{
+    return config_listener_find(r->worker->config, r->pass.listener);
+}
+
 static struct policy_access_rules
 rules(const struct receive *r)
 {
     const struct config *c = r->worker->config;
+    const struct config_listener *l = listener_of(r);
 
+    if (!l)
+        return (struct policy_access_rules){0};
     return (struct policy_access_rules){
         .networks = c->access.networks.net,
         .network_count = c->access.networks.count,
-        .sender_domains = c->access.sender_domains.text,
-        .sender_domain_count = c->access.sender_domains.count,
-        .recipient_domains = c->access.recipient_domains.text,
-        .recipient_domain_count = c->access.recipient_domains.count,
+        .sender_domains = l->sender_domains.text,
+        .sender_domain_count = l->sender_domains.count,
+        .recipient_domains = l->recipient_domains.text,
+        .recipient_domain_count = l->recipient_domains.count,
     };
+}
+
+static bool
+is_open(const struct receive *r, struct mail_status *why)
+{
+    if (listener_of(r))
+        return true;
+    mail_status_set(why, 451, "4.3.2", "this listener is closed");
+    return false;
 }
 
 static bool
@@ -67,7 +86,7 @@ receive_on_mail(struct receive *r, const struct smtp_server_event *ev)
 {
     struct policy_access_rules may = rules(r);
     struct mail_status status = {0};
-    bool ok = is_able(r, &status) &&
+    bool ok = is_open(r, &status) && is_able(r, &status) &&
               policy_access_client(&may, &r->peer, &status) &&
               policy_access_sender(&may, ev->address, &status);
 
@@ -79,7 +98,8 @@ receive_on_rcpt(struct receive *r, const struct smtp_server_event *ev)
 {
     struct policy_access_rules may = rules(r);
     struct mail_status status = {0};
-    bool ok = policy_access_recipient(&may, ev->address, &status);
+    bool ok = is_open(r, &status) &&
+              policy_access_recipient(&may, ev->address, &status);
 
     answer(r, ok, &status, "2.1.5", ev->address);
 }
@@ -90,7 +110,7 @@ receive_on_data(struct receive *r)
     struct mail_status status = {0};
     struct intake_client client = {
         .ip = r->peer.any.sa_family == AF_UNSPEC ? NULL : r->peer_text,
-        .source = r->listener,
+        .source = r->pass.listener,
         .helo = smtp_server_helo(r->smtp),
         .is_esmtp = smtp_server_is_esmtp(r->smtp),
         .tls = net_conn_tls(r->conn),

@@ -1,6 +1,16 @@
 #include "relay/base/mem.h"
 #include "relay/daemon/receive_inside.h"
 
+struct gate_limits
+receive_limits(const struct config_listener *l)
+{
+    return (struct gate_limits){
+        .connections = l->connections,
+        .connections_per_client = l->connections_per_client,
+        .rate = l->connection_rate,
+    };
+}
+
 static bool
 may_connect(const struct config_listener *l, const struct addr *peer)
 {
@@ -32,15 +42,13 @@ greet(struct receive *r, const struct config_listener *l)
 
 void
 receive_start(struct worker *w, int fd, const struct addr *peer,
-              size_t listener)
+              const struct config_listener *l, const struct gate_pass *pass)
 {
-    const struct config *c = w->config;
-    const struct config_listener *l = &c->listener[listener];
     struct receive *r = mem_new(struct receive);
     struct smtp_server_config config = {
-        .hostname = c->hostname,
-        .size_max = c->access.size_max,
-        .rcpt_max = c->access.rcpt_max,
+        .hostname = w->config->hostname,
+        .size_max = l->size_max,
+        .rcpt_max = l->rcpt_max,
         .offer_starttls = w->tls_server && (l->tls == CONFIG_TLS_STARTTLS ||
                                             l->tls == CONFIG_TLS_REQUIRED),
         .require_tls = l->tls == CONFIG_TLS_REQUIRED,
@@ -49,9 +57,9 @@ receive_start(struct worker *w, int fd, const struct addr *peer,
     };
 
     r->worker = w;
+    r->pass = *pass;
     r->peer = *peer;
     r->tls = l->tls;
-    r->listener = mem_text(l->name);
     r->turn = UINT32_MAX;
     (void)addr_text(peer, r->peer_text);
     r->next = w->sessions;

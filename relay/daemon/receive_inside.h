@@ -17,9 +17,9 @@ struct receive {
     struct receive *next, **at; /* of worker->sessions */
     struct net_conn *conn;
     struct smtp_server *smtp;
+    struct gate_pass pass; /* names the listener */
     struct addr peer;
     enum config_tls tls;
-    char *listener;        /* its name */
     struct intake *intake; /* the message that is coming in */
     bool waits_for_intake; /* it has too much on its way to the store */
     bool over, killed;

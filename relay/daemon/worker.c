@@ -176,28 +176,30 @@ struct accept_task {
     struct task task;
     struct worker *worker;
     struct addr peer;
+    struct gate_pass pass;
     int fd;
-    size_t listener;
 };
 
 static void
 accept_arrived(struct task *task)
 {
     struct accept_task *x = own_container(task, struct accept_task, task);
+    struct worker *w = x->worker;
+    const struct config_listener *l =
+        config_listener_find(w->config, x->pass.listener);
 
-    if (x->listener < x->worker->config->listener_count &&
-        !x->worker->is_stopping) {
-        receive_start(x->worker, x->fd, &x->peer, x->listener);
+    if (l && !w->is_stopping) {
+        receive_start(w, x->fd, &x->peer, l, &x->pass);
     } else {
         (void)close(x->fd);
-        receive_left(x->worker->relay, &x->peer);
+        gate_leave(w->relay->gate, &x->pass);
     }
     free(x);
 }
 
 void
 worker_accept(struct worker *w, int fd, const struct addr *peer,
-              size_t listener)
+              const struct gate_pass *pass)
 {
     struct accept_task *x = mem_new(struct accept_task);
 
@@ -205,7 +207,7 @@ worker_accept(struct worker *w, int fd, const struct addr *peer,
     x->worker = w;
     x->fd = fd;
     x->peer = *peer;
-    x->listener = listener;
+    x->pass = *pass;
     worker_post(w, &x->task);
 }
 

@@ -9,6 +9,7 @@
 #define RELAY_DAEMON_WORKER_H
 
 #include "relay/daemon/dnssec.h"
+#include "relay/daemon/gate.h"
 #include "relay/daemon/relay.h"
 #include "relay/net/conn.h"
 #include "relay/net/dns.h"
@@ -59,10 +60,10 @@ bool worker_check_tls(const struct config *config, struct err *err) must_use;
 /* Any thread. */
 void worker_post(struct worker *w, struct task *task);
 
-/* Takes an accepted connection of listener `listener` (an index into the
- * configuration's, as it is when the task arrives).  Any thread. */
+/* Takes an accepted connection over, with the pass that names its listener.
+ * Any thread. */
 void worker_accept(struct worker *w, int fd, const struct addr *peer,
-                   size_t listener);
+                   const struct gate_pass *pass);
 
 /* Gives the worker another configuration; `done` runs on the main thread when
  * the old one is no longer looked at. */

@@ -144,8 +144,10 @@ static const char whole[] =
     "workers = 3\n"
     "# a comment\n"
     "listener \"a\" { address = \"127.0.0.1:2601\" networks = "
-    "{\"10.0.0.0/8\"} }\n"
-    "listener \"b\" { address = \"unix:/run/x/smtp.sock\" }\n"
+    "{\"10.0.0.0/8\"} connections = 7 connections_per_client = 3 "
+    "connection_rate = \"9/1m\" message_size_max = 2K }\n"
+    "listener \"b\" { address = \"unix:/run/x/smtp.sock\" socket_mode = 0666 "
+    "sender_domains = {only.example} }\n"
     "access { networks = {\"192.0.2.0/24\", \"2001:db8::/32\"}\n"
     "         sender_domains = {\"B\xc3\xbc"
     "cher.example\"} message_size_max = 1M }\n"
@@ -178,6 +180,17 @@ every_kind_of_value_is_read(void **state)
     assert_int_equal(c->listener_count, 2);
     assert_int_equal(c->listener[0].networks.net[0].bits, 8);
     assert_string_equal(c->listener[1].address, "unix:/run/x/smtp.sock");
+    assert_int_equal(c->listener[1].socket_mode, 0666);
+    assert_int_equal(c->listener[0].connections, 7);
+    assert_int_equal(c->listener[0].connections_per_client, 3);
+    assert_int_equal(c->listener[0].connection_rate.count, 9);
+    assert_int_equal(c->listener[0].size_max, 2048);
+    assert_int_equal(c->listener[1].size_max, c->access.size_max);
+    assert_int_equal(c->listener[0].rcpt_max, c->access.rcpt_max);
+    assert_int_equal(c->listener[0].sender_domains.count,
+                     c->access.sender_domains.count);
+    assert_int_equal(c->listener[1].sender_domains.count, 1);
+    assert_string_equal(c->listener[1].sender_domains.text[0], "only.example");
     assert_int_equal(c->access.networks.count, 2);
     assert_string_equal(c->access.sender_domains.text[0],
                         "xn--bcher-kva.example");
@@ -330,6 +343,12 @@ what_is_wrong_is_said_with_file_line_and_key(void **state)
         {"access { sender_domains = {\"not..ok\"} }",
          "1: access.sender_domains: \"not..ok\": "},
         {"listener \"x\" { }", "1: listener.x.address: is missing"},
+        {"listener \"x\" { address = \"unix:/x\" socket_mode = 9 }",
+         "1: listener.x.socket_mode: \"9\" is not a mode like 0660"},
+        {"listener \"x\" { address = \"unix:/x\" socket_mode = 01777 }",
+         "1: listener.x.socket_mode: 01777 is not from 0000 to 0777"},
+        {"listener \"x\" { address = \"unix:/x\" message_size_max = 5 }",
+         "1: listener.x.message_size_max: "},
         {"listener \"x\" { address = \"*:25\" }", "1: listener.x.address: "},
         {"listener \"x\" { address = \"127.0.0.1:0\" }",
          "1: listener.x.address: "},
