@@ -25,6 +25,8 @@ cli_check(const struct cli_command *self, int argc, char **argv)
         (void)fprintf(stderr, "%s\n", errs.text[i]);
     for (size_t i = 0; i < errs.warning_count; i++)
         (void)fprintf(stderr, "warning: %s\n", errs.warning[i]);
+    for (size_t i = 0; i < errs.note_count; i++)
+        (void)fprintf(stderr, "note: %s\n", errs.note[i]);
     config_errors_done(&errs);
     if (config)
         config_print(config, json, stdout);

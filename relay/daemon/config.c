@@ -252,8 +252,11 @@ config_errors_done(struct config_errors *errs)
         free(errs->text[i]);
     for (size_t i = 0; i < errs->warning_count; i++)
         free(errs->warning[i]);
+    for (size_t i = 0; i < errs->note_count; i++)
+        free(errs->note[i]);
     free(errs->text);
     free(errs->warning);
+    free(errs->note);
     *errs = (struct config_errors){0};
 }
 

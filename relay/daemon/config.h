@@ -224,6 +224,8 @@ struct config_errors {
     size_t count;
     char **warning; /* does not stop the start */
     size_t warning_count;
+    char **note; /* how something was understood */
+    size_t note_count;
 };
 
 /* Reads `file` (NULL: CONFIG_FILE_DEFAULT if it exists) and the environment.

@@ -7,8 +7,7 @@
 
 /*
  * SEALPOST_HOSTNAME, SEALPOST_POLICY__TLS, SEALPOST_ROUTE__PROVIDER__VIA; with
- * _FILE behind it, the value is read from that file.  Then what the widely used
- * relay images take.
+ * _FILE behind it, the value is read from that file.
  */
 enum {
     VALUE_MAX = 64 * 1024, /* octets of a value out of a file */
@@ -291,50 +290,6 @@ read_credentials(const struct env *e)
             read_credential(e, directory, &config_keys[i]);
 }
 
-/* RELAYHOST is "host", "host:port" or "[host]:port"; the brackets that keep
- * other servers from looking for MX records mean nothing here. */
-static void
-read_relayhost(const struct env *e)
-{
-    const char *host = find_variable(e, "RELAYHOST");
-    struct target via = {config_key_find("route", "via"), {"RELAYHOST", 9}};
-    struct target to = {config_key_find("route", "to"), {"RELAYHOST", 9}};
-    static const char *const secrets[] = {
-        "RELAYHOST_USERNAME", "RELAYHOST_PASSWORD", "RELAYHOST_PASSWORD_FILE"};
-
-    for (size_t i = 0; i < sizeof(secrets) / sizeof(*secrets); i++) {
-        const char *value = find_variable(e, secrets[i]);
-
-        if (value && value[0] != '\0')
-            config_error(e->errs, environment, secrets[i],
-                         "not available in this version");
-    }
-    if (!host || host[0] == '\0')
-        return;
-    set_value(e, &via, "RELAYHOST", slice_of(host));
-    set_value(e, &to, "RELAYHOST", slice_of("*"));
-}
-
-static void
-read_sender_domains(const struct env *e)
-{
-    const char *value = find_variable(e, "ALLOWED_SENDER_DOMAINS");
-    struct target t = {config_key_find("access", "sender_domains"), {"", 0}};
-    scoped(own_free) char *list = mem_text(value);
-
-    if (!value || value[0] == '\0')
-        return;
-    if (find_variable(e, "SEALPOST_ACCESS__SENDER_DOMAINS")) {
-        config_error(e->errs, environment, "ALLOWED_SENDER_DOMAINS",
-                     "SEALPOST_ACCESS__SENDER_DOMAINS is set as well");
-        return;
-    }
-    for (char *p = list; *p != '\0'; p++)
-        if (*p == ' ' || *p == '\t')
-            *p = ',';
-    set_value(e, &t, "ALLOWED_SENDER_DOMAINS", slice_of(list));
-}
-
 void
 config_env_read(char *const *variables, struct config_raw *raw,
                 struct config_errors *errs)
@@ -344,8 +299,6 @@ config_env_read(char *const *variables, struct config_raw *raw,
     if (!config_raw_find(raw, "", ""))
         (void)config_raw_add(raw, "", "", environment);
     read_credentials(&e);
-    read_relayhost(&e);
-    read_sender_domains(&e);
     for (size_t i = 0; variables[i]; i++) {
         const char *equal = strchr(variables[i], '=');
         scoped(own_free) char *name = NULL;
@@ -356,4 +309,5 @@ config_env_read(char *const *variables, struct config_raw *raw,
             (struct slice){variables[i], (size_t)(equal - variables[i])});
         read_variable(&e, name, equal + 1);
     }
+    config_alias_read(variables, raw, errs);
 }

@@ -167,6 +167,19 @@ config_warning(struct config_errors *errs, const char *origin, const char *name,
     add_line(&errs->warning, &errs->warning_count, origin, name, what);
 }
 
+void
+config_note(struct config_errors *errs, const char *origin, const char *name,
+            const char *fmt, ...)
+{
+    char what[CONFIG_ERROR_MAX];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(what, sizeof(what), fmt, ap);
+    va_end(ap);
+    add_line(&errs->note, &errs->note_count, origin, name, what);
+}
+
 static bool
 read_all(int fd, size_t max, struct buf *out, struct err *err)
 {

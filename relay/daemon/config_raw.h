@@ -59,13 +59,16 @@ void config_setting_add_list(struct config_setting *s, struct slice values);
 /* "policy.tls", "route.provider.via"; the caller's to free. */
 char *config_name(const char *section, const char *title, const char *key);
 
-/* "ORIGIN: NAME: what", and the same as a warning.  Without a name,
+/* "ORIGIN: NAME: what", and the same as a warning or a note.  Without a name,
  * "ORIGIN: what". */
 void config_error(struct config_errors *errs, const char *origin,
                   const char *name, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 void config_warning(struct config_errors *errs, const char *origin,
                     const char *name, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void config_note(struct config_errors *errs, const char *origin,
+                 const char *name, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
 /* Adds what the file says; false when it can't be read or breaks the syntax.
@@ -76,6 +79,10 @@ bool config_file_read(const char *file, struct config_raw *raw,
 /* Adds what the environment says, over what is there. */
 void config_env_read(char *const *environment, struct config_raw *raw,
                      struct config_errors *errs);
+
+/* The part of it that other relay images have made usual; behind the rest. */
+void config_alias_read(char *const *environment, struct config_raw *raw,
+                       struct config_errors *errs);
 
 /* The content of a regular file, at most `max` octets of text. */
 bool config_read_text(const char *file, size_t max, struct buf *out,

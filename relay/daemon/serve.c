@@ -250,6 +250,13 @@ add_why(struct serve *s, const char *error, struct buf *why)
         buf_printf(why, "%s\n", error);
 }
 
+static void
+log_notes(const struct serve *s, const struct config_errors *errs)
+{
+    for (size_t i = 0; i < errs->note_count; i++)
+        say(&s->relay, LOG_LEVEL_INFO, "config.note", "text", errs->note[i]);
+}
+
 /* `why` NULL: it is in the log only. */
 static bool
 begin_reload(struct serve *s, struct buf *why)
@@ -261,6 +268,7 @@ begin_reload(struct serve *s, struct buf *why)
 
     for (size_t i = 0; !ok && i < errs.count; i++)
         add_why(s, errs.text[i], why);
+    log_notes(s, &errs);
     config_errors_done(&errs);
     if (ok && !may_swap(s, next, &err)) {
         add_why(s, err.text, why);
@@ -549,16 +557,14 @@ shut(struct serve *s)
 }
 
 static bool
-load(struct serve *s)
+load(struct serve *s, struct config_errors *errs)
 {
-    struct config_errors errs = {0};
-    bool ok = config_load(s->config_file, &s->relay.config, &errs);
+    bool ok = config_load(s->config_file, &s->relay.config, errs);
 
-    for (size_t i = 0; i < errs.count; i++)
-        (void)fprintf(stderr, "%s\n", errs.text[i]);
-    for (size_t i = 0; ok && i < errs.warning_count; i++)
-        (void)fprintf(stderr, "warning: %s\n", errs.warning[i]);
-    config_errors_done(&errs);
+    for (size_t i = 0; i < errs->count; i++)
+        (void)fprintf(stderr, "%s\n", errs->text[i]);
+    for (size_t i = 0; ok && i < errs->warning_count; i++)
+        (void)fprintf(stderr, "warning: %s\n", errs->warning[i]);
     return ok;
 }
 
@@ -572,16 +578,18 @@ int
 serve_run(const char *config_file, const struct serve_api *api)
 {
     struct serve s = {.config_file = config_file, .api = api, .lock_fd = -1};
+    struct config_errors errs scoped(config_errors_done) = {0};
     struct err err = {0};
 
     s.relay.serve = &s;
-    if (!load(&s))
+    if (!load(&s, &errs))
         return SERVE_CONFIG;
     s.relay.started_ms = net_clock_wall();
     if (uv_loop_init(&s.relay.loop) != 0)
         abort();
     net_inbox_open(&s.relay.inbox, &s.relay.loop, main_arrived, &s);
     if (start(&s, &err)) {
+        log_notes(&s, &errs);
         say_ready(&s);
         dispatch_pump(s.relay.dispatch);
         (void)uv_run(&s.relay.loop, UV_RUN_DEFAULT);

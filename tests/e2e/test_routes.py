@@ -1,6 +1,7 @@
 """Routes, modes, and how many connections there are to whom."""
 
 import signal
+import smtplib
 import threading
 import time
 
@@ -152,6 +153,36 @@ def test_mode_redirect_sends_bounces_there_too(world, new_relay):
     relay.log.one("delivery.bounced", mid=mid)
     assert b"Action: failed" in world.ledger.one(catcher).data
     assert not world.ledger.of(domain=home)
+
+
+# --- the variables of other relay images ---
+
+
+@pytest.mark.parametrize("image", ["RELAYHOST", "SMTP_SERVER"])
+def test_the_variables_of_other_images_make_a_relay(world, new_relay, image):
+    peer = world.peer()
+    where = {
+        "RELAYHOST": {"RELAYHOST": f"[{peer.host}]:{peer.port}"},
+        "SMTP_SERVER": {"SMTP_SERVER": peer.host, "SMTP_PORT": str(peer.port)},
+    }
+    environ = {
+        **where[image],
+        "ALLOWED_SENDER_DOMAINS": "one.test sender.lab.test",
+        "POSTFIX_myhostname": "named.lab.test",
+        "POSTFIX_mynetworks": "127.0.0.0/8 [::1]/128",
+        "POSTFIX_message_size_limit": "100000",
+    }
+    relay = new_relay(environ=environ)
+    submit(relay, f"bob@{world.name()}")
+    got = world.ledger.one(peer=peer)
+    assert b"by named.lab.test" in got.data
+    with smtplib.SMTP(relay.ip, relay.port, "client.lab.test", 30) as c:
+        c.ehlo()
+        assert c.esmtp_features["size"] == "100000"
+        assert c.mail("x@elsewhere.test")[0] == 550
+    told = [e["text"] for e in relay.log.find("config.note")]
+    for name in environ.keys() - {"SMTP_PORT"}:
+        assert [t for t in told if f" {name}: is taken as " in t], told
 
 
 # --- connections ---

@@ -707,8 +707,8 @@ mistakes_in_the_environment_are_errors_too(void **state)
     expect_env_error("SEALPOST_POLICY__TLS_FILE", "/nonexistent",
                      "environment: SEALPOST_POLICY__TLS_FILE: /nonexistent");
     expect_env_error("RELAYHOST_PASSWORD", "hunter2",
-                     "environment: RELAYHOST_PASSWORD: not available in this "
-                     "version");
+                     "environment: RELAYHOST_PASSWORD: means nothing without "
+                     "RELAYHOST");
     expect_env_error("SEALPOST_ROUTE__R__PASSWORD_FILE", "/x",
                      "SEALPOST_ROUTE__R__PASSWORD_FILE: not available");
 }
