@@ -1,5 +1,6 @@
 #include "policy/tlsrpt_report.h"
 
+#include "relay/base/base64.h"
 #include "relay/base/mem.h"
 #include "relay/mail/date.h"
 
@@ -91,29 +92,13 @@ policy_tlsrpt_report_pack(struct slice in, struct buf *out)
 /* --- the mail ---------------------------------------------------------- */
 
 static void
-add_quantum(struct slice in, struct buf *out)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                 "abcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *p = (const unsigned char *)in.p;
-    unsigned bits = (unsigned)p[0] << 16 | (in.len > 1 ? p[1] : 0U) << 8 |
-                    (in.len > 2 ? p[2] : 0U);
-
-    buf_add_byte(out, digits[bits >> 18]);
-    buf_add_byte(out, digits[bits >> 12 & 63]);
-    buf_add_byte(out, in.len > 1 ? digits[bits >> 6 & 63] : '=');
-    buf_add_byte(out, in.len > 2 ? digits[bits & 63] : '=');
-}
-
-static void
 add_base64(struct slice in, struct buf *out)
 {
     while (in.len > 0) {
         struct slice line = slice_first(in, LINE_OCTETS);
 
         in = slice_from(in, line.len);
-        for (; line.len > 0; line = slice_from(line, 3))
-            add_quantum(slice_first(line, 3), out);
+        base64_add(line, out);
         buf_add_text(out, "\r\n");
     }
 }
