@@ -3,7 +3,7 @@
 #include <strings.h>
 
 static bool
-is_in_networks(const struct policy_access_rules *r, const struct addr *peer)
+is_listed_network(const struct policy_access_rules *r, const struct addr *peer)
 {
     for (size_t i = 0; i < r->network_count; i++) {
         if (addr_is_in(peer, &r->networks[i]))
@@ -12,24 +12,67 @@ is_in_networks(const struct policy_access_rules *r, const struct addr *peer)
     return false;
 }
 
-bool
-policy_access_client(const struct policy_access_rules *r,
-                     const struct addr *peer, struct mail_status *why)
+static bool
+may_relay(const struct policy_access_rules *r,
+          const struct policy_access_client *client, struct mail_status *why)
 {
+    bool is_local = client->peer->any.sa_family == AF_UNSPEC;
     char text[ADDR_TEXT_SIZE];
 
-    if (peer->any.sa_family == AF_UNSPEC || is_in_networks(r, peer))
+    if (client->user || client->has_certificate)
         return true;
-    mail_status_set(why, 554, "5.7.1",
-                    "%s may not relay here (access.networks)",
-                    addr_text(peer, text));
+    if (client->auth != POLICY_ACCESS_AUTH_REQUIRED &&
+        (is_local || is_listed_network(r, client->peer)))
+        return true;
+    if (client->auth == POLICY_ACCESS_AUTH_OFF)
+        mail_status_set(why, 554, "5.7.1",
+                        "%s may not relay here (access.networks)",
+                        addr_text(client->peer, text));
+    else /* RFC 4954 section 6 */
+        mail_status_set(why, 530, "5.7.0", "authentication required");
+    return false;
+}
+
+static bool
+is_sender(const char *pattern, const struct mail_address *from)
+{
+    const char *at = strrchr(pattern, '@');
+    struct slice local = {from->text, from->at};
+
+    if (!from->text[0])
+        return strcmp(pattern, "<>") == 0;
+    if (strcmp(pattern, "*") == 0)
+        return true;
+    if (!at)
+        return false;
+    if (at == pattern)
+        return strcasecmp(at + 1, from->domain.text) == 0;
+    if (from->is_literal)
+        return strcasecmp(pattern, from->text) == 0;
+    return local.len == (size_t)(at - pattern) &&
+           strncasecmp(pattern, local.p, local.len) == 0 &&
+           strcasecmp(at + 1, from->domain.text) == 0;
+}
+
+static bool
+is_own_sender(const struct policy_access_user *user,
+              const struct mail_address *from, struct mail_status *why)
+{
+    if (user->sender_count == 0 && from->text[0])
+        return true;
+    for (size_t i = 0; i < user->sender_count; i++) {
+        if (is_sender(user->senders[i], from))
+            return true;
+    }
+    mail_status_set(why, 553, "5.7.1", "%s is no sender of this user",
+                    from->text[0] ? from->text : "<>");
     return false;
 }
 
 /* An empty list allows everything.  The domain of an address literal is "",
  * which no list holds. */
 static bool
-is_listed(const char *const *domains, size_t count, const char *domain)
+is_listed_domain(const char *const *domains, size_t count, const char *domain)
 {
     for (size_t i = 0; i < count; i++) {
         if (strcasecmp(domains[i], domain) == 0)
@@ -38,12 +81,13 @@ is_listed(const char *const *domains, size_t count, const char *domain)
     return count == 0;
 }
 
-bool
-policy_access_sender(const struct policy_access_rules *r,
-                     const struct mail_address *from, struct mail_status *why)
+static bool
+may_send_from(const struct policy_access_rules *r,
+              const struct mail_address *from, struct mail_status *why)
 {
     if (!from->text[0] ||
-        is_listed(r->sender_domains, r->sender_domain_count, from->domain.text))
+        is_listed_domain(r->sender_domains, r->sender_domain_count,
+                         from->domain.text))
         return true;
     mail_status_set(why, 550, "5.7.1",
                     "mail from %s may not be sent here "
@@ -52,16 +96,27 @@ policy_access_sender(const struct policy_access_rules *r,
     return false;
 }
 
-bool
-policy_access_recipient(const struct policy_access_rules *r,
-                        const struct mail_address *to, struct mail_status *why)
+static bool
+may_send_to(const struct policy_access_rules *r, const struct mail_address *to,
+            struct mail_status *why)
 {
-    if (is_listed(r->recipient_domains, r->recipient_domain_count,
-                  to->domain.text))
+    if (is_listed_domain(r->recipient_domains, r->recipient_domain_count,
+                         to->domain.text))
         return true;
     mail_status_set(why, 550, "5.7.1",
                     "mail to %s may not be sent from here "
                     "(access.recipient_domains)",
                     to->text + to->at + 1);
     return false;
+}
+
+bool
+policy_access(const struct policy_access_rules *r,
+              const struct policy_access_client *client,
+              const struct mail_address *from, const struct mail_address *to,
+              struct mail_status *why)
+{
+    return may_relay(r, client, why) &&
+           (!client->user || is_own_sender(client->user, from, why)) &&
+           may_send_from(r, from, why) && (!to || may_send_to(r, to, why));
 }

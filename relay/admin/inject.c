@@ -153,6 +153,8 @@ static bool
 may_send(const struct inject *x, struct mail_status *why)
 {
     const struct config *c = x->worker->config;
+    struct addr local = {.any.sa_family = AF_UNSPEC};
+    struct policy_access_client client = {.peer = &local};
     struct policy_access_rules rules = {
         .sender_domains = c->access.sender_domains.text,
         .sender_domain_count = c->access.sender_domains.count,
@@ -168,15 +170,13 @@ may_send(const struct inject *x, struct mail_status *why)
         mail_status_set(why, 550, "5.5.3", "too many recipients");
         return false;
     }
-    if (!policy_access_sender(&rules, &x->from, why))
-        return false;
     for (size_t i = 0; i < x->envelope.rcpt_count; i++) {
         struct mail_address to;
         struct err err;
 
         if (!mail_address_parse(slice_of(x->envelope.rcpt[i].address), true,
                                 &to, &err) ||
-            !policy_access_recipient(&rules, &to, why))
+            !policy_access(&rules, &client, &x->from, &to, why))
             return false;
     }
     return true;

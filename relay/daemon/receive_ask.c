@@ -81,25 +81,32 @@ is_able(const struct receive *r, struct mail_status *why)
     return false;
 }
 
+static bool
+may_send(const struct receive *r, const struct mail_address *to,
+         struct mail_status *why)
+{
+    struct policy_access_rules may = rules(r);
+    struct policy_access_client client = {.peer = &r->peer};
+
+    return is_open(r, why) && policy_access(&may, &client, &r->from, to, why);
+}
+
 void
 receive_on_mail(struct receive *r, const struct smtp_server_event *ev)
 {
-    struct policy_access_rules may = rules(r);
     struct mail_status status = {0};
-    bool ok = is_open(r, &status) && is_able(r, &status) &&
-              policy_access_client(&may, &r->peer, &status) &&
-              policy_access_sender(&may, ev->address, &status);
+    bool ok;
 
+    r->from = *ev->address;
+    ok = is_able(r, &status) && may_send(r, NULL, &status);
     answer(r, ok, &status, "2.1.0", ev->address);
 }
 
 void
 receive_on_rcpt(struct receive *r, const struct smtp_server_event *ev)
 {
-    struct policy_access_rules may = rules(r);
     struct mail_status status = {0};
-    bool ok = is_open(r, &status) &&
-              policy_access_recipient(&may, ev->address, &status);
+    bool ok = may_send(r, ev->address, &status);
 
     answer(r, ok, &status, "2.1.5", ev->address);
 }

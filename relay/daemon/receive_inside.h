@@ -20,8 +20,9 @@ struct receive {
     struct gate_pass pass; /* names the listener */
     struct addr peer;
     enum config_tls tls;
-    struct intake *intake; /* the message that is coming in */
-    bool waits_for_intake; /* it has too much on its way to the store */
+    struct mail_address from; /* of the last MAIL */
+    struct intake *intake;    /* the message that is coming in */
+    bool waits_for_intake;    /* it has too much on its way to the store */
     bool over, killed;
     bool has_hung_up; /* it says no more, and may still be listening */
     unsigned turn;    /* the engine's, that the limit is for */
