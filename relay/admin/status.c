@@ -127,18 +127,6 @@ destinations_part(const struct relay *relay)
 }
 
 static const char *
-mode_name(enum config_mode mode)
-{
-    static const char *const names[] = {
-        [CONFIG_MODE_LIVE] = "live",
-        [CONFIG_MODE_REDIRECT] = "redirect",
-        [CONFIG_MODE_SINK] = "sink",
-    };
-
-    return names[mode];
-}
-
-static const char *
 state_name(const struct relay *relay)
 {
     if (atomic_load(&relay->is_draining))
@@ -160,11 +148,13 @@ status(const struct relay *relay, const struct queue_counts *counts)
     int64_t up_ms = net_clock_steady() - relay->started_ms;
 
     return json_pack(
-        "{s:s, s:s, s:o, s:s, s:i, s:o, s:I, s:i, s:I, s:o, s:o, s:o,"
+        "{s:s, s:s, s:o, s:s, s:o, s:i, s:o, s:I, s:i, s:I, s:o, s:o, s:o,"
         " s:o}",
         "version", SEALPOST_VERSION, "state", state_name(relay), "hostname",
-        admin_text(c->hostname), "mode", mode_name(c->mode), "pid",
-        (int)getpid(), "up_since", admin_time(relay->started_ms), "up_s",
+        admin_text(c->hostname), "mode", config_mode_name(c->mode),
+        "redirect_to",
+        admin_text(c->mode == CONFIG_MODE_REDIRECT ? c->redirect_to : ""),
+        "pid", (int)getpid(), "up_since", admin_time(relay->started_ms), "up_s",
         (json_int_t)(up_ms / 1000), "sessions", (int)gate_count(relay->gate),
         "commits", (json_int_t)store_thread_commits(relay->store), "queue",
         queue_part(counts), "counters", counters_part(relay->metrics),

@@ -31,6 +31,22 @@ print_head(const json_t *s, int64_t now)
            cli_number(s, "pid"));
 }
 
+/* Somebody may believe that this is the real thing. */
+static void
+print_mode(const json_t *s)
+{
+    const char *mode = cli_text(s, "mode");
+
+    if (strcmp(mode, "sink") == 0)
+        printf("%sMODE SINK: mail is accepted and delivered to nobody%s\n\n",
+               cli_term_paint(CLI_YELLOW), cli_term_paint(CLI_PLAIN));
+    if (strcmp(mode, "redirect") == 0)
+        printf("%sMODE REDIRECT: all mail goes to %s, and not to its "
+               "recipients%s\n\n",
+               cli_term_paint(CLI_YELLOW), cli_text(s, "redirect_to"),
+               cli_term_paint(CLI_PLAIN));
+}
+
 static void
 print_queue(const json_t *q, int64_t now)
 {
@@ -89,6 +105,7 @@ print_status(const json_t *s, int64_t now)
     json_t *one;
 
     print_head(s, now);
+    print_mode(s);
     print_queue(json_object_get(s, "queue"), now);
     numbers("since start", c, outcomes);
     print_rates(c, cli_number(s, "up_s"));

@@ -307,6 +307,18 @@ config_rule_for(const struct config *c, const char *domain, int64_t now_ms)
     return rule;
 }
 
+const char *
+config_mode_name(enum config_mode mode)
+{
+    static const char *const names[] = {
+        [CONFIG_MODE_LIVE] = "live",
+        [CONFIG_MODE_REDIRECT] = "redirect",
+        [CONFIG_MODE_SINK] = "sink",
+    };
+
+    return names[mode];
+}
+
 static bool
 matches(const struct config_texts *patterns, const char *address)
 {

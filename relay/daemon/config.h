@@ -249,6 +249,8 @@ const struct config_listener *config_listener_find(const struct config *c,
 struct config_domain config_rule_for(const struct config *c, const char *domain,
                                      int64_t now_ms);
 
+const char *config_mode_name(enum config_mode mode); /* "live" */
+
 /* The first route that takes mail from this reverse-path ("" is <>) to this
  * recipient; NULL: by MX.  Domains in A-label form. */
 const struct config_route *config_route_for(const struct config *c,

@@ -157,6 +157,22 @@ order_arrived(struct task *task)
     free(x);
 }
 
+/* Gives this answer to all, without asking anybody. */
+static void
+answer_all(struct dispatch *d, struct queue_order *order,
+           const struct mail_status *status)
+{
+    for (size_t i = 0; i < order->count; i++) {
+        struct report *r = report_new(order, order->jobs[i]);
+
+        r->is_last = i + 1 == order->count;
+        r->contact = REPORT_REACHED;
+        r->peer_has_dsn = true; /* nobody is told */
+        report_decide_rest(r, status);
+        dispatch_report(d->relay, r);
+    }
+}
+
 /* Mode sink: taken, and delivered to nobody. */
 static void
 sink(struct dispatch *d, struct queue_order *order)
@@ -164,15 +180,33 @@ sink(struct dispatch *d, struct queue_order *order)
     struct mail_status status = {0};
 
     mail_status_set(&status, 250, "2.0.0", "dropped: the mode is sink");
-    for (size_t i = 0; i < order->count; i++) {
-        struct report *r = report_new(order, order->jobs[i]);
+    answer_all(d, order, &status);
+}
 
-        r->is_last = i + 1 == order->count;
-        r->contact = REPORT_REACHED;
-        r->peer_has_dsn = true; /* nobody is told */
-        report_decide_rest(r, &status);
-        dispatch_report(d->relay, r);
+static bool
+may_mail_all(const struct config *c, const struct queue_order *order)
+{
+    for (size_t i = 0; i < order->count; i++) {
+        const struct queue_job *j = order->jobs[i];
+
+        for (size_t k = 0; k < j->rcpt_count; k++)
+            if (!router_may_mail(c,
+                                 j->message->envelope.rcpt[j->rcpt[k]].address))
+                return false;
     }
+    return true;
+}
+
+/* Mode redirect, and mail from before it: nobody but redirect_to gets any. */
+static void
+hold_back(struct dispatch *d, struct queue_order *order)
+{
+    struct mail_status status = {0};
+
+    mail_status_set(&status, 450, "4.3.2",
+                    "queued before the mode was redirect: waits until it is "
+                    "live");
+    answer_all(d, order, &status);
 }
 
 static void
@@ -182,6 +216,10 @@ do_order(struct dispatch *d, struct queue_order *order)
 
     if (d->relay->config->mode == CONFIG_MODE_SINK) {
         sink(d, order);
+        return;
+    }
+    if (!may_mail_all(d->relay->config, order)) {
+        hold_back(d, order);
         return;
     }
     x = mem_new(struct order_task);

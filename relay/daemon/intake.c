@@ -332,6 +332,7 @@ begin_body(struct intake *in, const struct intake_client *client,
     };
 
     mail_header_received(&in->message->body, &field);
+    router_add_originals(in->worker->config, e, &in->message->body);
     in->trace_len = in->message->body.len;
 }
 

@@ -2,26 +2,84 @@
 
 #include "relay/base/buf.h"
 #include "relay/base/mem.h"
+#include "relay/mail/xtext.h"
 
 #include <stdlib.h>
+
+static bool
+is_ascii(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text > 127)
+            return false;
+    return true;
+}
+
+/* The header section stays ASCII, wherever the message has to go. */
+static void
+add_original(const char *address, struct buf *out)
+{
+    buf_add_text(out, "X-Original-To: ");
+    if (is_ascii(address))
+        buf_add_text(out, address);
+    else
+        mail_xtext_encode_utf8(slice_of(address), out);
+    buf_add_text(out, "\r\n");
+}
+
+void
+router_add_originals(const struct config *c, const struct mail_envelope *e,
+                     struct buf *out)
+{
+    if (c->mode != CONFIG_MODE_REDIRECT)
+        return;
+    for (size_t i = 0; i < e->rcpt_count && i < ROUTER_ORIGINALS_MAX; i++)
+        add_original(e->rcpt[i].address, out);
+    if (e->rcpt_count > ROUTER_ORIGINALS_MAX)
+        buf_printf(out, "X-Original-To-Others: %zu\r\n",
+                   e->rcpt_count - ROUTER_ORIGINALS_MAX);
+}
+
+/* What any of them wants to know, the one who gets the message wants to know;
+ * who did not say wants the usual. */
+static uint8_t
+merged_notify(const struct mail_envelope *e)
+{
+    uint8_t all = 0;
+
+    for (size_t i = 0; i < e->rcpt_count; i++) {
+        if (e->rcpt[i].notify == 0)
+            return 0;
+        all |= e->rcpt[i].notify;
+    }
+    return all == MAIL_NOTIFY_NEVER ? all : (uint8_t)(all & ~MAIL_NOTIFY_NEVER);
+}
 
 void
 router_redirect(const struct config *c, struct mail_envelope *e)
 {
     const char *at = strrchr(c->redirect_to, '@');
+    struct mail_rcpt *rcpt = e->rcpt;
 
-    if (c->mode != CONFIG_MODE_REDIRECT)
+    if (c->mode != CONFIG_MODE_REDIRECT || e->rcpt_count == 0)
         return;
-    for (size_t i = 0; i < e->rcpt_count; i++) {
-        struct mail_rcpt *rcpt = &e->rcpt[i];
+    rcpt->notify = merged_notify(e);
+    if (!rcpt->orcpt)
+        rcpt->orcpt =
+            mem_printf("%s;%s", is_ascii(rcpt->address) ? "rfc822" : "utf-8",
+                       rcpt->address);
+    free(rcpt->address);
+    free(rcpt->domain);
+    rcpt->address = mem_text(c->redirect_to);
+    rcpt->domain = mem_text(at ? at + 1 : "");
+    mail_envelope_cut(e, 1);
+}
 
-        if (!rcpt->orcpt)
-            rcpt->orcpt = mem_printf("rfc822;%s", rcpt->address);
-        free(rcpt->address);
-        free(rcpt->domain);
-        rcpt->address = mem_text(c->redirect_to);
-        rcpt->domain = mem_text(at ? at + 1 : "");
-    }
+bool
+router_may_mail(const struct config *c, const char *address)
+{
+    return c->mode != CONFIG_MODE_REDIRECT ||
+           strcmp(address, c->redirect_to) == 0;
 }
 
 char *

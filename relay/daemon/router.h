@@ -8,14 +8,27 @@
 #ifndef RELAY_DAEMON_ROUTER_H
 #define RELAY_DAEMON_ROUTER_H
 
+#include "relay/base/buf.h"
 #include "relay/daemon/config.h"
 #include "relay/mail/envelope.h"
 
 #define ROUTER_PREFIX "route:"
 
-/* In mode redirect everything goes to one address, our own notices too; where
- * it was meant to go stays as the original recipient (RFC 3461 section 4.2). */
+enum { ROUTER_ORIGINALS_MAX = 50 }; /* recipients named in the header section */
+
+/* In mode redirect everything goes to one address, once for each message, our
+ * own notices too; where it was first meant to go stays as the original
+ * recipient (RFC 3461 section 4.2). */
 void router_redirect(const struct config *c, struct mail_envelope *e);
+
+/* In mode redirect: X-Original-To fields with the recipients of an envelope
+ * that is not redirected yet. */
+void router_add_originals(const struct config *c, const struct mail_envelope *e,
+                          struct buf *out);
+
+/* May this recipient get mail in the mode that we are in?  In mode redirect
+ * what was queued before has other recipients still. */
+bool router_may_mail(const struct config *c, const char *address);
 
 /* A heap string; `from` "" is <>. */
 char *router_destination(const struct config *c, const char *from,

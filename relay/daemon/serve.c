@@ -57,6 +57,26 @@ say(const struct relay *relay, enum log_level level, const char *event,
     log_end(&line);
 }
 
+/* Whoever looks for mail that does not come finds this. */
+static void
+warn_of_mode(const struct relay *relay)
+{
+    const struct config *c = relay->config;
+    struct log_line line;
+
+    if (c->mode == CONFIG_MODE_LIVE)
+        return;
+    log_begin(&line, relay->log, LOG_LEVEL_WARNING, "relay.mode");
+    log_text(&line, "mode", config_mode_name(c->mode));
+    if (c->mode == CONFIG_MODE_REDIRECT)
+        log_address(&line, "to", c->redirect_to);
+    log_text(&line, "text",
+             c->mode == CONFIG_MODE_SINK
+                 ? "mail is accepted and delivered to nobody"
+                 : "all mail goes to one address, and not to its recipients");
+    log_end(&line);
+}
+
 /* --- the store --- */
 
 struct health_task {
@@ -213,6 +233,7 @@ swap_config(struct serve *s, struct config *next)
     s->old = s->relay.config;
     s->relay.config = next;
     log_change(s->relay.log, &next->log);
+    warn_of_mode(&s->relay);
     dispatch_configure(s->relay.dispatch);
     s->reload_waits = s->relay.worker_count + 1;
     for (unsigned i = 0; i < s->relay.worker_count; i++)
@@ -509,10 +530,7 @@ say_ready(const struct serve *s)
     log_text(&line, "state_directory", c->state_directory);
     log_text(&line, "control", c->control.socket);
     log_int(&line, "workers", c->workers);
-    log_text(&line, "mode",
-             c->mode == CONFIG_MODE_LIVE   ? "live"
-             : c->mode == CONFIG_MODE_SINK ? "sink"
-                                           : "redirect");
+    log_text(&line, "mode", config_mode_name(c->mode));
     log_end(&line);
 }
 
@@ -590,6 +608,7 @@ serve_run(const char *config_file, const struct serve_api *api)
     net_inbox_open(&s.relay.inbox, &s.relay.loop, main_arrived, &s);
     if (start(&s, &err)) {
         log_notes(&s, &errs);
+        warn_of_mode(&s.relay);
         say_ready(&s);
         dispatch_pump(s.relay.dispatch);
         (void)uv_run(&s.relay.loop, UV_RUN_DEFAULT);

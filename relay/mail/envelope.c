@@ -17,13 +17,21 @@ mail_envelope_add(struct mail_envelope *e)
 }
 
 void
-mail_envelope_done(struct mail_envelope *e)
+mail_envelope_cut(struct mail_envelope *e, size_t count)
 {
-    for (size_t i = 0; i < e->rcpt_count; i++) {
+    for (size_t i = count; i < e->rcpt_count; i++) {
         own_free(&e->rcpt[i].address);
         own_free(&e->rcpt[i].domain);
         own_free(&e->rcpt[i].orcpt);
     }
+    if (count < e->rcpt_count)
+        e->rcpt_count = count;
+}
+
+void
+mail_envelope_done(struct mail_envelope *e)
+{
+    mail_envelope_cut(e, 0);
     own_free(&e->rcpt);
     own_free(&e->from);
     own_free(&e->envid);

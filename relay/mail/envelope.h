@@ -44,6 +44,9 @@ struct mail_envelope {
  * strings.  Good until the next add. */
 struct mail_rcpt *mail_envelope_add(struct mail_envelope *e);
 
+/* Drops all recipients behind the first `count`. */
+void mail_envelope_cut(struct mail_envelope *e, size_t count);
+
 /* Must every host on the way keep REQUIRETLS, or the mail not go there?  Mail
  * with a null reverse-path asks for it where it can be had: RFC 8689 section
  * 5. */

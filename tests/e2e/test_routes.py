@@ -1,5 +1,6 @@
 """Routes, modes, and how many connections there are to whom."""
 
+import email
 import signal
 import smtplib
 import threading
@@ -131,16 +132,49 @@ def test_mode_sink_takes_everything_and_delivers_nothing(world, new_relay):
     mid = submit(relay, f"bob@{d}")
     assert "sink" in relay.log.one("delivery.sent", mid=mid)["reply"]
     assert world.dns.asked(d) == 0 and not world.ledger.of(domain=d)
+    warning = relay.log.one("relay.mode")
+    assert (warning["level"], warning["mode"]) == ("warning", "sink")
+    assert "MODE SINK" in relay.cli("status").stdout
 
 
 def test_mode_redirect_sends_everything_to_one_address(world, new_relay):
     catcher = f"all@{world.domain(world.peer())}"
     relay = new_relay({"": {"mode": "redirect", "redirect_to": catcher}})
     d = world.domain(world.peer())
-    submit(relay, f"bob@{d}")
+    submit(relay, f"bob@{d}", f"eve@{d}")
     got = world.ledger.one(catcher)
+    assert got.rcpts == [catcher], "once for each message"
     assert any(f"bob@{d}" in a for args in got.rcpt_args for a in args)
+    assert email.message_from_bytes(got.data).get_all("X-Original-To") == [
+        f"bob@{d}",
+        f"eve@{d}",
+    ]
     assert world.dns.asked(d) == 0 and not world.ledger.of(domain=d)
+    warning = relay.log.one("relay.mode", mode="redirect", to=catcher)
+    assert warning["level"] == "warning"
+    assert f"MODE REDIRECT: all mail goes to {catcher}" in relay.cli("status").stdout
+
+
+def test_mode_redirect_holds_back_what_was_queued_before_it(world, new_relay):
+    """A copy of a live queue, say, on a staging system."""
+    mx = world.peer()
+    mx.replies["RCPT"] = {}
+    d = world.domain(mx)
+    relay = new_relay({"retry": {"schedule": ["200ms"]}})
+    mx.replies["MAIL"] = [["451 4.3.2 not now"]]
+    mid = submit(relay, f"bob@{d}")
+    relay.log.one("delivery.deferred", mid=mid)
+    mx.replies["MAIL"] = []
+    catcher = f"all@{world.domain(world.peer())}"
+    relay.stop()
+    relay.write_config({"": {"mode": "redirect", "redirect_to": catcher}})
+    relay.start()
+    held = relay.log.wait("delivery.deferred", count=2, mid=mid)
+    assert "redirect" in held[0]["reply"]
+    assert not world.ledger.of(domain=d)
+    relay.write_config({"": {"mode": "live"}})
+    relay.signal(signal.SIGHUP)
+    world.ledger.one(domain=d)
 
 
 def test_mode_redirect_sends_bounces_there_too(world, new_relay):

@@ -146,10 +146,122 @@ the_fingerprint_changes_with_what_routes_take(void **state)
     config_free(&other);
 }
 
+static const char to_one[] = "hostname = \"relay.example\"\n"
+                             "mode = \"redirect\"\n"
+                             "redirect_to = \"all@stage.example\"\n";
+
+static void
+add(struct mail_envelope *e, const char *address, uint8_t notify)
+{
+    struct mail_rcpt *rcpt = mail_envelope_add(e);
+
+    rcpt->address = mem_text(address);
+    rcpt->domain = mem_text("x.example");
+    rcpt->notify = notify;
+}
+
+/* RFC 3461 section 4.2 */
+static void
+redirected_mail_has_one_recipient_and_keeps_the_first(void **state)
+{
+    struct config *c = load(to_one);
+
+    (void)state;
+    for (int given = 0; given < 3; given++) {
+        struct mail_envelope e = {0};
+
+        add(&e, given == 2 ? "b\xc3\xbcro@x.example" : "a@x.example", 0);
+        add(&e, "b@x.example", 0);
+        if (given == 1)
+            e.rcpt[0].orcpt = mem_text("rfc822;old@x.example");
+        router_redirect(c, &e);
+        assert_int_equal(e.rcpt_count, 1);
+        assert_string_equal(e.rcpt[0].address, "all@stage.example");
+        assert_string_equal(e.rcpt[0].domain, "stage.example");
+        assert_string_equal(e.rcpt[0].orcpt,
+                            given == 0   ? "rfc822;a@x.example"
+                            : given == 1 ? "rfc822;old@x.example"
+                                         : "utf-8;b\xc3\xbcro@x.example");
+        mail_envelope_done(&e);
+    }
+    config_free(&c);
+}
+
+static void
+redirected_mail_is_reported_as_any_of_them_wanted(void **state)
+{
+    static const uint8_t rows[][3] = {
+        {MAIL_NOTIFY_NEVER, MAIL_NOTIFY_NEVER, MAIL_NOTIFY_NEVER},
+        {MAIL_NOTIFY_NEVER, MAIL_NOTIFY_FAILURE, MAIL_NOTIFY_FAILURE},
+        {MAIL_NOTIFY_SUCCESS, MAIL_NOTIFY_DELAY,
+         MAIL_NOTIFY_SUCCESS | MAIL_NOTIFY_DELAY},
+        {MAIL_NOTIFY_NEVER, 0, 0},
+        {0, MAIL_NOTIFY_SUCCESS, 0},
+    };
+    struct config *c = load(to_one);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct mail_envelope e = {0};
+
+        add(&e, "a@x.example", rows[i][0]);
+        add(&e, "b@x.example", rows[i][1]);
+        router_redirect(c, &e);
+        assert_int_equal(e.rcpt[0].notify, rows[i][2]);
+        mail_envelope_done(&e);
+    }
+    config_free(&c);
+}
+
+static void
+redirected_mail_names_its_recipients_in_ascii(void **state)
+{
+    struct config *c = load(to_one), *live = load(three_routes);
+    struct mail_envelope e = {0};
+    struct buf out = {0};
+
+    (void)state;
+    add(&e, "a@x.example", 0);
+    add(&e, "b\xc3\xbcro@x.example", 0);
+    router_add_originals(live, &e, &out);
+    assert_int_equal(out.len, 0);
+    router_add_originals(c, &e, &out);
+    assert_string_equal(buf_text(&out),
+                        "X-Original-To: a@x.example\r\n"
+                        "X-Original-To: b\\x{FC}ro@x.example\r\n");
+    while (e.rcpt_count < ROUTER_ORIGINALS_MAX + 7)
+        add(&e, "c@x.example", 0);
+    buf_clear(&out);
+    router_add_originals(c, &e, &out);
+    assert_non_null(strstr(buf_text(&out), "\r\nX-Original-To-Others: 7\r\n"));
+    buf_free(&out);
+    mail_envelope_done(&e);
+    config_free(&c);
+    config_free(&live);
+}
+
+static void
+in_mode_redirect_nobody_else_gets_mail(void **state)
+{
+    struct config *c = load(to_one), *live = load(three_routes);
+
+    (void)state;
+    assert_true(router_may_mail(c, "all@stage.example"));
+    assert_false(router_may_mail(c, "boss@stage.example"));
+    assert_false(router_may_mail(c, "all@stage.example.org"));
+    assert_true(router_may_mail(live, "boss@stage.example"));
+    config_free(&c);
+    config_free(&live);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(redirected_mail_has_one_recipient_and_keeps_the_first),
+        cmocka_unit_test(redirected_mail_is_reported_as_any_of_them_wanted),
+        cmocka_unit_test(redirected_mail_names_its_recipients_in_ascii),
+        cmocka_unit_test(in_mode_redirect_nobody_else_gets_mail),
         cmocka_unit_test(the_first_route_that_fits_wins),
         cmocka_unit_test(without_a_route_the_domain_is_the_destination),
         cmocka_unit_test(a_route_is_found_by_its_destination_or_is_gone),

@@ -48,6 +48,26 @@ is_empty_and_usable_behind_done(void **state)
     mail_envelope_done(&e);
 }
 
+static void
+can_be_cut_and_added_to_again(void **state)
+{
+    (void)state;
+    for (size_t from = 1; from < 10; from++)
+        for (size_t to = 0; to <= from; to++) {
+            struct mail_envelope e = {0};
+
+            while (e.rcpt_count < from)
+                mail_envelope_add(&e)->address = mem_text("a@b.example");
+            mail_envelope_cut(&e, to);
+            assert_int_equal(e.rcpt_count, to);
+            while (e.rcpt_count < from + 3)
+                mail_envelope_add(&e)->address = mem_text("c@b.example");
+            mail_envelope_cut(&e, 100);
+            assert_int_equal(e.rcpt_count, from + 3);
+            mail_envelope_done(&e);
+        }
+}
+
 /* RFC 8689 section 5 */
 static void
 nobody_demands_requiretls_of_a_null_sender(void **state)
@@ -69,6 +89,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_all_recipients_in_order),
         cmocka_unit_test(is_empty_and_usable_behind_done),
+        cmocka_unit_test(can_be_cut_and_added_to_again),
         cmocka_unit_test(nobody_demands_requiretls_of_a_null_sender),
     };
 
