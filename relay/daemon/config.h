@@ -77,9 +77,11 @@ struct config_listener {
     const char *name;
     const char *address; /* as net_listen_open takes it */
     enum config_tls tls;
-    struct config_networks networks; /* may connect; none: anybody.  Who may
-                                        relay is said by access.networks */
-    unsigned socket_mode;            /* of a Unix socket's file */
+    struct config_networks networks;   /* may connect; none: anybody.  Who may
+                                          relay is said by access.networks */
+    struct config_networks proxy_from; /* speak for others by PROXY; family
+                                          AF_UNSPEC: by a Unix socket */
+    unsigned socket_mode;              /* of a Unix socket's file */
 
     unsigned connections; /* at once; 0: as many as there may be at all */
     unsigned connections_per_client;  /* 0: no limit */

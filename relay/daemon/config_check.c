@@ -14,8 +14,6 @@ enum {
     TOKEN_MIN = 16,
     TOKEN_MAX = 4096,
     WORKERS_MAX = 256,
-    V4_BITS_MIN = 8, /* a wider network than this is the Internet */
-    V6_BITS_MIN = 7, /* fc00::/7 is a private network */
 };
 
 struct check {
@@ -23,31 +21,44 @@ struct check {
     struct config_errors *errs;
 };
 
-static struct config_setting *
-setting_of(const struct check *k, const char *section, const char *title,
-           const char *key)
+struct config_setting *
+config_check_setting(const struct config *c, const char *section,
+                     const char *title, const char *key)
 {
     const struct config_block *b =
-        config_raw_find(&k->c->origins->raw, section, title);
+        config_raw_find(&c->origins->raw, section, title);
     struct config_setting *s = b ? config_block_find(b, key) : NULL;
 
     assert(s);
     return s;
 }
 
-/* An error of a key, with what was wrong in `why`.  A key that was left out is
- * to be looked for in its block. */
+void
+config_check_blame(const struct config *c, struct config_errors *errs,
+                   const char *section, const char *title, const char *key,
+                   const char *why)
+{
+    const struct config_setting *s =
+        config_check_setting(c, section, title, key);
+    const struct config_block *b =
+        config_raw_find(&c->origins->raw, section, title);
+    bool is_left_out = strcmp(s->origin, "default") == 0;
+
+    config_error(errs, is_left_out ? b->origin : s->origin, s->name, "%s", why);
+}
+
+static struct config_setting *
+setting_of(const struct check *k, const char *section, const char *title,
+           const char *key)
+{
+    return config_check_setting(k->c, section, title, key);
+}
+
 static void
 blame(const struct check *k, const char *section, const char *title,
       const char *key, const char *why)
 {
-    const struct config_setting *s = setting_of(k, section, title, key);
-    const struct config_block *b =
-        config_raw_find(&k->c->origins->raw, section, title);
-    bool is_left_out = strcmp(s->origin, "default") == 0;
-
-    config_error(k->errs, is_left_out ? b->origin : s->origin, s->name, "%s",
-                 why);
+    config_check_blame(k->c, k->errs, section, title, key, why);
 }
 
 /* Puts the default of this machine into a setting; the text it owns now. */
@@ -141,69 +152,13 @@ check_top(const struct check *k)
     }
 }
 
-/* True when `where` is an address to listen on; *peer has family AF_UNSPEC for
- * a Unix socket. */
-static bool
-parse_where(const char *where, struct addr *peer, struct err *err)
-{
-    struct slice text = slice_of(where);
-
-    *peer = (struct addr){.any = {.sa_family = AF_UNSPEC}};
-    if (!slice_starts_nocase(text, "unix:"))
-        return addr_parse_port(text, 0, peer, err);
-    text = slice_from(text, 5);
-    if (text.len == 0 || text.p[0] != '/')
-        return err_set(err, ERR_INPUT, "is not an absolute path");
-    if (text.len >= sizeof(((struct sockaddr_un *)0)->sun_path))
-        return err_set(err, ERR_LIMIT, "the path is too long for a socket");
-    return true;
-}
-
-static void
-check_tls(const struct check *k)
-{
-    const struct config *c = k->c;
-    const char *version = c->tls.min_version;
-    bool has_certificate = c->tls.certificate[0] != '\0';
-    bool has_key = c->tls.key[0] != '\0';
-
-    if (strcmp(version, "1.2") != 0 && strcmp(version, "1.3") != 0)
-        blame(k, "tls", "", "min_version", "is neither 1.2 nor 1.3");
-    if (has_certificate && !has_key)
-        blame(k, "tls", "", "certificate", "needs tls.key as well");
-    if (has_key && !has_certificate)
-        blame(k, "tls", "", "key", "needs tls.certificate as well");
-}
-
-static void
-check_listener(const struct check *k, size_t i)
-{
-    const struct config *c = k->c;
-    const struct config_listener *l = &c->listener[i];
-    struct addr where;
-    struct err err;
-
-    if (l->address[0] == '\0')
-        blame(k, "listener", l->name, "address", "is missing");
-    else if (!parse_where(l->address, &where, &err))
-        blame(k, "listener", l->name, "address", err.text);
-    if (l->tls != CONFIG_TLS_NONE && c->tls.certificate[0] == '\0')
-        blame(k, "listener", l->name, "tls", "needs tls.certificate");
-    for (size_t j = 0; j < i && l->address[0] != '\0'; j++)
-        if (strcmp(c->listener[j].address, l->address) == 0)
-            blame(k, "listener", l->name, "address",
-                  "another listener has this address");
-}
-
 static void
 check_access(const struct check *k)
 {
     const struct config_networks *n = &k->c->access.networks;
 
     for (size_t i = 0; i < n->count; i++) {
-        bool is_v4 = n->net[i].base.any.sa_family == AF_INET;
-
-        if (n->net[i].bits < (is_v4 ? V4_BITS_MIN : V6_BITS_MIN)) {
+        if (config_check_is_wide(&n->net[i])) {
             const struct config_setting *s =
                 setting_of(k, "access", "", "networks");
 
@@ -372,7 +327,7 @@ check_http(const struct check *k)
     read_token(k);
     if (c->http.address[0] == '\0')
         return;
-    if (!parse_where(c->http.address, &where, &err))
+    if (!config_check_where(c->http.address, &where, &err))
         blame(k, "http", "", "address", err.text);
     else if (where.any.sa_family != AF_UNSPEC && !addr_is_loopback(&where) &&
              c->http.token[0] == '\0')
@@ -430,9 +385,7 @@ config_check(struct config *c, struct config_errors *errs)
     struct check k = {c, errs};
 
     check_top(&k);
-    check_tls(&k);
-    for (size_t i = 0; i < c->listener_count; i++)
-        check_listener(&k, i);
+    config_check_listeners(c, errs);
     check_access(&k);
     check_domains(&k);
     for (size_t i = 0; i < c->route_count; i++)

@@ -11,6 +11,33 @@
  * what does not fit. */
 void config_check(struct config *c, struct config_errors *errs);
 
+/* ---- config_listener.c ---- */
+
+/* What does not fit in listeners and TLS towards clients. */
+void config_check_listeners(struct config *c, struct config_errors *errs);
+
+/* True when `where` is an address to listen on; *peer has family AF_UNSPEC for
+ * a Unix socket. */
+bool config_check_where(const char *where, struct addr *peer,
+                        struct err *err) must_use;
+
+/* Wider than any network of one's own: the Internet. */
+bool config_check_is_wide(const struct addr_net *net);
+
+/* ---- for both ---- */
+
+struct config_setting *config_check_setting(const struct config *c,
+                                            const char *section,
+                                            const char *title, const char *key);
+
+/* An error of a key.  A key that was left out is to be looked for in its
+ * block. */
+void config_check_blame(const struct config *c, struct config_errors *errs,
+                        const char *section, const char *title, const char *key,
+                        const char *why);
+
+/* ---- config_default.c ---- */
+
 /* The default for state_directory; NULL: there is none to be had.  Allocated.
  */
 char *config_default_state(void);

@@ -72,8 +72,10 @@ const struct config_key config_keys[] = {
      AT_LISTENER(size_max), "as in access"},
     {"listener", "recipients_max", CONFIG_COUNT, NULL, 1, 16384, NULL,
      AT_LISTENER(rcpt_max), "as in access"},
-    {"listener", "proxy_from", CONFIG_OFF_LIST, "", 0, 0, NULL, 0,
-     "peers whose PROXY line is believed"},
+    {"listener", "proxy_from", CONFIG_PEERS, "", 0, CONFIG_LIST_MAX, NULL,
+     AT_LISTENER(proxy_from),
+     "proxies that begin with a PROXY header, and are believed; \"unix\": by a "
+     "Unix socket"},
 
     {"tls", "certificate", CONFIG_FILE, "", 0, 0, NULL, AT(tls.certificate),
      "PEM file with our certificate and its chain"},

@@ -32,6 +32,7 @@ enum config_type {
     CONFIG_DOMAINS,      /* likewise, in A-label form */
     CONFIG_PATTERNS,     /* likewise: "*", "<>", "@domain", "local@domain" */
     CONFIG_NETWORKS,     /* struct config_networks */
+    CONFIG_PEERS,        /* likewise; "unix" is of family AF_UNSPEC */
     CONFIG_FINGERPRINTS, /* array of struct policy_fingerprint, count behind */
     CONFIG_ADDRESSES,    /* struct addr *, size_t; min is the default port, -1
                             when there may be none */

@@ -147,6 +147,26 @@ parse_networks(const struct config_setting *s, struct config_networks *out,
     return true;
 }
 
+static bool
+parse_peer(const char *text, struct addr_net *out, struct err *err)
+{
+    if (strcmp(text, "unix") != 0)
+        return addr_net_parse(slice_of(text), out, err);
+    *out = (struct addr_net){.base.any.sa_family = AF_UNSPEC};
+    return true;
+}
+
+static bool
+parse_peers(const struct config_setting *s, struct config_networks *out,
+            struct config_origins *o, struct err *err)
+{
+    out->net = config_keep(o, mem_array(struct addr_net, s->count + 1));
+    for (out->count = 0; out->count < s->count; out->count++)
+        if (!parse_peer(s->value[out->count], &out->net[out->count], err))
+            return blame(s->value[out->count], err);
+    return true;
+}
+
 /* How lists of addresses and of hosts lie in their structs. */
 struct addresses {
     struct addr *addr;
@@ -286,6 +306,8 @@ config_list_parse(const struct config_setting *s, void *place,
         return parse_texts(s, place, parse_pattern, o, err);
     case CONFIG_NETWORKS:
         return parse_networks(s, place, o, err);
+    case CONFIG_PEERS:
+        return parse_peers(s, place, o, err);
     case CONFIG_FINGERPRINTS:
         return parse_fingerprints(s, place, o, err);
     case CONFIG_ADDRESSES:

@@ -253,6 +253,7 @@ parse_scalar(const struct config_setting *s, void *place, struct err *err)
     case CONFIG_DOMAINS:
     case CONFIG_PATTERNS:
     case CONFIG_NETWORKS:
+    case CONFIG_PEERS:
     case CONFIG_FINGERPRINTS:
     case CONFIG_ADDRESSES:
     case CONFIG_STEPS:

@@ -1,14 +1,11 @@
 #include "relay/daemon/doors.h"
 
 #include "relay/base/mem.h"
-#include "relay/daemon/gate.h"
-#include "relay/daemon/receive.h"
+#include "relay/daemon/arrival.h"
 #include "relay/daemon/worker.h"
 #include "relay/net/listen.h"
 
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum { SAY_EVERY_MS = 1000 }; /* a flood of knocks is no flood of lines */
 
@@ -25,18 +22,6 @@ static const struct config_listener *
 listener_of(const struct door *door)
 {
     return config_listener_find(door->doors->relay->config, door->name);
-}
-
-/* Clear text would mean nothing to a client that begins with TLS. */
-static void
-turn_away(int fd, const struct config_listener *l)
-{
-    static const char text[] =
-        "421 4.7.0 too many connections, try again later\r\n";
-
-    if (l->tls != CONFIG_TLS_IMPLICIT)
-        (void)send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    (void)close(fd);
 }
 
 static void
@@ -65,12 +50,13 @@ static const char *
 let_in(struct gate *gate, const struct config_listener *l,
        const struct addr *peer, struct gate_pass *pass)
 {
-    struct gate_limits limits = receive_limits(l);
+    struct gate_limits limits = arrival_limits(l);
     const char *why = gate_enter(gate, l->name, &limits, pass);
 
     if (why)
         return why;
-    why = gate_admit(gate, peer, &limits, net_clock_steady(), pass);
+    if (!arrival_is_proxy(l, peer)) /* else the client is yet to be named */
+        why = gate_admit(gate, peer, &limits, net_clock_steady(), pass);
     if (why)
         gate_leave(gate, pass);
     return why;
@@ -87,12 +73,11 @@ accepted(void *ctx, int fd, const struct addr *peer)
     const char *why = let_in(relay->gate, l, peer, &pass);
 
     if (why) {
-        turn_away(fd, l);
+        arrival_turn_away(fd, l, why);
         log_turned_away(door, peer, why);
         return;
     }
-    metrics_count(relay->metrics, METRICS_CONNECTIONS_IN,
-                  door->name);
+    metrics_count(relay->metrics, METRICS_CONNECTIONS_IN, door->name);
     worker_accept(relay->workers[doors->turn++ % relay->worker_count], fd, peer,
                   &pass);
 }

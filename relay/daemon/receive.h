@@ -23,9 +23,6 @@ enum {
 
 struct receive;
 
-/* What the listener lets in. */
-struct gate_limits receive_limits(const struct config_listener *l);
-
 /* Takes the descriptor and the pass over; `peer` is whom we talk to. */
 void receive_start(struct worker *w, int fd, const struct addr *peer,
                    const struct config_listener *l,

@@ -1,16 +1,6 @@
 #include "relay/base/mem.h"
 #include "relay/daemon/receive_inside.h"
 
-struct gate_limits
-receive_limits(const struct config_listener *l)
-{
-    return (struct gate_limits){
-        .connections = l->connections,
-        .connections_per_client = l->connections_per_client,
-        .rate = l->connection_rate,
-    };
-}
-
 static bool
 may_connect(const struct config_listener *l, const struct addr *peer)
 {
@@ -30,6 +20,10 @@ greet(struct receive *r, const struct config_listener *l)
     if (!may_connect(l, &r->peer)) {
         mail_status_set(&refusal, 554, "5.7.1", "not from this network");
         receive_log_reject(r, &refusal, NULL);
+        if (r->tls == CONFIG_TLS_IMPLICIT) {
+            r->over = true; /* clear text would mean nothing to it */
+            return;
+        }
         smtp_server_greet(r->smtp, &refusal);
     } else if (r->tls == CONFIG_TLS_IMPLICIT) {
         receive_start_tls(r);

@@ -1,6 +1,7 @@
 #include "relay/daemon/worker.h"
 
 #include "relay/base/mem.h"
+#include "relay/daemon/arrival.h"
 #include "relay/daemon/deliver.h"
 #include "relay/daemon/pool.h"
 #include "relay/daemon/probe.h"
@@ -189,7 +190,7 @@ accept_arrived(struct task *task)
         config_listener_find(w->config, x->pass.listener);
 
     if (l && !w->is_stopping) {
-        receive_start(w, x->fd, &x->peer, l, &x->pass);
+        arrival_start(w, x->fd, &x->peer, l, &x->pass);
     } else {
         (void)close(x->fd);
         gate_leave(w->relay->gate, &x->pass);
@@ -316,6 +317,7 @@ shut_sessions(struct worker *w)
 {
     struct receive *r, *next;
 
+    arrival_cut(w);
     for (r = w->sessions; r; r = next) {
         next = receive_next(r);
         receive_shut(r);
@@ -378,6 +380,7 @@ cut_arrived(struct task *task)
     struct worker *w = x->worker;
 
     w->is_stopping = w->is_cut = true;
+    arrival_cut(w);
     while (w->sessions)
         receive_kill(w->sessions);
     while (w->deliveries)

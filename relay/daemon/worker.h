@@ -15,6 +15,7 @@
 #include "relay/net/dns.h"
 #include "relay/net/timer.h"
 
+struct arrival;
 struct pool;
 struct probe;
 struct resolver;
@@ -39,6 +40,7 @@ struct worker {
 
     struct resolver *resolver;
     struct pool *pool;
+    struct arrival *arrivals;        /* list */
     struct receive *sessions;        /* list */
     size_t kept;                     /* octets; see INTAKE_KEEP_MAX */
     struct deliver *deliveries;      /* list */

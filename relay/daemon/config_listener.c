@@ -1,0 +1,112 @@
+#include "relay/daemon/config_check.h"
+
+#include "relay/base/mem.h"
+
+#include <sys/un.h>
+
+enum {
+    V4_BITS_MIN = 8,
+    V6_BITS_MIN = 7, /* fc00::/7 is a private network */
+};
+
+struct check {
+    struct config *c;
+    struct config_errors *errs;
+};
+
+static void
+blame(const struct check *k, const char *section, const char *title,
+      const char *key, const char *why)
+{
+    config_check_blame(k->c, k->errs, section, title, key, why);
+}
+
+bool
+config_check_is_wide(const struct addr_net *net)
+{
+    bool is_v6 = net->base.any.sa_family == AF_INET6;
+
+    return net->base.any.sa_family != AF_UNSPEC &&
+           net->bits < (is_v6 ? V6_BITS_MIN : V4_BITS_MIN);
+}
+
+bool
+config_check_where(const char *where, struct addr *peer, struct err *err)
+{
+    struct slice text = slice_of(where);
+
+    *peer = (struct addr){.any = {.sa_family = AF_UNSPEC}};
+    if (!slice_starts_nocase(text, "unix:"))
+        return addr_parse_port(text, 0, peer, err);
+    text = slice_from(text, 5);
+    if (text.len == 0 || text.p[0] != '/')
+        return err_set(err, ERR_INPUT, "is not an absolute path");
+    if (text.len >= sizeof(((struct sockaddr_un *)0)->sun_path))
+        return err_set(err, ERR_LIMIT, "the path is too long for a socket");
+    return true;
+}
+
+static void
+check_tls(const struct check *k)
+{
+    const struct config *c = k->c;
+    const char *version = c->tls.min_version;
+    bool has_certificate = c->tls.certificate[0] != '\0';
+    bool has_key = c->tls.key[0] != '\0';
+
+    if (strcmp(version, "1.2") != 0 && strcmp(version, "1.3") != 0)
+        blame(k, "tls", "", "min_version", "is neither 1.2 nor 1.3");
+    if (has_certificate && !has_key)
+        blame(k, "tls", "", "certificate", "needs tls.key as well");
+    if (has_key && !has_certificate)
+        blame(k, "tls", "", "key", "needs tls.certificate as well");
+}
+
+static void
+check_proxies(const struct check *k, const struct config_listener *l)
+{
+    const struct config_networks *n = &l->proxy_from;
+    char why[120];
+
+    for (size_t i = 0; i < n->count; i++) {
+        const struct config_setting *s =
+            config_check_setting(k->c, "listener", l->name, "proxy_from");
+
+        if (!config_check_is_wide(&n->net[i]))
+            continue;
+        (void)snprintf(why, sizeof(why),
+                       "%.60s would let anybody pass for anybody", s->value[i]);
+        blame(k, "listener", l->name, "proxy_from", why);
+    }
+}
+
+static void
+check_listener(const struct check *k, size_t i)
+{
+    const struct config *c = k->c;
+    const struct config_listener *l = &c->listener[i];
+    struct addr where;
+    struct err err;
+
+    if (l->address[0] == '\0')
+        blame(k, "listener", l->name, "address", "is missing");
+    else if (!config_check_where(l->address, &where, &err))
+        blame(k, "listener", l->name, "address", err.text);
+    if (l->tls != CONFIG_TLS_NONE && c->tls.certificate[0] == '\0')
+        blame(k, "listener", l->name, "tls", "needs tls.certificate");
+    check_proxies(k, l);
+    for (size_t j = 0; j < i && l->address[0] != '\0'; j++)
+        if (strcmp(c->listener[j].address, l->address) == 0)
+            blame(k, "listener", l->name, "address",
+                  "another listener has this address");
+}
+
+void
+config_check_listeners(struct config *c, struct config_errors *errs)
+{
+    struct check k = {c, errs};
+
+    check_tls(&k);
+    for (size_t i = 0; i < c->listener_count; i++)
+        check_listener(&k, i);
+}
