@@ -19,6 +19,7 @@
 struct dispatch;
 struct dnssec;
 struct gate;
+struct notify;
 struct refresher;
 struct serve;
 struct tls_report;
@@ -40,6 +41,7 @@ struct relay {
     struct dispatch *dispatch;
     struct dnssec *dnssec;
     struct gate *gate;
+    struct notify *notify; /* or NULL */
     struct refresher *refresher;
     struct serve *serve;
     struct tls_report *tls_report;

@@ -7,6 +7,7 @@
 #include "relay/daemon/doors.h"
 #include "relay/daemon/gate.h"
 #include "relay/daemon/lock.h"
+#include "relay/daemon/notify.h"
 #include "relay/daemon/process.h"
 #include "relay/daemon/refresher.h"
 #include "relay/daemon/router.h"
@@ -186,6 +187,7 @@ reload_part_done(void *ctx)
     if (--s->reload_waits > 0)
         return;
     config_free(&s->old);
+    notify_ready(s->relay.notify);
     say(&s->relay, LOG_LEVEL_INFO, "config.reload", "result", "ok");
     metrics_count(s->relay.metrics, METRICS_RELOADS, "ok");
     atomic_store(&s->relay.reload_is_good, true);
@@ -266,6 +268,7 @@ add_why(struct serve *s, const char *error, struct buf *why)
 {
     say(&s->relay, LOG_LEVEL_ERROR, "config.reload", "error", error);
     metrics_count(s->relay.metrics, METRICS_RELOADS, "failed");
+    notify_ready(s->relay.notify);
     atomic_store(&s->relay.reload_is_good, false);
     if (why)
         buf_printf(why, "%s\n", error);
@@ -285,8 +288,10 @@ begin_reload(struct serve *s, struct buf *why)
     struct config_errors errs = {0};
     struct config *next = NULL;
     struct err err;
-    bool ok = config_load(s->config_file, &next, &errs);
+    bool ok;
 
+    notify_reloading(s->relay.notify);
+    ok = config_load(s->config_file, &next, &errs);
     for (size_t i = 0; !ok && i < errs.count; i++)
         add_why(s, errs.text[i], why);
     log_notes(s, &errs);
@@ -399,6 +404,7 @@ serve_stop(struct relay *relay)
         return;
     }
     serve_close(relay);
+    notify_stopping(relay->notify);
     s->drain_until_ms = net_clock_steady() + SERVE_DRAIN_MS;
     for (unsigned i = 0; i < relay->worker_count; i++)
         worker_drain(relay->workers[i]);
@@ -514,6 +520,7 @@ start(struct serve *s, struct err *err)
     watch(s, &s->on_term, SIGTERM);
     watch(s, &s->on_int, SIGINT);
     watch(s, &s->on_hup, SIGHUP);
+    relay->notify = notify_new(relay);
     return true;
 }
 
@@ -552,6 +559,7 @@ shut(struct serve *s)
     relay->worker_count = 0; /* for tasks that still come home */
     free(relay->workers);
     task_run_all(NULL, mailbox_take(&relay->inbox.box));
+    notify_free(&relay->notify);
     dispatch_free(&relay->dispatch);
     refresher_free(&relay->refresher);
     dnssec_free(&relay->dnssec);
@@ -610,6 +618,7 @@ serve_run(const char *config_file, const struct serve_api *api)
         log_notes(&s, &errs);
         warn_of_mode(&s.relay);
         say_ready(&s);
+        notify_ready(s.relay.notify);
         dispatch_pump(s.relay.dispatch);
         (void)uv_run(&s.relay.loop, UV_RUN_DEFAULT);
     } else {

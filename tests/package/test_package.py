@@ -1,0 +1,148 @@
+"""The packages: installed into a clean Debian and run from there."""
+
+import re
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from conftest import TOP, build, environment, run
+from lab.net import free_port
+from lab.world import World
+
+
+@pytest.fixture(scope="module")
+def world():
+    w = World()
+    yield w
+    w.close()
+
+
+class Service:
+    """The relay of the package, as its unit starts it."""
+
+    def __init__(self, debian, config):
+        self.debian = debian
+        debian.run("install", "-d", "-o", "sealpost", "-g", "sealpost", "/run/sealpost")
+        (debian.root / "etc/sealpost/sealpost.conf").write_text(config)
+        self.process = subprocess.Popen(
+            debian.command("/usr/sbin/sealpost", "serve", user="sealpost:sealpost"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment(),
+        )
+        self.wait_until_ready()
+
+    def wait_until_ready(self):
+        end = time.monotonic() + 15
+        while True:
+            try:
+                self.debian.run("/usr/sbin/sealpost", "healthcheck", "ready")
+                return
+            except AssertionError:
+                if self.process.poll() is not None or time.monotonic() > end:
+                    self.process.kill()
+                    raise AssertionError(self.process.stdout.read()) from None
+                time.sleep(0.1)
+
+    def stop(self):
+        self.process.terminate()
+        out, _ = self.process.communicate(timeout=20)
+        assert self.process.returncode == 0, out
+        return out
+
+
+def config(world, host, port):
+    return f"""
+hostname = "relay.package.test"
+listener "app" {{ address = "127.0.0.1:{port}" }}
+resolver {{ servers = {{"{world.dns.ip}:{world.dns.port}"}} dnssec = "off" }}
+route "out" {{ to = {{"*"}} via = {{"{host}:{world.mx_port}"}} tls = "none" }}
+"""
+
+
+def test_the_same_source_gives_the_same_bytes_in_another_place(packages, tmp_path):
+    clone = tmp_path / "elsewhere"
+    clone.mkdir()
+    names = run("git", "-C", TOP, "ls-files", "-z").split("\0")
+    for name in filter(None, names):
+        target = clone / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(TOP / name, target)
+    copy = shutil.copytree if (TOP / ".git").is_dir() else shutil.copy2
+    copy(TOP / ".git", clone / ".git")
+    again = build(clone, tmp_path / "out")
+    assert again.keys() == packages.keys() == {"sealpost", "sealpost-mta"}
+    for name, deb in packages.items():
+        assert deb.read_bytes() == again[name].read_bytes(), name
+
+
+def test_the_package_brings_user_unit_manuals_and_configuration(debian):
+    assert debian.run("id", "-un", "sealpost").strip() == "sealpost"
+    stat = debian.run("stat", "-c", "%U:%G %a", "/var/lib/sealpost").strip()
+    assert stat == "sealpost:sealpost 700"
+    stat = debian.run("stat", "-c", "%U:%G %a", "/etc/sealpost/sealpost.conf").strip()
+    assert stat == "root:sealpost 640"
+    for path in (
+        "usr/lib/systemd/system/sealpost.service",
+        "usr/share/man/man8/sealpost.8.gz",
+        "usr/share/man/man5/sealpost.conf.5.gz",
+    ):
+        assert (debian.root / path).exists() or path.startswith("usr/share/man"), path
+    debian.run("/usr/sbin/sealpost", "check")
+
+
+def test_the_unit_is_hardened_and_sound(debian):
+    unit = "/usr/lib/systemd/system/sealpost.service"
+    out = run(
+        "systemd-analyze", "security", "--offline=true", f"--root={debian.root}", unit
+    )
+    level = re.search(r"exposure level for sealpost.service: ([0-9.]+)", out)
+    assert float(level.group(1)) < 2.0, out
+
+
+def test_mail_flows_through_the_installed_relay_and_its_sendmail(debian, world):
+    peer = world.peer(tls=False)
+    port = free_port()
+    service = Service(debian, config(world, peer.ip, port))
+    try:
+        debian.run(
+            "/usr/sbin/sendmail",
+            "-t",
+            input="To: you@package.test\nFrom: me@package.test\nSubject: hi\n\nHi.\n",
+        )
+        got = world.ledger.one(domain="package.test")
+        assert b"Subject: hi" in got.data
+        assert "is empty" in debian.run("/usr/bin/mailq").lower()
+    finally:
+        service.stop()
+
+
+def test_what_waits_is_there_after_a_restart_as_the_unit_would_do_it(debian, world):
+    port = free_port()
+    service = Service(debian, config(world, "127.0.0.1", port))
+    try:
+        debian.run(
+            "/usr/sbin/sendmail", "-f", "me@package.test", "later@waits.test",
+            input="Subject: later\n\nLater.\n",
+        )
+    finally:
+        service.stop()
+    peer = world.peer(tls=False)
+    service = Service(debian, config(world, peer.ip, port))
+    try:
+        debian.run("/usr/sbin/sealpost", "queue", "retry", "--all")
+        assert world.ledger.one(domain="waits.test")
+    finally:
+        service.stop()
+
+
+def test_removing_keeps_the_queue_and_purging_does_not(debian):
+    debian.run("dpkg", "-r", "sealpost-mta", "sealpost")
+    assert (debian.root / "var/lib/sealpost/queue.db").exists()
+    assert not (debian.root / "usr/sbin/sendmail").is_symlink()
+    debian.run("dpkg", "-P", "sealpost")
+    assert not (debian.root / "var/lib/sealpost").exists()
+    assert not (debian.root / "etc/sealpost").exists()
