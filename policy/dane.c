@@ -88,6 +88,16 @@ policy_dane_is_usable(const struct policy_dane_record *r)
     return r->matching == POLICY_DANE_SHA2_512 && r->len == SHA2_512_LEN;
 }
 
+bool
+policy_dane_has_usable(const struct policy_dane_set *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (policy_dane_is_usable(&s->records[i]))
+            return true;
+    }
+    return false;
+}
+
 /* Is there a stronger digest of what this record is a digest of?  One that is
  * unusable does not count, or a mistake would put good records out. */
 static bool

@@ -57,6 +57,7 @@ void policy_dane_done(struct policy_dane_set *s);
  * nor can unknown numbers or a digest of the wrong length.  A full value has
  * to look like DER; what is inside, OpenSSL finds out. */
 bool policy_dane_is_usable(const struct policy_dane_record *r);
+bool policy_dane_has_usable(const struct policy_dane_set *s);
 
 /* Fills the empty set `to` with copies of those records to verify against, in
  * their order: the usable ones, and of the digests of one usage and selector

@@ -27,6 +27,47 @@ bar(struct policy_demand *out, enum policy_fate fate, enum policy_source source,
     return true;
 }
 
+static bool
+counts_dane(const struct policy_inputs *in, bool is_published)
+{
+    return in->dane == POLICY_DANE_REQUIRED ||
+           (in->dane == POLICY_DANE_HEEDED && is_published);
+}
+
+/* What a host lacks where DANE is required; NULL: nothing.  Who can forge MX
+ * records names hosts with records of their own. */
+static const char *
+lacks_dane(const struct policy_facts *f, const struct policy_host_facts *h)
+{
+    switch (h->tlsa_state) {
+    case POLICY_TLSA_OFF:
+        return "its TLSA records can't be looked up";
+    case POLICY_TLSA_NONE:
+        return "it has no TLSA records";
+    case POLICY_TLSA_INSECURE:
+        return h->tlsa_why;
+    case POLICY_TLSA_FOUND:
+        break;
+    case POLICY_TLSA_FAILED:
+        return NULL; /* it is out already */
+    }
+    if (!f->mx_authentic)
+        return "the MX records are not authentic";
+    return policy_dane_has_usable(&h->tlsa)
+               ? NULL
+               : "none of its TLSA records is usable";
+}
+
+static bool
+bar_without_dane(const struct policy_inputs *in,
+                 const struct policy_host_facts *h, struct policy_demand *out)
+{
+    const char *lack = lacks_dane(in->facts, h);
+
+    return lack && bar(out, POLICY_FATE_NOT_DANE, POLICY_SOURCE_LOCAL,
+                       "DANE is required here: ", lack);
+}
+
 static const char unlisted[] = "the MTA-STS policy does not list this host";
 
 /* Is the host out of the question, whatever it could prove?  RFC 8461 section
@@ -46,10 +87,10 @@ is_barred(const struct policy_inputs *in, bool is_published,
     if (h->state == POLICY_HOST_NONE)
         return bar(out, POLICY_FATE_NO_ADDRESS, POLICY_SOURCE_DEFAULT, "",
                    h->why);
-    if (is_published && in->dane && h->tlsa_state == POLICY_TLSA_FAILED)
+    if (counts_dane(in, is_published) && h->tlsa_state == POLICY_TLSA_FAILED)
         return bar(out, POLICY_FATE_UNTOLD, POLICY_SOURCE_DANE, "",
                    h->tlsa_why);
-    return false;
+    return in->dane == POLICY_DANE_REQUIRED && bar_without_dane(in, h, out);
 }
 
 /* "Never TLS" is for routes only. */
@@ -113,16 +154,11 @@ demand_dane(const struct policy_host_facts *h, struct policy_demand *out)
     }
 }
 
-static void
-demand_published(const struct policy_inputs *in,
-                 const struct policy_host_facts *h, struct policy_demand *out)
+/* A host whose name an MTA-STS policy in force vouches for is listed in it. */
+static bool
+has_good_name(const struct policy_facts *f)
 {
-    if (has_mode(in->facts, POLICY_STS_ENFORCE)) {
-        out->proof = POLICY_PROOF_PKIX;
-        out->source = POLICY_SOURCE_STS;
-    }
-    if (in->dane)
-        demand_dane(h, out);
+    return f->mx_authentic || has_mode(f, POLICY_STS_ENFORCE);
 }
 
 /* RFC 8689 section 4.2.1: a certificate proves a name, so the name has to be
@@ -132,12 +168,13 @@ demand_requiretls(const struct policy_inputs *in, struct policy_demand *out)
 {
     static const char prefix[] = "REQUIRETLS: ";
 
-    if (out->proof == POLICY_PROOF_DANE || out->source == POLICY_SOURCE_STS)
+    if (out->source == POLICY_SOURCE_STS ||
+        (out->proof == POLICY_PROOF_DANE && has_good_name(in->facts)))
         return;
     if (out->proof == POLICY_PROOF_CLEAR)
         bar(out, POLICY_FATE_UNPROVEN, POLICY_SOURCE_REQUIRETLS, prefix,
             "the route uses no TLS");
-    else if (!in->facts->mx_authentic)
+    else if (!has_good_name(in->facts))
         bar(out, POLICY_FATE_UNPROVEN, POLICY_SOURCE_REQUIRETLS, prefix,
             "neither DNSSEC nor MTA-STS vouches for the name of this host");
     else
@@ -168,8 +205,12 @@ policy_demand_weigh(const struct policy_inputs *in, bool is_published,
     if (is_barred(in, is_published, h, out))
         return;
     demand_local(in, out);
-    if (is_published)
-        demand_published(in, h, out);
+    if (is_published && has_mode(in->facts, POLICY_STS_ENFORCE)) {
+        out->proof = POLICY_PROOF_PKIX;
+        out->source = POLICY_SOURCE_STS;
+    }
+    if (counts_dane(in, is_published))
+        demand_dane(h, out);
     if (in->requiretls)
         demand_requiretls(in, out);
     if (out->fate == POLICY_FATE_ADMITTED)

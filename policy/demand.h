@@ -11,7 +11,11 @@
  *     unusable TLSA records     ENCRYPT
  *     level, port, fingerprint  what the operator says
  *
- * The list of an MTA-STS policy in force bars hosts whatever DANE says.
+ * The list of an MTA-STS policy in force bars hosts whatever DANE says.  Where
+ * the operator requires DANE, all below the first line is out of the question.
+ *
+ * Records below MX records that are not authentic are among the facts only
+ * where the operator wants them; they count for as much, but for REQUIRETLS.
  */
 #ifndef POLICY_DEMAND_H
 #define POLICY_DEMAND_H
@@ -24,6 +28,7 @@ enum policy_fate {
     POLICY_FATE_NO_ADDRESS, /* it has none */
     POLICY_FATE_UNKNOWN,    /* its addresses could not be learnt */
     POLICY_FATE_UNTOLD,     /* its TLSA records could not be learnt */
+    POLICY_FATE_NOT_DANE,   /* the operator requires DANE of it */
     POLICY_FATE_UNPROVEN,   /* REQUIRETLS can't be had from it */
 };
 
@@ -42,7 +47,8 @@ struct policy_demand {
     struct policy_dane_set tlsa; /* DANE: the records that count */
 };
 
-/* Fills zeroed `out`.  `is_published`: MTA-STS and DANE count. */
+/* Fills zeroed `out`.  `is_published`: MTA-STS and DANE count;
+ * DANE that is required does in any case. */
 void policy_demand_weigh(const struct policy_inputs *in, bool is_published,
                          const struct policy_host_facts *h,
                          struct policy_demand *out);

@@ -46,7 +46,7 @@ enum sts_step {
 };
 
 struct policy_lookup {
-    bool allow_special, ipv6, dane;
+    bool allow_special, ipv6, dane, half_dane;
     uint64_t shuffle;
     char policy_host[DNS_NAME_MAX + 1];
     struct policy_facts facts;
@@ -199,6 +199,7 @@ policy_lookup_new(const struct policy_question *q, int64_t now_ms)
     l->ipv6 = q->ipv6;
     l->shuffle = q->shuffle;
     l->dane = q->dane;
+    l->half_dane = q->half_dane;
     for (size_t i = 0; i < POLICY_HOSTS_MAX; i++)
         l->tlsa[i].port = q->port ? q->port : POLICY_PORT;
     l->facts.is_literal = q->is_literal;
@@ -342,7 +343,7 @@ on_address(struct policy_lookup *l, size_t host,
     policy_hosts_settle(a, h);
     if (!l->dane)
         return;
-    policy_tlsa_begin(&l->tlsa[host], l->facts.mx_authentic, h);
+    policy_tlsa_begin(&l->tlsa[host], l->facts.mx_authentic || l->half_dane, h);
     ask_tlsa(l, host);
 }
 

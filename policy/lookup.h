@@ -63,6 +63,7 @@ struct policy_question {
     bool ipv6;          /* IPv6 addresses may be used */
     uint64_t shuffle;   /* random seed for MX of equal preference */
     bool dane;          /* TLSA records are wanted */
+    bool half_dane;     /* also where the MX records are not authentic */
     unsigned port;      /* whose TLSA records; 0: POLICY_PORT */
     const unsigned *via_ports; /* the same for each of `via`; NULL: `port` */
 };

@@ -138,16 +138,19 @@ reject(struct policy_plan *out, const struct policy_host_facts *h, size_t index,
     snprintf(r->why, sizeof(r->why), "%s", d->why);
     r->index = index;
     r->source = d->why_source;
+    r->lacks_dane = d->fate == POLICY_FATE_NOT_DANE;
 }
 
-/* RFC 7672 section 3.2.2: for a host that its MX record names, the domain of
- * the mail is a name too; a host of a route is its own next hop. */
+/* RFC 7672 section 3.2.2: for a host that an authentic MX record names, the
+ * domain of the mail is a name too; a host of a route is its own next hop. */
 static void
 add_names(const struct policy_facts *f, const struct policy_host_facts *h,
           struct policy_host *to)
 {
-    bool has_domain = to->proof == POLICY_PROOF_DANE && f->mx != POLICY_MX_VIA;
+    bool has_domain = to->proof == POLICY_PROOF_DANE &&
+                      f->mx != POLICY_MX_VIA && f->mx_authentic;
 
+    to->is_half_dane = to->proof == POLICY_PROOF_DANE && !f->mx_authentic;
     if (to->proof == POLICY_PROOF_DANE)
         snprintf(to->dane_base, sizeof(to->dane_base), "%s", h->tlsa_base);
     policy_dane_names(to->dane_base, has_domain ? f->domain.text : "",
@@ -177,6 +180,7 @@ admit(const struct policy_inputs *in, size_t index, struct policy_demand *d,
     d->tlsa = (struct policy_dane_set){0};
     to->fingerprints = out->fingerprints;
     to->fingerprint_count = in->fingerprint_count;
+    to->anchors = out->anchors;
     to->requires_requiretls = in->requiretls;
     add_names(in->facts, h, to);
 }
@@ -301,6 +305,15 @@ end_untold(const struct policy_facts *f, struct policy_plan *out)
                     f->domain.text, reason(out, POLICY_SOURCE_DANE));
 }
 
+/* The records may be back tomorrow, and the rule is ours to lift. */
+static void
+end_not_dane(const struct policy_facts *f, struct policy_plan *out)
+{
+    end(out, POLICY_DEFER, POLICY_SOURCE_LOCAL);
+    mail_status_set(&out->status, 451, "4.7.5", "no host of %s may be used: %s",
+                    f->domain.text, reason(out, POLICY_SOURCE_LOCAL));
+}
+
 /* RFC 8689 section 4.2.1.  For good also behind a route: what is missing is
  * nothing that time brings, and the sender would rather know. */
 static void
@@ -325,6 +338,8 @@ end_without_host(const struct policy_inputs *in, const struct fates *fates,
         end_untold(in->facts, out);
     else if (count[POLICY_FATE_UNLISTED] > 0)
         end_unlisted(in->facts, out, count[POLICY_FATE_NO_ADDRESS] > 0);
+    else if (count[POLICY_FATE_NOT_DANE] > 0)
+        end_not_dane(in->facts, out);
     else if (count[POLICY_FATE_UNPROVEN] > 0)
         end_unproven(in->facts, out);
     else
@@ -347,6 +362,7 @@ make(const struct policy_inputs *in, bool is_published, struct policy_plan *out)
         mem_array(struct policy_fingerprint, in->fingerprint_count + 1);
     for (size_t i = 0; i < in->fingerprint_count; i++)
         out->fingerprints[i] = in->fingerprints[i];
+    out->anchors = mem_text(in->anchors ? in->anchors : "");
     for (size_t i = 0; i < f->host_count; i++)
         weigh(in, is_published, i, out, &fates);
     out->is_partial =
@@ -447,6 +463,7 @@ policy_plan_done(struct policy_plan *p)
     free(p->rejected);
     free(p->shadow);
     free(p->fingerprints);
+    free(p->anchors);
     *p = (struct policy_plan){0};
 }
 
@@ -471,4 +488,6 @@ policy_plan_host_key(const struct policy_host *h, struct buf *out)
     }
     for (size_t i = 0; i < h->fingerprint_count; i++)
         add_fingerprint(&h->fingerprints[i], out);
+    if (h->proof == POLICY_PROOF_PKIX && h->anchors && h->anchors[0])
+        buf_printf(out, ", anchors %s", h->anchors);
 }

@@ -8,8 +8,9 @@
  * What the recipient's domain publishes (MTA-STS, DANE) and what the operator
  * wrote down (level, fingerprints) add up; the strongest counts.  Two things
  * take the published part away: "TLS-Required: No" in the mail, and
- * `report_only`.  Nothing takes the operator's part away, and REQUIRETLS
- * brings the published part back (RFC 8689 section 4.1).
+ * `report_only`.  Nothing takes the operator's part away, which TLSA records
+ * belong to where they are required, and REQUIRETLS brings the published part
+ * back (RFC 8689 section 4.1).
  */
 #ifndef POLICY_PLAN_H
 #define POLICY_PLAN_H
@@ -52,6 +53,14 @@ enum policy_fingerprint_of {
 
 enum { POLICY_FINGERPRINT_LEN = 32 };
 
+/* What TLSA records mean to the operator. */
+enum policy_dane_rule {
+    POLICY_DANE_IGNORED,
+    POLICY_DANE_HEEDED,   /* where a host has some */
+    POLICY_DANE_REQUIRED, /* a host without some that are usable, and that
+                             authentic MX records lead to, is none */
+};
+
 struct policy_fingerprint {
     enum policy_fingerprint_of of;
     uint8_t sha256[POLICY_FINGERPRINT_LEN];
@@ -62,14 +71,17 @@ struct policy_inputs {
     enum policy_level level; /* local rule of this domain, or of the route */
     bool implicit_tls;       /* routes to port 465 */
     unsigned port;
-    bool is_route;        /* hosts of a route: level is what counts */
-    bool dane;            /* TLSA records among the facts count */
+    bool is_route; /* hosts of a route: level is what counts */
+    enum policy_dane_rule dane;
     bool requiretls;      /* of the mail (RFC 8689); outranks the next one */
     bool tls_required_no; /* of the mail: no published policy counts */
     /* The operator's: the certificate has to be one of them, whatever else is
      * asked of it.  None: any. */
     const struct policy_fingerprint *fingerprints;
     size_t fingerprint_count;
+    /* File of the trust anchors that alone count where a certificate is
+     * verified by its name; NULL or "": those of all hosts. */
+    const char *anchors;
     /* Published policies are weighed, what they would change is noted, and
      * mail goes as though there were none; except with REQUIRETLS. */
     bool report_only;
@@ -93,6 +105,9 @@ struct policy_host {
     /* PKIX, DANE-TA: the certificate has to have one of these names.  The
      * first is what SNI says (RFC 7672 section 8.1, RFC 8461 section 7.1). */
     struct policy_dane_names names;
+    /* DANE: the MX records that lead here are not authentic.  The host is who
+     * it says it is; whether it is the right one, nobody has said. */
+    bool is_half_dane;
     /* DANE: the TLSA base domain, and the records to verify against: usable
      * ones only, the strongest of their digests.  The plan owns them. */
     char dane_base[DNS_NAME_MAX + 1];
@@ -100,6 +115,7 @@ struct policy_host {
     /* In addition to the proof; the plan owns them. */
     const struct policy_fingerprint *fingerprints;
     size_t fingerprint_count;
+    const char *anchors; /* PKIX: as in the inputs, never NULL; the plan's */
     /* The host has to offer REQUIRETLS inside TLS (else 5.7.30), and MAIL has
      * to say so (RFC 8689 section 4.2.1). */
     bool requires_requiretls;
@@ -111,6 +127,7 @@ struct policy_rejected_host {
     char why[160];
     size_t index;              /* in facts->hosts */
     enum policy_source source; /* of the reason */
+    bool lacks_dane;           /* the reason is that DANE is required */
 };
 
 /* With report_only: what published policies would have changed. */
@@ -137,6 +154,7 @@ struct policy_plan {
     struct policy_shadow *shadow;
     size_t shadow_count;
     struct policy_fingerprint *fingerprints; /* those of the hosts */
+    char *anchors;                           /* theirs */
 };
 
 /* Always fills `out`; release with policy_plan_done. */

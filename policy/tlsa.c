@@ -29,14 +29,14 @@ may_have_records(const struct policy_tlsa *t, const char *base)
 }
 
 void
-policy_tlsa_begin(struct policy_tlsa *t, bool is_mx_authentic,
+policy_tlsa_begin(struct policy_tlsa *t, bool is_mx_good_enough,
                   struct policy_host_facts *h)
 {
     bool is_alias = strcasecmp(h->canonical, h->name) != 0;
 
     if (h->state != POLICY_HOST_FOUND)
         return;
-    if (!is_mx_authentic) {
+    if (!is_mx_good_enough) {
         settle(t, h, POLICY_TLSA_INSECURE, "",
                "the MX records are not authentic");
     } else if (h->address_authentic) {

@@ -12,9 +12,10 @@
  *     not         no          nothing
  *     not         yes         CNAME of the host; if authentic, its TLSA
  *
- * Where the MX records are not authentic, nothing is asked.  Neither are
- * TLSA records below names that DNSSEC does not cover: there are servers of
- * such names that fail on the question, and mail would wait for ever.
+ * Where the MX records are not authentic, nothing is asked, unless somebody
+ * wants it all the same.  TLSA records below names that DNSSEC does not cover
+ * are never asked for: there are servers of such names that fail on the
+ * question, and mail would wait for ever.
  */
 #ifndef POLICY_TLSA_H
 #define POLICY_TLSA_H
@@ -35,7 +36,7 @@ struct policy_tlsa {
 };
 
 /* Once the addresses of `h` are settled. */
-void policy_tlsa_begin(struct policy_tlsa *t, bool is_mx_authentic,
+void policy_tlsa_begin(struct policy_tlsa *t, bool is_mx_good_enough,
                        struct policy_host_facts *h);
 
 /* The next question; false when there is none, and the facts are settled. */

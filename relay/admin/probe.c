@@ -31,6 +31,16 @@ tlsa_name(enum policy_tlsa_state state)
     return names[state];
 }
 
+static const char *
+dane_name(enum policy_dane_rule rule)
+{
+    static const char *const names[] = {[POLICY_DANE_IGNORED] = "off",
+                                        [POLICY_DANE_HEEDED] = "on",
+                                        [POLICY_DANE_REQUIRED] = "required"};
+
+    return names[rule];
+}
+
 static json_t *
 record_text(const struct policy_dane_record *r)
 {
@@ -181,11 +191,14 @@ planned(void *ctx, const struct probe_view *view)
 
     add_plan(hosts, view->plan);
     x->found = json_pack(
-        "{s:s, s:o, s:s, s:b, s:s, s:{s:s, s:o, s:b, s:o}, s:o, s:s, s:o, s:o, "
+        "{s:s, s:o, s:s, s:o, s:s, s:b, s:s, s:{s:s, s:o, s:b, s:o}, s:o, s:s, "
+        "s:o, s:o, "
         "s:o}",
         "domain", x->domain.text, "route",
         view->route ? admin_text(view->route->name) : json_null(), "tls",
-        policy_level_name(view->level), "exempt", view->is_exempt, "dnssec",
+        policy_level_name(view->inputs->level), "anchors",
+        text_or_null(view->inputs->anchors), "dane",
+        dane_name(view->inputs->dane), "exempt", view->is_exempt, "dnssec",
         dnssec_way_name(x->worker->dnssec), "mx", "state",
         policy_mx_state_name(f->mx), "why", text_or_null(f->mx_why),
         "authentic", f->mx_authentic, "canonical",

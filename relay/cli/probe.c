@@ -123,6 +123,19 @@ print_rule(const json_t *p)
 }
 
 static void
+print_more_rules(const json_t *p)
+{
+    if (is(p, "dane", "required")) {
+        title("dane");
+        printf("required here: hosts without TLSA records are not used\n");
+    }
+    if (*cli_text(p, "anchors")) {
+        title("anchors");
+        printf("%s, and no others\n", cli_text(p, "anchors"));
+    }
+}
+
+static void
 print_mx(const json_t *p)
 {
     const json_t *mx = json_object_get(p, "mx");
@@ -421,6 +434,7 @@ print_probe(const json_t *p)
 
     print_head(p);
     print_rule(p);
+    print_more_rules(p);
     print_mx(p);
     print_sts(p, now);
     print_plan(p);

@@ -126,7 +126,9 @@ candidate_demand(const struct candidate *c)
     case POLICY_PROOF_ENCRYPT:
         return "TLS";
     case POLICY_PROOF_PKIX:
-        return "a valid certificate for this name";
+        return c->host->anchors && c->host->anchors[0]
+                   ? "a certificate for this name by its own trust anchors"
+                   : "a valid certificate for this name";
     case POLICY_PROOF_DANE:
         break;
     }
@@ -142,7 +144,7 @@ candidate_policy(const struct candidate *c)
     case POLICY_SOURCE_STS:
         return "mta-sts enforce";
     case POLICY_SOURCE_DANE:
-        return "dane";
+        return c->host->is_half_dane ? "dane insecure-mx" : "dane";
     case POLICY_SOURCE_REQUIRETLS:
         return "requiretls";
     case POLICY_SOURCE_LOCAL:

@@ -288,8 +288,10 @@ config_rule_for(const struct config *c, const char *domain, int64_t now_ms)
     struct config_domain rule = {.name = "",
                                  .sts = c->policy.sts,
                                  .dane = c->policy.dane,
+                                 .half_dane = c->policy.half_dane,
                                  .enforce = c->policy.enforce,
                                  .level = c->policy.level,
+                                 .anchors = "",
                                  .reason = ""};
 
     if (!d)
@@ -299,9 +301,12 @@ config_rule_for(const struct config *c, const char *domain, int64_t now_ms)
     /* What the block strengthens stays. */
     rule.name = d->name;
     rule.sts = rule.sts || d->sts;
-    rule.dane = rule.dane || d->dane;
+    rule.dane = d->dane > rule.dane ? d->dane : rule.dane;
+    rule.half_dane =
+        d->half_dane > rule.half_dane ? d->half_dane : rule.half_dane;
     rule.enforce = d->enforce > rule.enforce ? d->enforce : rule.enforce;
     rule.level = d->level > rule.level ? d->level : rule.level;
+    rule.anchors = d->anchors;
     rule.fingerprint = d->fingerprint;
     rule.fingerprint_count = d->fingerprint_count;
     return rule;

@@ -66,6 +66,12 @@ enum config_enforce {
     CONFIG_ENFORCE_STRICT,
 };
 
+/* TLSA records of hosts whose MX records are not authentic. */
+enum config_half_dane {
+    CONFIG_HALF_DANE_OFF,
+    CONFIG_HALF_DANE_HEEDED,
+};
+
 enum config_tls {
     CONFIG_TLS_NONE,
     CONFIG_TLS_STARTTLS, /* offered */
@@ -96,9 +102,13 @@ struct config_listener {
 /* How mail for one domain and those below no rule of their own is sent. */
 struct config_domain {
     const char *name; /* A-label form */
-    bool sts, dane;
+    bool sts;
+    enum policy_dane_rule dane;
+    enum config_half_dane half_dane;
     enum config_enforce enforce;
     enum policy_level level;
+    const char *anchors; /* PEM file that alone counts; "" none, else level is
+                            POLICY_LEVEL_VERIFIED */
     struct policy_fingerprint *fingerprint; /* certificates that alone are
                                                accepted; none: any */
     size_t fingerprint_count;
@@ -123,6 +133,7 @@ struct config_route {
     struct config_via *via;       /* tried in order; at least one */
     size_t via_count;
     enum policy_level level;
+    const char *anchors;  /* as in a domain block */
     unsigned connections; /* at once, to all its hosts */
     struct span_rate rate;
 };
@@ -167,10 +178,11 @@ struct config {
         int64_t timeout_ms;
     } resolver;
 
-    /* Of every direct delivery that no domain block speaks of.  `dane` is
-     * accepted but this version enforces MTA-STS and local rules only. */
+    /* Of every direct delivery that no domain block speaks of. */
     struct {
-        bool sts, dane;
+        bool sts;
+        enum policy_dane_rule dane;
+        enum config_half_dane half_dane;
         enum config_enforce enforce;
         enum policy_level level; /* never POLICY_LEVEL_NONE */
         const char *https_ca;    /* PEM file besides the system's; "" none */

@@ -168,6 +168,22 @@ check_access(const struct check *k)
     }
 }
 
+/* Else anchors would be there to be trusted, and nobody to look at them. */
+static const char unverified[] =
+    "trust anchors are of no use unless tls = \"verified\"";
+static const char without_dnssec[] =
+    "\"required\" delivers nothing while resolver.dnssec is \"off\"";
+
+static void
+check_policy(const struct check *k)
+{
+    const struct config *c = k->c;
+
+    if (c->policy.dane == POLICY_DANE_REQUIRED &&
+        c->resolver.dnssec == CONFIG_DNSSEC_OFF)
+        blame(k, "policy", "", "dane", without_dnssec);
+}
+
 static void
 check_domain(const struct check *k, const char *title, struct config_domain *d,
              int64_t now_ms)
@@ -177,9 +193,10 @@ check_domain(const struct check *k, const char *title, struct config_domain *d,
         config_raw_find(&c->origins->raw, "domain", title);
     scoped(own_free) char *name = config_name("domain", title, "");
 
-    d->is_exemption =
-        (c->policy.sts && !d->sts) || (c->policy.dane && !d->dane) ||
-        d->level < c->policy.level || d->enforce < c->policy.enforce;
+    d->is_exemption = (c->policy.sts && !d->sts) || d->dane < c->policy.dane ||
+                      d->half_dane < c->policy.half_dane ||
+                      d->level < c->policy.level ||
+                      d->enforce < c->policy.enforce;
     if (d->is_exemption && (d->reason[0] == '\0' || d->until_ms == 0))
         config_error(k->errs, b->origin, name,
                      "is weaker than the policy block: an exemption names its "
@@ -190,6 +207,11 @@ check_domain(const struct check *k, const char *title, struct config_domain *d,
     else if (!d->is_exemption && d->until_ms != 0)
         blame(k, "domain", title, "until",
               "is for exemptions only: this rule weakens nothing");
+    if (d->anchors[0] && d->level < POLICY_LEVEL_VERIFIED)
+        blame(k, "domain", title, "mx_ca", unverified);
+    if (d->dane == POLICY_DANE_REQUIRED &&
+        c->resolver.dnssec == CONFIG_DNSSEC_OFF)
+        blame(k, "domain", title, "dane", without_dnssec);
 }
 
 static int
@@ -261,6 +283,8 @@ check_route(const struct check *k, const struct config_route *r)
         blame(k, "route", r->name, "to", "is missing: \"*\" is everybody");
     if (r->via_count == 0)
         blame(k, "route", r->name, "via", "is missing");
+    if (r->anchors[0] && r->level < POLICY_LEVEL_VERIFIED)
+        blame(k, "route", r->name, "ca", unverified);
     for (size_t i = 0; i < r->via_count; i++) {
         if (r->via[i].is_address && r->level == POLICY_LEVEL_VERIFIED) {
             blame(k, "route", r->name, "via",
@@ -387,6 +411,7 @@ config_check(struct config *c, struct config_errors *errs)
     check_top(&k);
     config_check_listeners(c, errs);
     check_access(&k);
+    check_policy(&k);
     check_domains(&k);
     for (size_t i = 0; i < c->route_count; i++)
         check_route(&k, &c->route[i]);

@@ -118,9 +118,12 @@ const struct config_key config_keys[] = {
 
     {"policy", "sts", CONFIG_BOOL, "true", 0, 0, NULL, AT(policy.sts),
      "heed MTA-STS policies"},
-    {"policy", "dane", CONFIG_BOOL, "true", 0, 0, NULL, AT(policy.dane),
-     "heed TLSA records; accepted, but this version enforces MTA-STS and local "
-     "rules only"},
+    {"policy", "dane", CONFIG_CHOICE, "true", 0, 0, WORDS("required"),
+     AT(policy.dane), "heed TLSA records; required: deliver by them alone"},
+    {"policy", "dane_insecure_mx", CONFIG_WORD, "off", 0, 0,
+     WORDS("off", "dane"), AT(policy.half_dane),
+     "TLSA records of hosts that MX records without DNSSEC lead to; dane: heed "
+     "them too"},
     {"policy", "tls", CONFIG_WORD, "opportunistic", POLICY_LEVEL_OPPORTUNISTIC,
      0, LEVELS, AT(policy.level), "the least for every direct delivery"},
     {"policy", "enforce", CONFIG_WORD, "strict", 0, 0,
@@ -136,8 +139,10 @@ const struct config_key config_keys[] = {
 
     {"domain", "sts", CONFIG_BOOL, NULL, 0, 0, NULL, AT_DOMAIN(sts),
      "as in policy"},
-    {"domain", "dane", CONFIG_BOOL, NULL, 0, 0, NULL, AT_DOMAIN(dane),
-     "as in policy"},
+    {"domain", "dane", CONFIG_CHOICE, NULL, 0, 0, WORDS("required"),
+     AT_DOMAIN(dane), "as in policy"},
+    {"domain", "dane_insecure_mx", CONFIG_WORD, NULL, 0, 0,
+     WORDS("off", "dane"), AT_DOMAIN(half_dane), "as in policy"},
     {"domain", "enforce", CONFIG_WORD, NULL, 0, 0, WORDS("report", "strict"),
      AT_DOMAIN(enforce), "as in policy"},
     {"domain", "tls", CONFIG_WORD, NULL, POLICY_LEVEL_OPPORTUNISTIC, 0, LEVELS,
@@ -146,6 +151,8 @@ const struct config_key config_keys[] = {
      AT_DOMAIN(fingerprint),
      "\"sha256:HEX\" of a certificate, \"spki-sha256:HEX\" of its public key: "
      "these alone are accepted"},
+    {"domain", "mx_ca", CONFIG_FILE, "", 0, 0, NULL, AT_DOMAIN(anchors),
+     "trust anchors for its MX hosts, instead of all others"},
     {"domain", "reason", CONFIG_TEXT, "", 0, 0, NULL, AT_DOMAIN(reason),
      "why an exemption is made"},
     {"domain", "until", CONFIG_DATE, "", 0, 0, NULL, AT_DOMAIN(until_ms),
@@ -161,6 +168,8 @@ const struct config_key config_keys[] = {
     {"route", "tls", CONFIG_WORD, "verified", POLICY_LEVEL_NONE, 0,
      WORDS("none", "opportunistic", "required", "verified"), AT_ROUTE(level),
      "what its hosts must prove"},
+    {"route", "ca", CONFIG_FILE, "", 0, 0, NULL, AT_ROUTE(anchors),
+     "trust anchors for its hosts, instead of all others"},
     {"route", "auth", CONFIG_OFF, "", 0, 0, UNSET, 0, "how we authenticate"},
     {"route", "user", CONFIG_OFF, "", 0, 0, UNSET, 0, "our name there"},
     {"route", "password", CONFIG_OFF, "", 0, 0, UNSET, 0, "our password there"},

@@ -17,15 +17,16 @@ enum config_type {
     CONFIG_FILE,   /* path of a file that must be readable; "" none */
     CONFIG_SECRET, /* likewise, and closed to everybody else */
     CONFIG_BOOL,
-    CONFIG_COUNT, /* unsigned */
-    CONFIG_OCTAL, /* unsigned, the mode of a file */
-    CONFIG_LARGE, /* uint64_t */
-    CONFIG_SPAN,  /* int64_t, milliseconds */
-    CONFIG_SIZE,  /* uint64_t, octets */
-    CONFIG_RATE,  /* struct span_rate */
-    CONFIG_WORD,  /* enum: index into words, plus min */
-    CONFIG_DATE,  /* int64_t: the end of that day, UTC, ms since 1970 */
-    CONFIG_OFF,   /* not built yet: only the values in words are accepted */
+    CONFIG_CHOICE, /* enum: false, true, or behind these an index into words */
+    CONFIG_COUNT,  /* unsigned */
+    CONFIG_OCTAL,  /* unsigned, the mode of a file */
+    CONFIG_LARGE,  /* uint64_t */
+    CONFIG_SPAN,   /* int64_t, milliseconds */
+    CONFIG_SIZE,   /* uint64_t, octets */
+    CONFIG_RATE,   /* struct span_rate */
+    CONFIG_WORD,   /* enum: index into words, plus min */
+    CONFIG_DATE,   /* int64_t: the end of that day, UTC, ms since 1970 */
+    CONFIG_OFF,    /* not built yet: only the values in words are accepted */
     /* lists from here on */
     CONFIG_OFF_LIST,     /* not built yet: only an empty list is accepted */
     CONFIG_TEXTS,        /* struct config_texts */

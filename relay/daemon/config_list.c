@@ -320,6 +320,7 @@ config_list_parse(const struct config_setting *s, void *place,
     case CONFIG_FILE:
     case CONFIG_SECRET:
     case CONFIG_BOOL:
+    case CONFIG_CHOICE:
     case CONFIG_COUNT:
     case CONFIG_OCTAL:
     case CONFIG_LARGE:

@@ -87,6 +87,13 @@ put_json_text(const char *text, FILE *out)
     buf_free(&b);
 }
 
+static bool
+is_false(const char *text)
+{
+    return strcmp(text, "false") == 0 || strcmp(text, "no") == 0 ||
+           strcmp(text, "off") == 0;
+}
+
 /* A number or a boolean as such, everything else as a string. */
 static void
 put_json_value(const struct config_setting *s, FILE *out)
@@ -100,7 +107,8 @@ put_json_value(const struct config_setting *s, FILE *out)
                        strcmp(s->value[i], "on") == 0;
 
         (void)fputs(i > 0 ? ", " : "", out);
-        if (s->key->type == CONFIG_BOOL)
+        if (s->key->type == CONFIG_BOOL || (s->key->type == CONFIG_CHOICE &&
+                                            (is_true || is_false(s->value[i]))))
             (void)fputs(is_true ? "true" : "false", out);
         else if (is_bare(s->key->type))
             (void)fputs(s->value[i], out);

@@ -31,6 +31,26 @@ parse_bool(const char *text, bool *out, struct err *err)
     return err_set(err, ERR_INPUT, "\"%.40s\" is neither true nor false", text);
 }
 
+/* Behind false and true, some switches have further positions. */
+static bool
+parse_choice(const struct config_key *k, const char *text, unsigned *out,
+             struct err *err)
+{
+    bool is_on = false;
+
+    for (unsigned i = 0; k->words[i]; i++)
+        if (strcmp(text, k->words[i]) == 0) {
+            *out = i + 2;
+            return true;
+        }
+    if (!parse_bool(text, &is_on, err))
+        return err_set(err, ERR_INPUT,
+                       "\"%.40s\" is neither true, false nor %s", text,
+                       k->words[0]);
+    *out = is_on;
+    return true;
+}
+
 static bool
 parse_number(const struct config_key *k, const char *text,
              unsigned long long *out, struct err *err)
@@ -220,6 +240,11 @@ parse_scalar(const struct config_setting *s, void *place, struct err *err)
         return true;
     case CONFIG_BOOL:
         return parse_bool(text, place, err);
+    case CONFIG_CHOICE:
+        if (!parse_choice(k, text, &word, err))
+            return false;
+        *(unsigned *)place = word;
+        return true;
     case CONFIG_COUNT:
         if (!parse_number(k, text, &number, err))
             return false;

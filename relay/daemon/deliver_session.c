@@ -1,5 +1,6 @@
 #include "relay/daemon/deliver_inside.h"
 
+#include "policy/channel.h"
 #include "relay/base/mem.h"
 #include "relay/daemon/pool.h"
 
@@ -107,26 +108,41 @@ count_unproven(struct deliver *d)
     metric_add(d->worker->relay->metrics, METRICS_REFUSALS, NULL, 1);
 }
 
+/* What the connection has proven, against what the plan wants: nothing gets
+ * past this to MAIL, be the connection new or out of the pool. */
 static bool
-lacks_requiretls(const struct deliver *d)
+is_good_enough(struct deliver *d)
 {
-    return deliver_here(d)->host->requires_requiretls &&
-           !smtp_client_capability(d->smtp)->requiretls;
-}
-
-static void
-no_requiretls(struct deliver *d)
-{
+    const struct net_tls_facts *tls = net_conn_tls(d->conn);
+    struct policy_channel channel = {
+        .has_tls = tls != NULL,
+        .is_verified = tls && tls->verdict == NET_TLS_VERIFIED,
+        .is_stranger = tls && tls->is_stranger,
+        .offers_requiretls = smtp_client_capability(d->smtp)->requiretls,
+    };
+    const struct candidate *here = deliver_here(d);
     struct mail_status status = {0};
 
-    mail_status_set(&status, 450, "4.7.30",
-                    "%s: the message needs REQUIRETLS, which this host does "
-                    "not offer",
-                    deliver_here(d)->host->name);
+    switch (policy_channel_weigh(here->host, here->proof, &channel)) {
+    case POLICY_CHANNEL_GOOD:
+        return true;
+    case POLICY_CHANNEL_UNPROVEN:
+        mail_status_set(&status, 451, "4.7.5", "%s: %s demands %s",
+                        here->host->name, candidate_policy(here),
+                        candidate_demand(here));
+        break;
+    case POLICY_CHANNEL_NO_REQUIRETLS:
+        mail_status_set(&status, 450, "4.7.30",
+                        "%s: the message needs REQUIRETLS, which this host "
+                        "does not offer",
+                        here->host->name);
+        break;
+    }
     count_unproven(d);
     deliver_fail_here(d, &status, "EHLO");
     deliver_hang_up(d, true);
     d->want = WANT_NEXT;
+    return false;
 }
 
 static void
@@ -148,8 +164,7 @@ on_ready(struct deliver *d)
             deliver_next_job(d);
             return;
         }
-    } else if (lacks_requiretls(d)) {
-        no_requiretls(d);
+    } else if (!is_good_enough(d)) {
         return;
     } else if (strcasecmp(smtp_client_capability(d->smtp)->name, c->hostname) ==
                0) {
@@ -160,12 +175,18 @@ on_ready(struct deliver *d)
         start_mail(d);
 }
 
+static struct net_tls *
+tls_here(const struct deliver *d)
+{
+    return worker_tls(d->worker, deliver_here(d)->host->anchors);
+}
+
 static void
 start_tls(struct deliver *d)
 {
     struct candidate_pins pins;
     struct net_tls_setup setup =
-        candidate_tls(deliver_here(d), d->worker->tls_mx, d->key, &pins);
+        candidate_tls(deliver_here(d), tls_here(d), d->key, &pins);
 
     net_conn_send(d->conn, smtp_client_output(d->smtp));
     net_conn_start_tls(d->conn, &setup);
@@ -509,10 +530,8 @@ deliver_connect(struct deliver *d, bool may_share)
         net_conn_own(d->conn, &events, d);
         d->was_idle = true;
         d->turn = UINT32_MAX;
-        if (lacks_requiretls(d)) {
-            no_requiretls(d);
+        if (!is_good_enough(d))
             return;
-        }
         start_mail(d);
         deliver_pump(d);
         return;

@@ -154,7 +154,7 @@ make_plan(struct probe *p, const struct policy_facts *facts,
         .facts = facts,
         .plan = &p->plan,
         .route = route,
-        .level = in.level,
+        .inputs = &in,
         .is_exempt = !route && rule.is_exemption,
     };
 

@@ -39,8 +39,8 @@ struct probe_host {
 struct probe_view {
     const struct policy_facts *facts; /* `done`: NULL, look at them earlier */
     const struct policy_plan *plan;
-    const struct config_route *route; /* `planned`: NULL for MX */
-    enum policy_level level;          /* that is asked for here */
+    const struct config_route *route;   /* `planned`: NULL for MX */
+    const struct policy_inputs *inputs; /* `planned`: what is asked for here */
     bool is_exempt;
     const struct probe_host *hosts; /* `done`: those of the plan, in order */
     size_t host_count;

@@ -153,7 +153,9 @@ begin(struct resolver_entry *e)
         .domain = domain,
         .is_literal = domain[0] == '[',
         .sts = rule.sts || refresh,
-        .dane = rule.dane && e->resolver->worker->dnssec != DNSSEC_OFF,
+        .dane = rule.dane != POLICY_DANE_IGNORED &&
+                e->resolver->worker->dnssec != DNSSEC_OFF,
+        .half_dane = rule.half_dane == CONFIG_HALF_DANE_HEEDED,
         .port = c->delivery.port,
         .refresh = refresh,
         .allow_special = c->delivery.allow_private,

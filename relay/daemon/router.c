@@ -119,6 +119,14 @@ is_all_implicit(const struct config_route *route)
     return route != NULL;
 }
 
+/* What is required of direct deliveries is not required of routes. */
+static enum policy_dane_rule
+dane_of_routes(const struct config *c)
+{
+    return c->policy.dane == POLICY_DANE_IGNORED ? POLICY_DANE_IGNORED
+                                                 : POLICY_DANE_HEEDED;
+}
+
 struct policy_inputs
 router_inputs(const struct config *c, const char *destination,
               const struct policy_facts *facts, int64_t now_ms)
@@ -133,9 +141,10 @@ router_inputs(const struct config *c, const char *destination,
         .port = route ? route->via[0].port : c->delivery.port,
         .implicit_tls = is_all_implicit(route),
         .is_route = route != NULL,
-        .dane = route ? c->policy.dane : rule.dane,
+        .dane = route ? dane_of_routes(c) : rule.dane,
         .fingerprints = route ? NULL : rule.fingerprint,
         .fingerprint_count = route ? 0 : rule.fingerprint_count,
+        .anchors = route ? route->anchors : rule.anchors,
         .report_only = !route && rule.enforce == CONFIG_ENFORCE_REPORT,
     };
 }

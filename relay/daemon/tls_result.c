@@ -220,7 +220,7 @@ add_records(const struct policy_dane_set *set, struct buf *out)
 
 static void
 count_host(struct tls_result *r, const struct policy_host_facts *h,
-           enum policy_tlsrpt_result result)
+           enum policy_tlsrpt_result result, const char *why)
 {
     scoped(buf_free) struct buf text = {0};
     struct policy_tlsrpt_session s = {
@@ -228,7 +228,7 @@ count_host(struct tls_result *r, const struct policy_host_facts *h,
         .result = result,
         .domain = mem_text(h->tlsa_base[0] ? h->tlsa_base : h->name),
         .mx_host = mem_text(h->name),
-        .reason_code = mem_text(h->tlsa_why),
+        .reason_code = mem_text(why),
     };
 
     add_records(&h->tlsa, &text);
@@ -237,18 +237,23 @@ count_host(struct tls_result *r, const struct policy_host_facts *h,
     post(r->worker, &s);
 }
 
-static bool
-has_usable(const struct policy_dane_set *set)
+/* RFC 8460 section 4.3.2.1: a host without records where we require them is
+ * told so. */
+static void
+count_rejected(struct tls_result *r, const struct policy_facts *f,
+               const struct policy_rejected_host *rejected)
 {
-    for (size_t i = 0; i < set->count; i++)
-        if (policy_dane_is_usable(&set->records[i]))
-            return true;
-    return false;
+    const struct policy_host_facts *h = &f->hosts[rejected->index];
+
+    if (rejected->source == POLICY_SOURCE_DANE)
+        count_host(r, h, POLICY_TLSRPT_DNSSEC_INVALID, h->tlsa_why);
+    else if (rejected->lacks_dane)
+        count_host(r, h, POLICY_TLSRPT_DANE_REQUIRED, rejected->why);
 }
 
-/* Hosts that are passed over because their TLSA records could not be learnt,
- * down to the first that is not; and whether that one has records that nothing
- * can be done with. */
+/* Hosts that are passed over because of their TLSA records, down to the first
+ * that is not; and whether that one has records that nothing can be done
+ * with. */
 static void
 count_tlsa(struct tls_result *r, const struct policy_facts *f,
            const struct policy_plan *plan)
@@ -256,14 +261,12 @@ count_tlsa(struct tls_result *r, const struct policy_facts *f,
     size_t first = plan->host_count > 0 ? plan->hosts[0].index : f->host_count;
 
     for (size_t i = 0; i < plan->rejected_count; i++)
-        if (plan->rejected[i].source == POLICY_SOURCE_DANE &&
-            plan->rejected[i].index < first)
-            count_host(r, &f->hosts[plan->rejected[i].index],
-                       POLICY_TLSRPT_DNSSEC_INVALID);
+        if (plan->rejected[i].index < first)
+            count_rejected(r, f, &plan->rejected[i]);
     if (first < f->host_count &&
         f->hosts[first].tlsa_state == POLICY_TLSA_FOUND &&
-        !has_usable(&f->hosts[first].tlsa))
-        count_host(r, &f->hosts[first], POLICY_TLSRPT_TLSA_INVALID);
+        !policy_dane_has_usable(&f->hosts[first].tlsa))
+        count_host(r, &f->hosts[first], POLICY_TLSRPT_TLSA_INVALID, "");
 }
 
 struct tls_result *
@@ -417,12 +420,17 @@ tls_result_no_starttls(struct tls_result *r, const struct tls_result_session *s)
     tell(r, s, POLICY_TLSRPT_STARTTLS_NOT_SUPPORTED, NULL);
 }
 
-/* The certificate is what our own rule asks for: the domain has promised
- * nothing. */
+/* The certificate, or who issued it, is what our own rule asks for: that the
+ * domain has not promised. */
 static bool
-is_local(const struct tls_result *r, const struct candidate *c)
+is_local(const struct tls_result *r, const struct candidate *c,
+         enum net_tls_verdict verdict)
 {
-    return r && !r->sts_text && !is_dane(c);
+    bool has_own_anchors = c->host->anchors && c->host->anchors[0];
+
+    return r && !is_dane(c) &&
+           (!r->sts_text ||
+            (has_own_anchors && verdict == NET_TLS_NOT_TRUSTED));
 }
 
 void
@@ -432,7 +440,8 @@ tls_result_failed(struct tls_result *r, const struct tls_result_session *s,
     const struct net_tls_facts *tls = net_conn_tls(s->conn);
     enum policy_tlsrpt_result result = POLICY_TLSRPT_VALIDATION_FAILURE;
 
-    if (is_local(r, s->candidate) && tls && tls->verdict != NET_TLS_BROKEN)
+    if (tls && tls->verdict != NET_TLS_BROKEN &&
+        is_local(r, s->candidate, tls->verdict))
         return;
     /* A certificate that matches no TLSA record is no matter of trust. */
     if (tls && tls->verdict != NET_TLS_VERIFIED &&

@@ -124,8 +124,8 @@ static void
 start_tls(struct visit *v)
 {
     struct candidate_pins pins;
-    struct net_tls_setup setup =
-        candidate_tls(&v->at, v->worker->tls_mx, NULL, &pins);
+    struct net_tls_setup setup = candidate_tls(
+        &v->at, worker_tls(v->worker, v->at.host->anchors), NULL, &pins);
 
     /* Without a key: a resumed session would show no certificate. */
     setup.chain = &v->report.chain;

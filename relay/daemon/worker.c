@@ -8,6 +8,7 @@
 #include "relay/daemon/receive.h"
 #include "relay/daemon/resolver.h"
 #include "relay/daemon/tls_result.h"
+#include "relay/daemon/trust.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -32,6 +33,7 @@ open_dns(struct worker *w, enum dnssec_way way, struct err *err)
 
 struct tls_set {
     struct net_tls *mx, *https, *server;
+    struct trust *trust;
 };
 
 static void
@@ -40,6 +42,7 @@ free_tls(struct tls_set *t)
     net_tls_free(&t->mx);
     net_tls_free(&t->https);
     net_tls_free(&t->server);
+    trust_free(&t->trust);
 }
 
 /* The system's trust anchors are more than a megabyte: who trusts the same
@@ -64,6 +67,9 @@ open_tls(const struct config *c, const struct worker *like, struct tls_set *out,
                 : net_tls_client(c->policy.mx_ca, err);
     if (!t.mx)
         return err_in(err, "policy.mx_ca");
+    t.trust = like ? trust_like(like->trust) : trust_new(c, err);
+    if (!t.trust)
+        return err_in(err, "trust anchors of a domain or route");
     t.https =
         like ? net_tls_client_like(like->tls_https) : open_https(c, t.mx, err);
     if (!t.https)
@@ -90,11 +96,12 @@ worker_check_tls(const struct config *config, struct err *err)
 static void
 set_tls(struct worker *w, struct tls_set *t)
 {
-    struct tls_set old = {w->tls_mx, w->tls_https, w->tls_server};
+    struct tls_set old = {w->tls_mx, w->tls_https, w->tls_server, w->trust};
 
     w->tls_mx = t->mx;
     w->tls_https = t->https;
     w->tls_server = t->server;
+    w->trust = t->trust;
     *t = (struct tls_set){0};
     free_tls(&old);
 }
@@ -163,6 +170,12 @@ worker_start(struct relay *relay, unsigned number, struct err *err)
         abort();
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     return w;
+}
+
+struct net_tls *
+worker_tls(const struct worker *w, const char *anchors)
+{
+    return anchors[0] ? trust_find(w->trust, anchors) : w->tls_mx;
 }
 
 void

@@ -22,6 +22,7 @@ struct resolver;
 struct receive;
 struct deliver;
 struct tls_pending;
+struct trust;
 
 struct worker {
     struct relay *relay;
@@ -35,6 +36,7 @@ struct worker {
     struct net_dns *dns;
     enum dnssec_way dnssec;     /* how dns resolves */
     struct net_tls *tls_mx;     /* client, towards MX hosts and smarthosts */
+    struct trust *trust;        /* the same, where a rule names anchors */
     struct net_tls *tls_https;  /* client, towards policy hosts */
     struct net_tls *tls_server; /* NULL without a certificate */
 
@@ -58,6 +60,10 @@ struct worker *worker_start(struct relay *relay, unsigned number,
 
 /* Can the certificates and trust anchors of this configuration be used? */
 bool worker_check_tls(const struct config *config, struct err *err) must_use;
+
+/* The settings for a host that these trust anchors vouch for; "": those of
+ * everybody.  Good until the next reload. */
+struct net_tls *worker_tls(const struct worker *w, const char *anchors);
 
 /* Any thread. */
 void worker_post(struct worker *w, struct task *task);

@@ -66,6 +66,23 @@ net_tls_client_like(const struct net_tls *other)
     struct net_tls *t = new_client();
 
     SSL_CTX_set1_cert_store(t->ssl, SSL_CTX_get_cert_store(other->ssl));
+    X509_VERIFY_PARAM_set_flags(
+        SSL_CTX_get0_param(t->ssl),
+        X509_VERIFY_PARAM_get_flags(SSL_CTX_get0_param(other->ssl)));
+    return t;
+}
+
+struct net_tls *
+net_tls_client_of(const char *ca, struct err *err)
+{
+    struct net_tls *t = new_client();
+
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(t->ssl),
+                                X509_V_FLAG_PARTIAL_CHAIN);
+    if (ca[0] && SSL_CTX_load_verify_file(t->ssl, ca) != 1) {
+        err_set(err, ERR_INPUT, "%s: %s", ca, net_tls_reason("unreadable"));
+        net_tls_free(&t);
+    }
     return t;
 }
 

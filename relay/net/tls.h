@@ -29,6 +29,10 @@ struct net_tls; /* a context: certificates, trust anchors, session cache */
  * besides it unless NULL or "". */
 struct net_tls *net_tls_client(const char *ca, struct err *err) must_use;
 
+/* For the client role.  Trust: each certificate in the PEM file `ca`, one of an
+ * intermediate authority too, and nobody else; "": nobody at all. */
+struct net_tls *net_tls_client_of(const char *ca, struct err *err) must_use;
+
 /* For the client role, on whatever thread: trusts whom `other` trusts.  The
  * anchors are in memory once, for as long as one of the two needs them. */
 struct net_tls *net_tls_client_like(const struct net_tls *other);
@@ -117,6 +121,7 @@ struct net_tls_facts {
     char subject[256]; /* of the leaf: first DNS-ID, printable */
     char issuer[256];
     int64_t not_after; /* of the leaf, Unix seconds; 0 unknown */
+    bool is_stranger;  /* the certificate is none of the fingerprints */
     bool resumed;
 };
 

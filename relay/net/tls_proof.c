@@ -255,7 +255,7 @@ look_for_pin(struct net_tls_proof *p, X509_STORE_CTX *store)
             return;
     if (p->pin_count == 0)
         return;
-    p->is_stranger = true;
+    p->facts.is_stranger = true;
     refuse(p, NET_TLS_NOT_TRUSTED, "the certificate is none of those pinned");
     X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
 }
@@ -305,9 +305,9 @@ net_tls_proof_look(struct net_tls_proof *p, X509_STORE_CTX *store)
 bool
 net_tls_proof_is_met(const struct net_tls_proof *p)
 {
-    return !p->is_stranger && (p->check == NET_TLS_CHECK_NONE ||
-                               p->check == NET_TLS_CHECK_OBSERVE ||
-                               p->facts.verdict == NET_TLS_VERIFIED);
+    return !p->facts.is_stranger && (p->check == NET_TLS_CHECK_NONE ||
+                                     p->check == NET_TLS_CHECK_OBSERVE ||
+                                     p->facts.verdict == NET_TLS_VERIFIED);
 }
 
 void

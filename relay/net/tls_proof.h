@@ -16,7 +16,6 @@ struct net_tls_proof {
     enum net_tls_check check;
     bool is_hopeless; /* nothing could satisfy the check: no name, no record */
     bool has_looked;  /* a certificate has come and was checked */
-    bool is_stranger; /* it is none of the pinned ones */
     struct net_tls_fingerprint pins[NET_TLS_FINGERPRINTS_MAX];
     size_t pin_count;
     struct net_tls_chain *chain; /* the setup's */

@@ -3,6 +3,7 @@ resolver, and in process.  What has to come of each case is in
 lab/dane_cases.py; test_dane_postfix.py asks Postfix."""
 
 import itertools
+import json
 import time
 
 import pytest
@@ -229,6 +230,123 @@ def test_without_authentic_answers_there_is_no_dane(signed, signed_relay):
     )
     place = built(signed, unknown(signed, wrong(signed, "3 1 1")))
     assert of(signed, relay, place)[0] == "0 encrypted"
+
+
+# --- MX records that are not authentic ---
+
+HALF = {"policy": {"dane_insecure_mx": "dane"}}
+
+
+def test_records_below_insecure_mx_records_are_shown_as_such(signed, signed_relay):
+    relay = signed_relay(config=HALF)
+    place = built(signed, unknown(signed, "3 1 1"), name=signed.insecure_name())
+    got, line = of(signed, relay, place)
+    assert got == "0 verified" and line["policy"] == "dane insecure-mx", line
+    assert "dane insecure-mx" in relay.cli("trace", line["mid"]).stdout
+    found = json.loads(relay.cli("probe", place.domain, "--json").stdout)
+    [host] = found["hosts"]
+    assert (host["proof"], host["policy"]) == ("dane", "dane insecure-mx")
+    assert found["mx"]["authentic"] is False
+    assert "dane insecure-mx" in relay.cli("probe", place.domain).stdout
+
+
+def test_records_below_insecure_mx_records_do_not_do_for_requiretls(
+    signed, signed_relay
+):
+    """But where an MTA-STS policy vouches for the name they do."""
+    relay = signed_relay(config=HALF)
+    home = signed.domain(signed.peer())
+    peer = unknown(signed, "3 1 1", requiretls=True)
+    bare = built(signed, peer, name=signed.insecure_name())
+    listed = sts(signed, built(signed, peer, name=signed.insecure_name()))
+    for place in (bare, listed):
+        mid = submit(
+            relay,
+            f"bob@{place.domain}",
+            sender=f"app@{home}",
+            port=relay.tls_port,
+            starttls=True,
+            mail_options=["REQUIRETLS"],
+        )
+        line = relay.log.one(FINAL, mid=mid)
+        assert (line["event"] == "delivery.sent") == (place is listed), line
+        assert place is listed or "5.7.10" in line["reply"]
+    assert "REQUIRETLS" in signed.ledger.one(domain=listed.domain).mail_args
+
+
+def test_one_domain_may_be_told_apart(signed, signed_relay):
+    kinds = {}
+    for name in ("told", "other"):
+        peer = unknown(signed, wrong(signed, "3 1 1"))
+        kinds[name] = built(signed, peer, name=signed.insecure_name())
+    rule = {"dane_insecure_mx": "dane"}
+    relay = signed_relay(config={f'domain "{kinds["told"].domain}"': rule})
+    assert of(signed, relay, kinds["told"])[0] == "deferred"
+    assert of(signed, relay, kinds["other"])[0] == "0 encrypted"
+
+
+# --- where DANE is required ---
+
+NOT_DANE = {
+    "no records": lambda w: built(w, w.peer()),
+    "an insecure domain": lambda w: built(
+        w, unknown(w, "3 1 1"), name=w.insecure_name()
+    ),
+    "an insecure host": lambda w: built(w, w.peer(f"mx.{w.insecure_name()}")),
+    "unusable records": lambda w: built(w, unknown(w, "1 1 1 " + "ab" * 32)),
+    "a mismatch": lambda w: built(w, unknown(w, wrong(w, "3 1 1"))),
+}
+
+
+def required(*places):
+    return {f'domain "{p.domain}"': {"dane": "required"} for p in places}
+
+
+@pytest.mark.parametrize("half", ["off", "dane"])
+def test_required_dane_sends_to_nobody_without_it(signed, signed_relay, half):
+    places = {name: build(signed) for name, build in NOT_DANE.items()}
+    config = {**required(*places.values()), "policy": {"dane_insecure_mx": half}}
+    relay = signed_relay(config=config)
+    for name, place in places.items():
+        got, line = of(signed, relay, place)
+        assert got == "deferred" and "4.7.5" in line["reply"], (name, line)
+        assert name == "a mismatch" or "DANE is required here" in line["reply"], line
+
+
+def test_required_dane_is_satisfied_by_dane_alone(signed, signed_relay):
+    good = built(signed, unknown(signed, "3 1 1"))
+    second = built(signed, signed.peer(), unknown(signed, "3 1 1"))
+    relay = signed_relay(config=required(good, second))
+    assert of(signed, relay, good)[0] == "0 verified"
+    assert of(signed, relay, second)[0] == "1 verified"
+    assert of(signed, relay, built(signed, signed.peer()))[0] == "0 encrypted"
+
+
+@pytest.mark.parametrize("lax", ["tls-required: no", "enforce = report"])
+def test_required_dane_is_the_operator_s_and_nobody_lifts_it(
+    signed, signed_relay, lax
+):
+    place = built(signed, signed.peer())
+    wrongly = built(signed, unknown(signed, wrong(signed, "3 1 1")))
+    config = required(place, wrongly)
+    if lax.startswith("enforce"):
+        config["policy"] = {"enforce": "report"}
+    relay = signed_relay(config=config)
+    extra = ["TLS-Required: No"] if lax.startswith("tls") else []
+    for p in (place, wrongly):
+        mid = submit(relay, f"bob@{p.domain}", data=message(extra=extra))
+        assert "4.7.5" in relay.log.one("delivery.deferred", mid=mid)["reply"]
+        assert not signed.ledger.of(domain=p.domain)
+
+
+def test_required_dane_is_shown_by_a_probe(signed, signed_relay):
+    place = built(signed, signed.peer())
+    relay = signed_relay(config=required(place))
+    done = relay.cli("probe", place.domain, "--json", check=False)
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["dane"], found["plan"]) == (1, "required", "defer")
+    assert "DANE is required here" in found["hosts"][0]["why"]
+    assert "required here" in relay.cli("probe", place.domain, check=False).stdout
 
 
 # --- routes: RFC 7672 section 2.2.3, the port is the route's ---

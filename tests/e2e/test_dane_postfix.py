@@ -4,10 +4,17 @@ as expected."""
 
 import pytest
 
-from lab.dane_cases import CASES
+from lab.dane_cases import CASES, HALF_CASES
 from lab.postfix import Postfix
 from lab.send import submit
 
+# What each says of DANE below MX records that are, or are not, authentic.
+PROVEN = {
+    "dane": "verified",
+    "Verified": "verified",
+    "dane insecure-mx": "half",
+    "Trusted": "half",
+}
 FINAL = ("delivery.sent", "delivery.deferred", "delivery.bounced")
 
 
@@ -17,8 +24,8 @@ def arrived(signed, rcpt, hosts):
     return hosts.index(got.peer), bool(got.tls)
 
 
-def word(where, tls, is_dane):
-    return f"{where} {'verified' if is_dane else 'encrypted' if tls else 'clear'}"
+def word(where, tls, proven):
+    return f"{where} {proven or ('encrypted' if tls else 'clear')}"
 
 
 def of_relay(signed, relay, mid, rcpt, hosts):
@@ -26,7 +33,8 @@ def of_relay(signed, relay, mid, rcpt, hosts):
     if line["event"] != "delivery.sent":
         return "deferred", line["reply"]
     where, tls = arrived(signed, rcpt, hosts)
-    return word(where, tls, line.get("proof") == "dane"), line.get("certificate", "")
+    proven = line.get("proof") == "dane" and PROVEN[line["policy"]]
+    return word(where, tls, proven), line.get("certificate", "")
 
 
 def of_postfix(signed, postfix, rcpt, hosts):
@@ -35,17 +43,15 @@ def of_postfix(signed, postfix, rcpt, hosts):
         return status, reason
     where, tls = arrived(signed, rcpt, hosts)
     trust = postfix.trust(hosts[where])
-    return word(where, tls, trust == "Verified"), trust or ""
+    return word(where, tls, PROVEN.get(trust)), trust or ""
 
 
-@pytest.fixture(scope="module")
-def verdicts(island, signed_once):
+def compared(island, signed, cases, config=None):
     """name -> (the relay's, Postfix's), each a verdict and a reason."""
-    signed = signed_once
     with island:
-        relay, postfix = signed.relay(), Postfix(signed.resolver)
+        relay, postfix = signed.relay(config), Postfix(signed.resolver)
         try:
-            built = {name: case.build(signed) for name, case in CASES.items()}
+            built = {name: case.build(signed) for name, case in cases.items()}
             postfix.submit(*(f"postfix@{b.domain}" for b in built.values()))
             mids = {n: submit(relay, f"relay@{b.domain}") for n, b in built.items()}
             table = {}
@@ -59,6 +65,17 @@ def verdicts(island, signed_once):
             relay.close()
             postfix.close()
     return table
+
+
+@pytest.fixture(scope="module")
+def verdicts(island, signed_once):
+    return compared(island, signed_once, CASES)
+
+
+@pytest.fixture(scope="module")
+def half_verdicts(island, signed_once):
+    config = {"policy": {"dane_insecure_mx": "dane"}}
+    return compared(island, signed_once, HALF_CASES, config)
 
 
 def shown(verdicts):
@@ -80,6 +97,14 @@ def test_every_difference_has_its_reason(verdicts):
     differ = {n for n, (ours, theirs) in verdicts.items() if ours[0] != theirs[0]}
     print(shown(verdicts))
     assert differ == {n for n, case in CASES.items() if case.why}
+
+
+@pytest.mark.parametrize("name", HALF_CASES)
+def test_the_relay_can_be_told_to_do_as_postfix_does(half_verdicts, name):
+    """With MX records that are not authentic."""
+    ours, theirs = half_verdicts[name]
+    assert ours[0] == HALF_CASES[name].want, (ours, theirs)
+    assert theirs[0] == HALF_CASES[name].postfix, (ours, theirs)
 
 
 def test_postfix_can_be_told_to_do_as_the_relay_does(signed):

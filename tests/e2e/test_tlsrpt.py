@@ -487,20 +487,24 @@ def test_the_commands_speak_to_people(world, own):
         ("wrong", "validation-failure"),
         ("unusable", "tlsa-invalid"),
         ("servfail", "dnssec-invalid"),
+        ("lacking", "dane-required"),
     ],
 )
 def test_sessions_under_tlsa_records_are_counted_for_their_host(
     signed, signed_relay, records, result
 ):
     """RFC 8460 section 1.1: there the policy domain is the TLSA base domain."""
-    relay = signed_relay()
-    if records == "wrong":
+    if records == "lacking":
+        peer = signed.peer()
+    elif records == "wrong":
         peer = unknown(signed, wrong(signed, "3 1 1"))
     else:
         peer = unknown(signed, "1 1 1" if records == "unusable" else "3 1 1")
     if records == "servfail":
         signed.dns.behave(f"_25._tcp.{peer.host}", "servfail", "TLSA")
     d = signed.domain(peer)
+    rules = {f'domain "{d}"': {"dane": "required"}} if records == "lacking" else {}
+    relay = signed_relay(config=rules)
     signed.dns.txt(f"_smtp._tls.{peer.host}", "v=TLSRPTv1; rua=mailto:t@x.lab")
     if records in ("good", "unusable"):
         submit(relay, f"bob@{d}")
@@ -513,7 +517,7 @@ def test_sessions_under_tlsa_records_are_counted_for_their_host(
     assert p["policy"]["policy-type"] == "tlsa"
     assert p["policy"]["policy-domain"] == peer.host
     assert "mx-host" not in p["policy"]
-    if records != "servfail":
+    if records not in ("servfail", "lacking"):
         [line] = p["policy"]["policy-string"]
         assert re.fullmatch(r"[13] 1 1 [0-9a-f]{64}", line)
     if result:

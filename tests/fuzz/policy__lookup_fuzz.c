@@ -212,7 +212,7 @@ check_tlsa(const struct policy_question *q, const struct policy_facts *f,
     assert(h->tlsa_state == POLICY_TLSA_FOUND || !h->tlsa_base[0]);
     if (h->tlsa_state != POLICY_TLSA_FOUND)
         return;
-    assert(f->mx_authentic);
+    assert(f->mx_authentic || q->half_dane);
     assert(strcmp(h->tlsa_base, h->name) == 0 ||
            (h->address_authentic && strcmp(h->tlsa_base, h->canonical) == 0));
 }
@@ -269,6 +269,10 @@ check_planned(const struct policy_inputs *in, const struct policy_host *h)
     assert(h->names.count <= POLICY_DANE_NAMES_MAX);
     assert((h->tlsa.count > 0) == is_dane);
     assert(!is_dane || strcmp(h->dane_base, from->tlsa_base) == 0);
+    assert(h->is_half_dane == (is_dane && !in->facts->mx_authentic));
+    assert(in->dane != POLICY_DANE_REQUIRED || (is_dane && !h->is_half_dane));
+    assert(!in->requiretls || !h->is_half_dane ||
+           is_in_force(in, POLICY_STS_ENFORCE));
     assert(!in->requiretls || h->proof >= POLICY_PROOF_PKIX);
     assert(h->requires_requiretls == in->requiretls);
     for (size_t i = 0; i < h->tlsa.count; i++)
@@ -289,7 +293,7 @@ check_plan(struct dice *d, const struct policy_facts *f)
         .implicit_tls = flags & 1,
         .port = 25,
         .is_route = flags & 2,
-        .dane = flags & 4,
+        .dane = (enum policy_dane_rule)roll(d, POLICY_DANE_REQUIRED + 1),
         .requiretls = flags & 8,
         .tls_required_no = flags & 16,
         .report_only = flags & 32,
@@ -327,6 +331,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .allow_special = flags & 16,
         .ipv6 = flags & 32,
         .dane = flags & 64,
+        .half_dane = roll(&d, 2) == 1,
         .port = flags & 128 ? 587 : 0,
         .shuffle = flags,
     };

@@ -13,7 +13,14 @@
 /* The whole of what makes a plan out of policies, by way of the plan:
  * tests/policy/plan_test.c has the rest. */
 
-enum sts { STS_ABSENT, STS_TESTING, STS_ENFORCE, STS_UNKNOWN, STS_STATES };
+enum sts {
+    STS_ABSENT,
+    STS_NONE,
+    STS_TESTING,
+    STS_ENFORCE,
+    STS_UNKNOWN,
+    STS_STATES
+};
 
 /* From less to more: nothing, nothing, nothing, TLS, DANE, not this host. */
 enum tlsa {
@@ -28,14 +35,15 @@ enum tlsa {
 
 enum {
     LEVELS = POLICY_LEVEL_VERIFIED + 1,
+    DANE_RULES = POLICY_DANE_REQUIRED + 1,
     /* Each host: listed or not; with an address, and then in any state of its
      * TLSA records, or without one, or not learnt. */
     HOST_KINDS = 2 * (TLSA_STATES + 2),
     HOSTS = 2,
-    ONE_HOST = HOST_KINDS * STS_STATES * LEVELS * 256,
+    ONE_HOST = HOST_KINDS * STS_STATES * LEVELS * DANE_RULES * 128,
     /* Without level, fingerprint and implicit TLS: what they do to one host
      * they do to each. */
-    TWO_HOSTS = HOST_KINDS * HOST_KINDS * STS_STATES * 64,
+    TWO_HOSTS = HOST_KINDS * HOST_KINDS * STS_STATES * DANE_RULES * 32,
 };
 
 struct host {
@@ -47,8 +55,9 @@ struct host {
 struct combination {
     enum sts sts;
     enum policy_level level;
-    bool is_route, is_mx_authentic, dane, requiretls, tls_required_no,
-        report_only, is_pinned, implicit_tls;
+    enum policy_dane_rule dane;
+    bool is_route, is_mx_authentic, requiretls, tls_required_no, report_only,
+        is_pinned, implicit_tls;
     size_t host_count;
     struct host hosts[HOSTS];
 };
@@ -92,7 +101,7 @@ combine(size_t number, struct combination *c)
     c->sts = (enum sts)take_digit(&number, STS_STATES);
     c->is_route = take_digit(&number, 2);
     c->is_mx_authentic = take_digit(&number, 2);
-    c->dane = take_digit(&number, 2);
+    c->dane = (enum policy_dane_rule)take_digit(&number, DANE_RULES);
     c->requiretls = take_digit(&number, 2);
     c->tls_required_no = take_digit(&number, 2);
     c->report_only = take_digit(&number, 2);
@@ -101,17 +110,6 @@ combine(size_t number, struct combination *c)
     c->level = (enum policy_level)take_digit(&number, LEVELS);
     c->is_pinned = take_digit(&number, 2);
     c->implicit_tls = take_digit(&number, 2);
-    return true;
-}
-
-/* The look-up asks for TLSA records only where the MX records are authentic. */
-static bool
-is_possible(const struct combination *c)
-{
-    for (size_t i = 0; i < c->host_count; i++) {
-        if (c->hosts[i].tlsa > TLSA_INSECURE && !c->is_mx_authentic)
-            return false;
-    }
     return true;
 }
 
@@ -164,8 +162,9 @@ facts_of(const struct combination *c)
                      : c->sts == STS_UNKNOWN ? POLICY_STS_STATE_UNKNOWN
                                              : POLICY_STS_STATE_FRESH,
         .sts_why = "why of the policy",
-        .sts = {.mode = c->sts == STS_ENFORCE ? POLICY_STS_ENFORCE
-                                              : POLICY_STS_TESTING,
+        .sts = {.mode = c->sts == STS_ENFORCE   ? POLICY_STS_ENFORCE
+                        : c->sts == STS_TESTING ? POLICY_STS_TESTING
+                                                : POLICY_STS_NONE,
                 .mx = patterns,
                 .mx_count = 1},
     };
@@ -217,6 +216,7 @@ fail_at(const struct combination *c, const char *what)
 /* What the published policies say of this mail, if they count. */
 struct rules {
     bool enforce, dane, sts_unknown;
+    bool dane_required; /* this one the operator says */
 };
 
 static struct rules
@@ -224,8 +224,10 @@ rules_if(const struct combination *c, bool they_count)
 {
     return (struct rules){
         .enforce = they_count && c->sts == STS_ENFORCE,
-        .dane = they_count && c->dane,
+        .dane = c->dane == POLICY_DANE_REQUIRED ||
+                (they_count && c->dane == POLICY_DANE_HEEDED),
         .sts_unknown = they_count && c->sts == STS_UNKNOWN,
+        .dane_required = c->dane == POLICY_DANE_REQUIRED,
     };
 }
 
@@ -270,7 +272,10 @@ expected_fate(const struct combination *c, const struct rules *r,
         return POLICY_FATE_NO_ADDRESS;
     if (tlsa_of(r, h) == TLSA_FAILED)
         return POLICY_FATE_UNTOLD;
-    if (c->requiretls && tlsa_of(r, h) != TLSA_USABLE && !r->enforce &&
+    if (r->dane_required && (h->tlsa != TLSA_USABLE || !c->is_mx_authentic))
+        return POLICY_FATE_NOT_DANE;
+    /* Records count for REQUIRETLS where the name of the host is good. */
+    if (c->requiretls && !r->enforce &&
         (!c->is_mx_authentic || is_clear(c, r, h)))
         return POLICY_FATE_UNPROVEN;
     return POLICY_FATE_ADMITTED;
@@ -340,6 +345,9 @@ expected_end(const struct combination *c, const struct rules *r)
         return (struct expected){POLICY_DEFER, "451 4.7.5", POLICY_SOURCE_DANE};
     if (has_fate(c, r, POLICY_FATE_UNLISTED))
         return (struct expected){POLICY_DEFER, "451 4.7.5", POLICY_SOURCE_STS};
+    if (has_fate(c, r, POLICY_FATE_NOT_DANE))
+        return (struct expected){POLICY_DEFER, "451 4.7.5",
+                                 POLICY_SOURCE_LOCAL};
     if (has_fate(c, r, POLICY_FATE_UNPROVEN))
         return (struct expected){POLICY_REFUSE, "550 5.7.10",
                                  POLICY_SOURCE_REQUIRETLS};
@@ -368,6 +376,8 @@ check_host(const struct combination *c, const struct rules *r, size_t index,
         h->requires_requiretls != c->requiretls ||
         h->fingerprint_count != c->is_pinned)
         fail_at(c, "a host is wrong");
+    if (h->is_half_dane != (is_dane && !c->is_mx_authentic))
+        fail_at(c, "whether the MX records count");
     if ((h->tlsa.count == 1) != is_dane || (h->dane_base[0] != '\0') != is_dane)
         fail_at(c, "the records");
 }
@@ -412,7 +422,7 @@ check_shadow(const struct combination *c, const struct policy_plan *p)
         enum policy_fate fate = expected_fate(c, &strict, h);
         enum policy_proof proof = expected_proof(c, &strict, h);
 
-        if (h->state != POLICY_HOST_FOUND ||
+        if (expected_fate(c, &lax, h) != POLICY_FATE_ADMITTED ||
             (fate == POLICY_FATE_ADMITTED &&
              proof == expected_proof(c, &lax, h)))
             continue;
@@ -489,15 +499,15 @@ struct base {
     struct policy_plan plan;
 };
 
-/* `more` has a requirement that the base lacks.  With REQUIRETLS, a
- * requirement may be what vouches for a host: it may then be used, but only
- * so. */
+/* `more` has a requirement that the base lacks.  With REQUIRETLS,
+ * or where DANE is required, a requirement may be what vouches for a host: it
+ * may then be used, but only so. */
 static void
 check_stronger(const struct base *less, const struct combination *more)
 {
     struct policy_plan b scoped(policy_plan_done) = plan_of(more);
     const struct policy_plan *a = &less->plan;
-    bool may_vouch = less->c.requiretls;
+    bool may_vouch = less->c.requiretls || less->c.dane == POLICY_DANE_REQUIRED;
 
     if (b.verdict == POLICY_GO && a->verdict != POLICY_GO && !may_vouch)
         fail_at(more, "a requirement made mail go");
@@ -517,27 +527,20 @@ check_stronger(const struct base *less, const struct combination *more)
 }
 
 static void
-check_more(const struct base *b, struct combination more)
-{
-    if (is_possible(&more))
-        check_stronger(b, &more);
-}
-
-static void
 add_local(const struct base *b)
 {
     struct combination more = b->c;
 
     if (more.level < POLICY_LEVEL_VERIFIED) {
         more.level++;
-        check_more(b, more);
+        check_stronger(b, &more);
     }
     more = b->c;
     more.is_pinned = true;
-    check_more(b, more);
+    check_stronger(b, &more);
     more = b->c;
     more.implicit_tls = true;
-    check_more(b, more);
+    check_stronger(b, &more);
 }
 
 static void
@@ -545,13 +548,8 @@ add_sts(const struct base *b)
 {
     struct combination more = b->c;
 
-    if (b->c.sts == STS_ABSENT) {
-        for (more.sts = STS_TESTING; more.sts < STS_STATES; more.sts++)
-            check_more(b, more);
-    } else if (b->c.sts == STS_TESTING) {
-        more.sts = STS_ENFORCE;
-        check_more(b, more);
-    }
+    for (more.sts++; more.sts < STS_STATES; more.sts++)
+        check_stronger(b, &more);
 }
 
 static void
@@ -559,14 +557,14 @@ add_dane(const struct base *b)
 {
     struct combination more = b->c;
 
-    more.dane = true;
-    check_more(b, more);
+    for (more.dane++; more.dane <= POLICY_DANE_REQUIRED; more.dane++)
+        check_stronger(b, &more);
     more = b->c;
     if (more.hosts[0].state != POLICY_HOST_FOUND)
         return;
     for (enum tlsa t = b->c.hosts[0].tlsa + 1; t < TLSA_STATES; t++) {
         more.hosts[0].tlsa = t;
-        check_more(b, more);
+        check_stronger(b, &more);
     }
 }
 
@@ -576,13 +574,13 @@ add_of_the_mail(const struct base *b)
     struct combination more = b->c;
 
     more.requiretls = true;
-    check_more(b, more);
+    check_stronger(b, &more);
     more = b->c;
     more.tls_required_no = false;
-    check_more(b, more);
+    check_stronger(b, &more);
     more = b->c;
     more.report_only = false;
-    check_more(b, more);
+    check_stronger(b, &more);
 }
 
 /* All combinations of one host, and every so many of those of two: a step that
@@ -595,8 +593,6 @@ a_requirement_never_allows_a_weaker_channel(void **state)
 
     (void)state;
     for (size_t i = 0; combine(i, &b.c); i += i < ONE_HOST ? 1 : STEP) {
-        if (!is_possible(&b.c))
-            continue;
         b.plan = plan_of(&b.c);
         add_local(&b);
         add_sts(&b);

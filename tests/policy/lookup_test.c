@@ -1224,6 +1224,32 @@ without_dane_no_tlsa_is_asked_for(void **state)
                         "MX example.com\nA a.example\nAAAA a.example\n");
 }
 
+/* Where somebody wants it; the addresses still have to be authentic. */
+static void
+below_mx_records_without_dnssec_tlsa_may_be_asked_for(void **state)
+{
+    scoped(world_done) struct world w = {
+        .dns = "MX example.com = 10 a.example, 20 b.example\n" SECURE_A
+               "A b.example = 192.0.2.2\n"
+               "TLSA _25._tcp.a.example = 3 1 1 32 ad\n"};
+    struct policy_question q = lab_question();
+
+    (void)state;
+    q.sts = false;
+    q.dane = true;
+    check_facts(&w, &q,
+                "mx found\nsts off\n10 a.example: 192.0.2.1\n"
+                "  tlsa insecure (the MX records are not authentic)\n"
+                "20 b.example: 192.0.2.2\n"
+                "  tlsa insecure (the MX records are not authentic)\n");
+    q.half_dane = true;
+    check_facts(&w, &q,
+                "mx found\nsts off\n10 a.example: 192.0.2.1\n"
+                "  tlsa found a.example, 3 1 1 32\n"
+                "20 b.example: 192.0.2.2\n"
+                "  tlsa insecure (the addresses are not authentic)\n");
+}
+
 /* Servers of names without DNSSEC may fail on the question itself. */
 static void
 below_names_without_dnssec_no_tlsa_is_asked_for(void **state)
@@ -1437,6 +1463,7 @@ main(void)
         cmocka_unit_test(the_longest_domains_have_no_policy),
         cmocka_unit_test(finds_tlsa_records_in_whatever_order),
         cmocka_unit_test(without_dane_no_tlsa_is_asked_for),
+        cmocka_unit_test(below_mx_records_without_dnssec_tlsa_may_be_asked_for),
         cmocka_unit_test(below_names_without_dnssec_no_tlsa_is_asked_for),
         cmocka_unit_test(hosts_of_a_route_have_tlsa_records_at_their_ports),
         cmocka_unit_test(the_domain_behind_its_aliases_is_kept),

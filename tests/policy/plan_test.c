@@ -585,12 +585,12 @@ connections_are_shared_under_equal_demands_only(void **state)
 {
     struct policy_fingerprint pins[] = {{POLICY_FINGERPRINT_CERT, {1}},
                                         {POLICY_FINGERPRINT_KEY, {2}}};
-    struct buf keys[5] = {{0}};
+    struct buf keys[6] = {{0}};
     struct dane_world w;
 
     (void)state;
     set_dane_world(&w);
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < 6; i++) {
         struct policy_plan p;
 
         if (i == 1)
@@ -598,7 +598,8 @@ connections_are_shared_under_equal_demands_only(void **state)
         if (i == 2)
             snprintf(w.hosts[0].tlsa_base, 16, "mx0.example.com");
         w.in.fingerprints = pins;
-        w.in.fingerprint_count = i > 2;
+        w.in.fingerprint_count = i == 3 || i == 4;
+        w.facts.mx_authentic = i < 5;
         pins[0].of = i == 4 ? POLICY_FINGERPRINT_KEY : POLICY_FINGERPRINT_CERT;
         policy_plan_make(&w.in, &p);
         policy_plan_host_key(&p.hosts[0], &keys[i]);
@@ -611,8 +612,55 @@ connections_are_shared_under_equal_demands_only(void **state)
                            "mx0.example.com, 3 1 2 ab1200"));
     assert_non_null(strstr(buf_text(&keys[3]), ", cert 0100"));
     assert_non_null(strstr(buf_text(&keys[4]), ", key 0100"));
-    for (size_t i = 0; i < 5; i++)
+    assert_non_null(strstr(buf_text(&keys[5]), "dane mx0.example.com, 3 1 2"));
+    for (size_t i = 0; i < 6; i++)
         buf_free(&keys[i]);
+}
+
+/* What one file's anchors have vouched for, another's need not. */
+static void
+connections_are_shared_under_equal_anchors_only(void **state)
+{
+    static const char *const anchors[] = {NULL, "/a.pem", "/b.pem"};
+    static const char *const want[] = {"pkix mx1.example.com",
+                                       "pkix mx1.example.com, anchors /a.pem",
+                                       "pkix mx1.example.com, anchors /b.pem"};
+    struct dane_world w;
+
+    (void)state;
+    set_dane_world(&w);
+    w.in.level = POLICY_LEVEL_VERIFIED;
+    for (size_t i = 0; i < 3; i++) {
+        struct policy_plan p scoped(policy_plan_done);
+        struct buf key scoped(buf_free) = {0}, dane scoped(buf_free) = {0};
+
+        w.in.anchors = anchors[i];
+        policy_plan_make(&w.in, &p);
+        policy_plan_host_key(&p.hosts[1], &key);
+        assert_string_equal(buf_text(&key), want[i]);
+        policy_plan_host_key(&p.hosts[0], &dane);
+        assert_null(strstr(buf_text(&dane), "anchors"));
+    }
+}
+
+/* RFC 7672 section 3.2.2: the domain of the mail is a name of the host only
+ * where DNSSEC says so. */
+static void
+behind_insecure_mx_records_the_host_has_its_own_names_alone(void **state)
+{
+    struct dane_world w;
+    struct policy_plan p;
+
+    (void)state;
+    set_dane_world(&w);
+    w.facts.mx_authentic = false;
+    policy_plan_make(&w.in, &p);
+    assert_int_equal(p.hosts[0].proof, POLICY_PROOF_DANE);
+    assert_true(p.hosts[0].is_half_dane);
+    assert_int_equal(p.hosts[0].names.count, 2);
+    assert_string_equal(p.hosts[0].names.text[0], "mail.sample");
+    assert_string_equal(p.hosts[0].names.text[1], "mx0.example.com");
+    policy_plan_done(&p);
 }
 
 /* What was observed of one connection, was not of another. */
@@ -666,6 +714,14 @@ refusals_name_the_reason_of_a_host(void **state)
               "the mail asks for REQUIRETLS, and no host of example.com can "
               "be verified: REQUIRETLS: neither DNSSEC nor MTA-STS vouches for "
               "the name of this host");
+    w.in.dane = POLICY_DANE_REQUIRED;
+    w.in.requiretls = false;
+    snprintf(w.hosts[0].tlsa_why, 32, "the addresses are insecure");
+    check_end(&w, POLICY_DEFER,
+              "no host of example.com may be used: DANE is required here: the "
+              "addresses are insecure");
+    w.in.dane = POLICY_DANE_HEEDED;
+    w.in.requiretls = true;
     w.in.is_route = true;
     w.in.level = POLICY_LEVEL_NONE;
     check_end(&w, POLICY_REFUSE,
@@ -766,6 +822,9 @@ main(void)
         cmocka_unit_test(a_host_with_usable_records_carries_them),
         cmocka_unit_test(a_host_of_a_route_is_its_own_next_hop),
         cmocka_unit_test(connections_are_shared_under_equal_demands_only),
+        cmocka_unit_test(connections_are_shared_under_equal_anchors_only),
+        cmocka_unit_test(
+            behind_insecure_mx_records_the_host_has_its_own_names_alone),
         cmocka_unit_test(an_observed_connection_is_one_of_its_own),
         cmocka_unit_test(refusals_name_the_reason_of_a_host),
         cmocka_unit_test(a_report_says_what_would_have_been),

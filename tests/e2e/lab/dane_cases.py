@@ -7,6 +7,7 @@ first.  What comes of it is one of
     N verified      delivered to host N, which was authenticated by DANE
     N encrypted     delivered to host N over TLS, whoever that is
     N clear         delivered to host N in clear
+    N half          as verified, but the MX records are not authentic
 
 `postfix` is what Postfix does, where that is something else, and `why` says on
 whose side the RFC is.
@@ -304,6 +305,76 @@ HALF = (
 @case("0 encrypted", postfix="deferred", why=HALF)
 def insecure_mx(w):
     return built(w, unknown(w, wrong(w, "3 1 1")), name=w.insecure_name())
+
+
+# What becomes of them where the relay is told `dane_insecure_mx = "dane"`, and
+# of Postfix, which does so unless it is told otherwise.  Its logs call such a
+# host Trusted, the relay's "dane insecure-mx".
+HALF_CASES = {}
+
+
+def half_case(want, postfix=None, why=""):
+    def keep(build):
+        name = build.__name__.replace("_", "-")
+        HALF_CASES[name] = Case(build, want, postfix or want, why)
+        return build
+
+    return keep
+
+
+half_case("deferred")(insecure_mx)
+
+
+@half_case("0 half")
+def insecure_mx_and_a_match(w):
+    return built(w, unknown(w, "3 1 1"), name=w.insecure_name())
+
+
+@half_case("0 half")
+def insecure_mx_and_an_anchor(w):
+    return built(w, unknown(w, "2 1 1"), name=w.insecure_name())
+
+
+@half_case(
+    "deferred",
+    postfix="0 half",
+    why="RFC 7672 section 3.2.2 gives the host the name of the domain where the MX"
+    " records are authentic; Postfix does so in any case",
+)
+def insecure_mx_and_a_certificate_for_the_next_hop(w):
+    domain = w.insecure_name()
+    cert = w.stranger.chained(w.stranger.good(domain))
+    return built(w, unknown(w, "2 1 1", cert=cert), name=domain)
+
+
+@half_case("deferred")
+def insecure_mx_and_starttls_stripped(w):
+    return built(w, unknown(w, "3 1 1", offer=False), name=w.insecure_name())
+
+
+@half_case("deferred")
+def insecure_mx_and_tlsa_servfail(w):
+    peer = unknown(w, "3 1 1")
+    w.dns.behave(f"_25._tcp.{peer.host}", "servfail", "TLSA")
+    return built(w, peer, name=w.insecure_name())
+
+
+@half_case("0 encrypted")
+def insecure_mx_and_no_records(w):
+    return built(w, unknown(w), name=w.insecure_name())
+
+
+@half_case("0 encrypted")
+def insecure_mx_and_an_insecure_host(w):
+    host = f"mx.{w.insecure_name()}"
+    peer = unknown(w, wrong(w, "3 1 1"), name=host)
+    return built(w, peer, name=w.insecure_name())
+
+
+@half_case("1 half")
+def insecure_mx_and_a_next_host(w):
+    hosts = unknown(w, wrong(w, "3 1 1")), unknown(w, "3 1 1")
+    return built(w, *hosts, name=w.insecure_name())
 
 
 @case("0 encrypted")

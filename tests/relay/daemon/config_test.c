@@ -243,6 +243,30 @@ a_domain_rule_ends_with_its_exemption(void **state)
 }
 
 static void
+what_an_exemption_strengthens_outlives_it(void **state)
+{
+    static const char text[] =
+        "policy { dane = on }\n"
+        "domain \"a.example\" { sts = off tls = verified dane = required\n"
+        "  dane_insecure_mx = dane mx_ca = \"/etc/passwd\"\n"
+        "  reason = x until = \"2027-01-31\" }\n";
+    scoped(done) struct fixture f = {0};
+
+    (void)state;
+    assert_true(load(&f, text));
+    for (int64_t now = 0; now <= 4000000000000; now += 4000000000000) {
+        struct config_domain rule = config_rule_for(f.c, "a.example", now);
+
+        assert_int_equal(rule.sts, now > 0);
+        assert_int_equal(rule.dane, POLICY_DANE_REQUIRED);
+        assert_int_equal(rule.half_dane, CONFIG_HALF_DANE_HEEDED);
+        assert_string_equal(rule.anchors, "/etc/passwd");
+        assert_int_equal(rule.level, POLICY_LEVEL_VERIFIED);
+    }
+    assert_string_equal(config_rule_for(f.c, "b.example", 0).anchors, "");
+}
+
+static void
 the_first_route_that_matches_wins(void **state)
 {
     static const struct {
@@ -325,6 +349,23 @@ what_is_wrong_is_said_with_file_line_and_key(void **state)
          "verified"},
         {"policy { sts = maybe }",
          "1: policy.sts: \"maybe\" is neither true nor false"},
+        {"policy { dane = maybe }",
+         "1: policy.dane: \"maybe\" is neither true, false nor required"},
+        {"policy { dane = required }\nresolver { dnssec = off }",
+         "1: policy.dane: \"required\" delivers nothing while"},
+        {"domain \"a.example\" { dane = required }\n"
+         "resolver { dnssec = off }",
+         "1: domain.a.example.dane: \"required\" delivers nothing while"},
+        {"policy { dane = required }\ndomain \"a.example\" { dane = on }",
+         "2: domain.a.example: is weaker than the policy block"},
+        {"policy { dane_insecure_mx = dane }\n"
+         "domain \"a.example\" { dane_insecure_mx = off }",
+         "2: domain.a.example: is weaker than the policy block"},
+        {"domain \"a.example\" { mx_ca = \"/etc/passwd\" }",
+         "1: domain.a.example.mx_ca: trust anchors are of no use unless"},
+        {"route \"r\" { to = {\"*\"} via = {\"h.example\"} tls = required\n"
+         "ca = \"/etc/passwd\" }",
+         "2: route.r.ca: trust anchors are of no use unless"},
         {"policy { mx_ca = \"/nonexistent\" }",
          "1: policy.mx_ca: /nonexistent: No such file or directory"},
         {"policy { mx_ca = \"/tmp\" }",
@@ -865,6 +906,7 @@ main(void)
         cmocka_unit_test(no_file_at_all_will_do),
         cmocka_unit_test(every_kind_of_value_is_read),
         cmocka_unit_test(a_domain_rule_ends_with_its_exemption),
+        cmocka_unit_test(what_an_exemption_strengthens_outlives_it),
         cmocka_unit_test(the_first_route_that_matches_wins),
         cmocka_unit_test(without_a_route_mail_goes_by_mx),
         cmocka_unit_test(what_is_wrong_is_said_with_file_line_and_key),

@@ -93,17 +93,22 @@ a_plan_gets_what_is_demanded_of_its_destination(void **state)
         const char *destination;
         enum policy_level level;
         unsigned port;
-        bool is_route, implicit_tls, dane;
+        bool is_route, implicit_tls;
+        enum policy_dane_rule dane;
     } rows[] = {
-        {"route:vip", POLICY_LEVEL_VERIFIED, 465, true, true, true},
-        {"bank.example", POLICY_LEVEL_VERIFIED, 2500, false, false, true},
-        {"lab.example", POLICY_LEVEL_OPPORTUNISTIC, 2500, false, false, false},
-        {"else.example", POLICY_LEVEL_REQUIRED, 2500, false, false, true},
+        {"route:vip", POLICY_LEVEL_VERIFIED, 465, true, true,
+         POLICY_DANE_HEEDED},
+        {"bank.example", POLICY_LEVEL_VERIFIED, 2500, false, false,
+         POLICY_DANE_REQUIRED},
+        {"lab.example", POLICY_LEVEL_OPPORTUNISTIC, 2500, false, false,
+         POLICY_DANE_IGNORED},
+        {"else.example", POLICY_LEVEL_REQUIRED, 2500, false, false,
+         POLICY_DANE_REQUIRED},
     };
     struct config *c =
         load("hostname = \"relay.example\"\n"
              "delivery { port = 2500 }\n"
-             "policy { tls = \"required\" }\n"
+             "policy { tls = \"required\" dane = \"required\" }\n"
              "domain \"bank.example\" { tls = \"verified\" }\n"
              "domain \"lab.example\" { tls = \"opportunistic\" dane = false\n"
              "  reason = \"lab\" until = \"2099-01-31\" }\n"
@@ -120,6 +125,7 @@ a_plan_gets_what_is_demanded_of_its_destination(void **state)
         assert_int_equal(in.is_route, rows[i].is_route);
         assert_int_equal(in.implicit_tls, rows[i].implicit_tls);
         assert_int_equal(in.dane, rows[i].dane);
+        assert_string_equal(in.anchors, "");
         assert_false(in.requiretls || in.tls_required_no || in.report_only);
     }
     config_free(&c);

@@ -348,6 +348,56 @@ only_a_pinned_certificate_will_do(void **state)
     net_tls_free(&server);
 }
 
+static enum net_tls_verdict
+verdict_under(struct net_tls *anchors, struct authority *issuer)
+{
+    struct net_tls *server = server_of(issuer, "good");
+    struct net_tls_setup setup = {.tls = anchors,
+                                  .check = NET_TLS_CHECK_PKIX,
+                                  .names = {"mx.example.com"}};
+    enum net_tls_verdict verdict;
+    struct pair p;
+
+    meet(&p, &setup, server);
+    verdict = facts(&p)->verdict;
+    part(&p);
+    net_tls_free(&server);
+    return verdict;
+}
+
+/* An anchor need not sign itself: the host's own certificate may be one. */
+static void
+anchors_of_ones_own_stand_instead_of_all_others(void **state)
+{
+    static const struct {
+        const char *anchors;
+        enum net_tls_verdict of_ours, of_the_strangers;
+    } rows[] = {
+        {"ca.pem", NET_TLS_VERIFIED, NET_TLS_NOT_TRUSTED},
+        {"good.pem", NET_TLS_VERIFIED, NET_TLS_NOT_TRUSTED},
+        {"several.pem", NET_TLS_NOT_TRUSTED, NET_TLS_NOT_TRUSTED},
+        {NULL, NET_TLS_NOT_TRUSTED, NET_TLS_NOT_TRUSTED},
+    };
+
+    (void)state;
+    setenv("SSL_CERT_FILE", authority_path(&stranger, "ca.pem"), 1);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct err err;
+        struct net_tls *t = net_tls_client_of(
+            rows[i].anchors ? path(rows[i].anchors) : "", &err);
+        struct net_tls *like = net_tls_client_like(t);
+
+        assert_int_equal(verdict_under(t, &ca), rows[i].of_ours);
+        assert_int_equal(verdict_under(t, &stranger), rows[i].of_the_strangers);
+        net_tls_free(&t);
+        assert_int_equal(verdict_under(like, &ca), rows[i].of_ours);
+        assert_int_equal(verdict_under(like, &stranger),
+                         rows[i].of_the_strangers);
+        net_tls_free(&like);
+    }
+    unsetenv("SSL_CERT_FILE");
+}
+
 static void
 any_one_of_the_names_is_enough(void **state)
 {
@@ -1033,6 +1083,7 @@ main(void)
         cmocka_unit_test(observing_finds_the_same_and_goes_on),
         cmocka_unit_test(without_a_check_the_certificate_is_only_recorded),
         cmocka_unit_test(only_a_pinned_certificate_will_do),
+        cmocka_unit_test(anchors_of_ones_own_stand_instead_of_all_others),
         cmocka_unit_test(any_one_of_the_names_is_enough),
         cmocka_unit_test(dane_believes_the_records_and_nothing_else),
         cmocka_unit_test(dane_ta_wants_the_name_and_the_dates),

@@ -111,6 +111,8 @@ a_client_may_have_trust_anchors_of_its_own(void **state)
     net_tls_free(&t);
     assert_null(net_tls_client(path("none.pem"), &err));
     assert_non_null(strstr(err.text, "none.pem"));
+    assert_null(net_tls_client_of(path("none.pem"), &err));
+    assert_non_null(strstr(err.text, "none.pem"));
     assert_null(net_tls_client(path("one.key"), &err));
     assert_non_null(strstr(err.text, "one.key"));
 }
