@@ -64,6 +64,17 @@ buf_printf(struct buf *b, const char *fmt, ...)
 }
 
 void
+buf_put_front(struct buf *b, struct slice bytes)
+{
+    (void)buf_room(b, bytes.len);
+    if (b->len)
+        memmove(b->p + bytes.len, b->p, b->len);
+    if (bytes.len)
+        memcpy(b->p, bytes.p, bytes.len);
+    b->len += bytes.len;
+}
+
+void
 buf_drop(struct buf *b, size_t n)
 {
     b->len -= n;

@@ -24,6 +24,7 @@ void buf_printf(struct buf *b, const char *fmt, ...)
  * written there. */
 char *buf_room(struct buf *b, size_t n);
 
+void buf_put_front(struct buf *b, struct slice bytes);
 void buf_drop(struct buf *b, size_t n); /* forgets the first n bytes */
 void buf_clear(struct buf *b);          /* forgets all, keeps the memory */
 void buf_free(struct buf *b);

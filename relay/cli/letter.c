@@ -152,7 +152,7 @@ add_from(const struct cli_letter_wish *wish, struct buf *out)
 
 void
 cli_letter_make(struct slice in, const struct cli_letter_wish *wish,
-                cli_recipient_fn *each, void *ctx, struct buf *out)
+                mail_address_list_fn *each, void *ctx, struct buf *out)
 {
     static const char *const from[] = {"From", NULL};
     const char *const *names;
@@ -166,7 +166,7 @@ cli_letter_make(struct slice in, const struct cli_letter_wish *wish,
         add_from(wish, out);
     while ((field = cut_field(&in)).len > 0) {
         if (wish->take_recipients && is_one_of(field, names))
-            cli_recipients_each(value_of(field), each, ctx);
+            mail_address_list_each(value_of(field), each, ctx);
         if (!wish->take_recipients || !is_one_of(field, blind))
             buf_add(out, field);
     }

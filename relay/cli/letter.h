@@ -8,7 +8,7 @@
 #define RELAY_CLI_LETTER_H
 
 #include "relay/base/buf.h"
-#include "relay/cli/recipients.h"
+#include "relay/mail/address_list.h"
 
 enum { CLI_LETTER_MAX = 1 << 30 }; /* octets of a message; our own */
 
@@ -26,7 +26,7 @@ struct cli_letter_wish {
  * those of Resent- fields alone when there are such (RFC 5322 section
  * 3.6.6). */
 void cli_letter_make(struct slice in, const struct cli_letter_wish *wish,
-                     cli_recipient_fn *each, void *ctx, struct buf *out);
+                     mail_address_list_fn *each, void *ctx, struct buf *out);
 
 bool cli_letter_has_8bit(struct slice in);
 

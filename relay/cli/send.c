@@ -170,7 +170,7 @@ send_message(struct send *s, const struct cli_command *self, int argc,
                         "message was not sent");
     set_from(s);
     for (int i = 1; i < argc; i++)
-        cli_recipients_each(slice_of(argv[i]), add_recipient, s);
+        mail_address_list_each(slice_of(argv[i]), add_recipient, s);
     if (s->code != EX_OK)
         return s->code;
     if (s->envelope.rcpt_count == 0 && !s->options->take_recipients)

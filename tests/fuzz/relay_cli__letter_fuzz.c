@@ -31,7 +31,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     cli_letter_make(buf_slice(&lines), &wish, count, &told, &out);
     assert(out.len + lines.len > 0);
-    cli_recipients_each(in, count, &told);
+    mail_address_list_each(in, count, &told);
     buf_free(&lines);
     buf_free(&out);
     return 0;

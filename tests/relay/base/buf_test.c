@@ -30,6 +30,26 @@ grows_as_it_is_filled(void **state)
 }
 
 static void
+takes_bytes_in_front(void **state)
+{
+    scoped(buf_free) struct buf b = {0};
+
+    (void)state;
+    buf_put_front(&b, (struct slice){0});
+    assert_int_equal(b.len, 0);
+    buf_put_front(&b, slice_of("cd"));
+    buf_put_front(&b, (struct slice){0});
+    buf_put_front(&b, (struct slice){"a\0b", 3});
+    assert_int_equal(b.len, 5);
+    assert_memory_equal(b.p, "a\0bcd", 5);
+    for (int i = 0; i < 1000; i++)
+        buf_put_front(&b, slice_of("xyz"));
+    assert_int_equal(b.len, 3005);
+    assert_memory_equal(b.p, "xyzxyz", 6);
+    assert_memory_equal(b.p + 3000, "a\0bcd", 5);
+}
+
+static void
 formats(void **state)
 {
     scoped(buf_free) struct buf b = {0};
@@ -95,6 +115,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grows_as_it_is_filled),
+        cmocka_unit_test(takes_bytes_in_front),
         cmocka_unit_test(formats),
         cmocka_unit_test(drops_from_the_front),
         cmocka_unit_test(has_the_room_it_was_asked_for),

@@ -1,4 +1,4 @@
-#include "relay/cli/recipients.h"
+#include "relay/mail/address_list.h"
 
 #include "relay/base/buf.h"
 
@@ -20,7 +20,7 @@ expect(const char *list, const char *addresses)
 {
     struct buf got = {0};
 
-    cli_recipients_each(slice_of(list), add, &got);
+    mail_address_list_each(slice_of(list), add, &got);
     if (strcmp(buf_text(&got), addresses) != 0)
         fail_msg("%s gave %s", list, buf_text(&got));
     buf_free(&got);
@@ -81,7 +81,7 @@ a_list_may_end_anywhere(void **state)
     for (size_t n = 0; n < sizeof(list); n++) {
         struct buf got = {0};
 
-        cli_recipients_each((struct slice){list, n}, add, &got);
+        mail_address_list_each((struct slice){list, n}, add, &got);
         buf_free(&got);
     }
 }

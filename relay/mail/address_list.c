@@ -1,4 +1,4 @@
-#include "relay/cli/recipients.h"
+#include "relay/mail/address_list.h"
 
 #include "relay/base/buf.h"
 #include "relay/base/own.h"
@@ -8,7 +8,7 @@ struct scan {
     struct buf bare;  /* what stands outside of brackets and comments */
     struct buf angle; /* what stands between angle brackets */
     bool has_angle;
-    cli_recipient_fn *each;
+    mail_address_list_fn *each;
     void *ctx;
 };
 
@@ -129,7 +129,7 @@ step(struct scan *s)
 }
 
 void
-cli_recipients_each(struct slice list, cli_recipient_fn *each, void *ctx)
+mail_address_list_each(struct slice list, mail_address_list_fn *each, void *ctx)
 {
     struct scan s = {.rest = list, .each = each, .ctx = ctx};
 
