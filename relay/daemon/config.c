@@ -2,6 +2,7 @@
 
 #include "relay/base/mem.h"
 #include "relay/daemon/config_check.h"
+#include "relay/daemon/config_dkim.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -132,12 +133,13 @@ build_titled(const struct build *b)
 {
     struct config *c = b->c;
     struct config_raw *raw = &c->origins->raw;
-    size_t listener = 0, domain = 0, route = 0;
+    size_t listener = 0, domain = 0, route = 0, dkim = 0;
 
     c->listener =
         room_for(b, "listener", sizeof(*c->listener), &c->listener_count);
     c->domain = room_for(b, "domain", sizeof(*c->domain), &c->domain_count);
     c->route = room_for(b, "route", sizeof(*c->route), &c->route_count);
+    c->dkim = room_for(b, "dkim", sizeof(*c->dkim), &c->dkim_count);
     for (size_t i = 0; i < raw->count; i++) {
         struct config_block *block = &raw->block[i];
 
@@ -152,6 +154,9 @@ build_titled(const struct build *b)
             check_name(b, block);
             c->route[route].name = block->title;
             build_block(b, block, &c->route[route++]);
+        } else if (strcmp(block->section, "dkim") == 0) {
+            c->dkim[dkim].domain = block->title;
+            build_block(b, block, &c->dkim[dkim++]);
         }
     }
 }
@@ -167,8 +172,7 @@ refuse_blocks(const struct build *b)
         scoped(own_free) char *name =
             config_name(block->section, block->title, "");
 
-        if (strcmp(block->section, "dkim") == 0 ||
-            (strcmp(block->section, "oauth") == 0 && block->count > 0))
+        if (strcmp(block->section, "oauth") == 0 && block->count > 0)
             config_error(b->errs, block->origin, name,
                          "not available in this version");
     }
@@ -235,6 +239,8 @@ config_free(struct config **c)
         if ((*c)->http.token)
             explicit_bzero((char *)(uintptr_t)(*c)->http.token,
                            strlen((*c)->http.token));
+        for (size_t i = 0; i < (*c)->dkim_count; i++)
+            config_dkim_done(&(*c)->dkim[i]);
         for (size_t i = 0; i < o->owned_count; i++)
             free(o->owned[i]);
         free(o->owned);

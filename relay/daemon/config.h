@@ -19,6 +19,7 @@
 #include "relay/base/addr.h"
 #include "relay/base/log.h"
 #include "relay/base/span.h"
+#include "relay/daemon/dkim_file.h"
 
 #include <stdio.h>
 
@@ -34,6 +35,7 @@ enum {
     CONFIG_ERROR_MAX = 500,        /* octets of one error */
     CONFIG_LIST_MAX = 10000,       /* values of one list */
     CONFIG_BLOCKS_MAX = 10000,     /* listener, domain and route blocks */
+    CONFIG_DKIM_KEYS_MAX = 4,      /* of one domain */
 };
 
 /* A list of strings. */
@@ -138,6 +140,13 @@ struct config_route {
     struct span_rate rate;
 };
 
+/* The keys that sign for a domain and those below it (RFC 6376). */
+struct config_dkim {
+    const char *domain;                 /* A-label form */
+    struct config_texts selector, file; /* as many of one as of the other */
+    struct dkim_file *key;              /* likewise; what was read */
+};
+
 /* Where each value came from; config_print reads it. */
 struct config_origins;
 
@@ -194,6 +203,8 @@ struct config {
     size_t domain_count;
     struct config_route *route; /* first match wins */
     size_t route_count;
+    struct config_dkim *dkim; /* by domain */
+    size_t dkim_count;
 
     struct queue_schedule retry;
 

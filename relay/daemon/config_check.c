@@ -1,6 +1,7 @@
 #include "relay/daemon/config_check.h"
 
 #include "relay/base/mem.h"
+#include "relay/daemon/config_dkim.h"
 #include "relay/mail/address.h"
 
 #include <assert.h>
@@ -415,6 +416,7 @@ config_check(struct config *c, struct config_errors *errs)
     check_domains(&k);
     for (size_t i = 0; i < c->route_count; i++)
         check_route(&k, &c->route[i]);
+    config_dkim_check(c, errs);
     check_retry(&k);
     check_tlsrpt(&k);
     check_http(&k);

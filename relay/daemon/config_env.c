@@ -135,9 +135,9 @@ find_block(const struct env *e, const struct target *t, const char *variable)
         if (strcmp(b->section, section) == 0 && is_upper_of(t->title, b->title))
             return b;
     }
-    if (strcmp(section, "domain") == 0) {
+    if (strcmp(section, "domain") == 0 || strcmp(section, "dkim") == 0) {
         config_error(e->errs, environment, variable,
-                     "the file has no such domain block");
+                     "the file has no such %s block", section);
         return NULL;
     }
     return config_raw_add(e->raw, section, title, environment);

@@ -9,6 +9,7 @@ enum { DAY_MS = 24 * 60 * 60 * 1000, YEAR_DAYS = 365 };
 #define AT(field) offsetof(struct config, field)
 #define AT_LISTENER(field) offsetof(struct config_listener, field)
 #define AT_DOMAIN(field) offsetof(struct config_domain, field)
+#define AT_DKIM(field) offsetof(struct config_dkim, field)
 #define AT_ROUTE(field) offsetof(struct config_route, field)
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define UNSET WORDS("")
@@ -233,8 +234,10 @@ const struct config_key config_keys[] = {
      "default: /run/sealpost/control.sock where that can be used, else "
      "control.sock in the state directory"},
 
-    {"dkim", "selector", CONFIG_OFF, "", 0, 0, UNSET, 0, "name of the key"},
-    {"dkim", "key", CONFIG_OFF, "", 0, 0, UNSET, 0, "PEM file"},
+    {"dkim", "selector", CONFIG_TEXTS, "", 0, CONFIG_DKIM_KEYS_MAX, NULL,
+     AT_DKIM(selector), "names of its keys in DNS"},
+    {"dkim", "key", CONFIG_TEXTS, "", 0, CONFIG_DKIM_KEYS_MAX, NULL,
+     AT_DKIM(file), "PEM files with them, in the same order"},
     {"oauth", "token_url", CONFIG_OFF, "", 0, 0, UNSET, 0, "token endpoint"},
     {"oauth", "client_id", CONFIG_OFF, "", 0, 0, UNSET, 0, "client"},
     {"oauth", "client_secret_file", CONFIG_OFF, "", 0, 0, UNSET, 0, "file"},

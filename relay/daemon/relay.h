@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 struct dispatch;
+struct dkim_shelf;
 struct dnssec;
 struct gate;
 struct notify;
@@ -31,6 +32,7 @@ struct relay {
     struct store_thread *store;
     struct net_inbox inbox;     /* of the main loop */
     struct metric_set *metrics; /* relay/daemon/metrics.h */
+    struct dkim_shelf *dkim;    /* any thread may take keys */
     _Atomic bool store_is_healthy;
     _Atomic bool is_draining;
     _Atomic bool reload_is_good; /* the last one was, or there was none */

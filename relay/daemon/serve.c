@@ -3,6 +3,7 @@
 #include "relay/base/mem.h"
 #include "relay/daemon/directory.h"
 #include "relay/daemon/dispatch.h"
+#include "relay/daemon/dkim_shelf.h"
 #include "relay/daemon/dnssec.h"
 #include "relay/daemon/doors.h"
 #include "relay/daemon/gate.h"
@@ -237,6 +238,7 @@ swap_config(struct serve *s, struct config *next)
     log_change(s->relay.log, &next->log);
     warn_of_mode(&s->relay);
     dispatch_configure(s->relay.dispatch);
+    dkim_shelf_configure(s->relay.dkim);
     s->reload_waits = s->relay.worker_count + 1;
     for (unsigned i = 0; i < s->relay.worker_count; i++)
         worker_reload(s->relay.workers[i], next, reload_part_done, s);
@@ -502,6 +504,7 @@ start(struct serve *s, struct err *err)
 
     relay->metrics = metrics_new();
     relay->gate = gate_new(process_client_limit());
+    relay->dkim = dkim_shelf_new(relay);
     s->doors.relay = relay;
     if (!doors_open(&s->doors, relay->config, err) ||
         !process_become(relay->config, err))
@@ -563,6 +566,7 @@ shut(struct serve *s)
     dispatch_free(&relay->dispatch);
     refresher_free(&relay->refresher);
     dnssec_free(&relay->dnssec);
+    dkim_shelf_free(&relay->dkim);
     tls_report_free(&relay->tls_report);
     net_timer_free(&s->drain_timer);
     if (s->over) {

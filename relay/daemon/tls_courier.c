@@ -4,6 +4,7 @@
 #include "policy/tlsrpt_report.h"
 #include "relay/base/mem.h"
 #include "relay/daemon/dispatch.h"
+#include "relay/daemon/dkim_signer.h"
 #include "relay/daemon/router.h"
 #include "relay/daemon/tls_result.h"
 #include "relay/net/https.h"
@@ -36,9 +37,10 @@ struct tls_courier {
     struct addr addresses[ADDRESSES_MAX];
     size_t address_count;
 
+    struct dkim_signer *signer;
     struct queue_message *mail[POLICY_TLSRPT_RUAS_MAX];
-    size_t mail_count;
-    bool is_posted; /* a place has taken it */
+    size_t mail_count; /* the last is being signed while there is a signer */
+    bool is_posted;    /* a place has taken it */
     struct settle_call *call;
 };
 
@@ -60,6 +62,7 @@ destroy(struct tls_courier *c)
 {
     net_dns_cancel(&c->query);
     net_https_cancel(&c->https);
+    dkim_signer_free(&c->signer);
     if (c->call)
         c->call->courier = NULL;
     while (c->mail_count > 0)
@@ -224,6 +227,37 @@ place(const struct tls_courier *c)
     return &c->record.rua[c->rua];
 }
 
+static void
+mail_signed(void *ctx, const struct slice *fields,
+            const struct mail_status *refusal)
+{
+    struct tls_courier *c = ctx;
+    struct queue_message *m = c->mail[c->mail_count - 1];
+
+    dkim_signer_free(&c->signer);
+    if (fields) {
+        buf_put_front(&m->body, *fields);
+        m->size = m->body.len;
+    } else {
+        log_sent(c, m->envelope.rcpt[0].address, refusal->text);
+        queue_message_free(&c->mail[--c->mail_count]);
+    }
+    c->rua++;
+    next_place(c);
+}
+
+/* RFC 8460 section 3: a report by mail is signed in the name of its sender.
+ * False: that domain has no key. */
+static bool
+sign_mail(struct tls_courier *c)
+{
+    const struct queue_message *m = c->mail[c->mail_count - 1];
+
+    return dkim_signer_start_whole(&c->signer, c->relay->dkim, &c->relay->loop,
+                                   buf_slice(&m->body), m->envelope.from,
+                                   mail_signed, c);
+}
+
 /* One place is through, whichever way. */
 static void
 end_post(struct tls_courier *c, const char *why)
@@ -316,10 +350,13 @@ next_place(struct tls_courier *c)
                           v4_known, c);
             return;
         }
-        if (may_mail)
-            write_mail(c, &place(c)->address);
-        else
+        if (!may_mail) {
             log_sent(c, place(c)->address.text, err.text);
+            continue;
+        }
+        write_mail(c, &place(c)->address);
+        if (sign_mail(c))
+            return;
     }
     if (c->is_posted || c->mail_count > 0)
         settle(c, TLS_COURIER_SENT);
