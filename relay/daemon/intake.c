@@ -1,5 +1,6 @@
 #include "relay/base/mem.h"
 #include "relay/daemon/dispatch.h"
+#include "relay/daemon/dkim_signer.h"
 #include "relay/daemon/intake_inside.h"
 #include "relay/daemon/receive.h"
 #include "relay/daemon/router.h"
@@ -19,6 +20,7 @@ intake_destroy(struct intake *in)
 {
     in->worker->kept -= in->kept;
     queue_message_free(&in->message);
+    dkim_signer_free(&in->signer);
     free(in->source);
     free(in);
 }
@@ -58,6 +60,7 @@ intake_body(struct intake *in, struct slice octets)
         m->has_8bit = has_8bit(octets);
     buf_add(&m->body, octets);
     find_front(in);
+    intake_hash(in, octets);
     while (intake_rest(in).len > QUEUE_CHUNK)
         intake_spill(in, QUEUE_CHUNK);
 }
@@ -227,8 +230,8 @@ refusal_done(struct task *task)
     free(x);
 }
 
-static void
-refuse(struct intake *in, const struct mail_status *status)
+void
+intake_refuse(struct intake *in, const struct mail_status *status)
 {
     struct refusal *x = mem_new(struct refusal);
 
@@ -253,9 +256,8 @@ is_refused(const struct intake *in, struct mail_status *status)
     return in->spill_failed;
 }
 
-/* The message is as it goes out. */
-static void
-seal(struct intake *in)
+void
+intake_seal(struct intake *in)
 {
     size_t rest = intake_rest(in).len;
 
@@ -280,13 +282,13 @@ intake_end(struct intake *in, struct mail_envelope *envelope,
     in->done_ctx = ctx;
     mail_header_scan_end(&in->scan);
     find_front(in);
+    intake_hash(in, (struct slice){0});
     address_message(in, envelope);
     intake_mend_header(in);
-    if (is_refused(in, &status)) {
-        refuse(in, &status);
-        return;
-    }
-    seal(in);
+    if (is_refused(in, &status))
+        intake_refuse(in, &status);
+    else if (!intake_sign(in))
+        intake_seal(in);
 }
 
 void
@@ -350,6 +352,7 @@ intake_new(struct worker *w, const struct intake_client *client,
     in->message->origin = client->ip
                               ? mem_printf("%s (%s)", client->ip, client->helo)
                               : mem_printf("local (%s)", client->helo);
+    in->signer = dkim_signer_new(w->relay->dkim);
     begin_body(in, client, envelope);
     return in;
 }

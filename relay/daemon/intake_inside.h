@@ -4,7 +4,7 @@
  *
  * The way of a message is in intake.c, its pieces' way to the store in
  * intake_spill.c, and what is changed in its header section in
- * intake_header.c.
+ * intake_header.c; how it is signed in intake_sign.c.
  *
  * The body buffer of the message holds, in this order: the front, pieces that
  * were given to the store and are kept, and what is not in the store yet.
@@ -31,6 +31,10 @@ struct intake {
     size_t trace_len; /* octets of our Received field */
     size_t front_len; /* of the front; 0 while the header section goes on */
 
+    struct dkim_signer *signer; /* NULL: nothing signs here */
+    bool is_hashing;            /* the body has begun */
+    bool lacks_blank_line;      /* in front of it */
+
     unsigned spilled; /* pieces given to the store */
     size_t kept;      /* octets of them in memory, behind the front */
     bool has_let_go;  /* they are no longer */
@@ -47,6 +51,10 @@ struct intake {
 
 /* Frees it; nothing of it is on its way any more. */
 void intake_destroy(struct intake *in);
+/* The end of a message that is not taken. */
+void intake_refuse(struct intake *in, const struct mail_status *status);
+/* The end of one that is as it goes out. */
+void intake_seal(struct intake *in);
 
 /* --- intake_spill.c --- */
 
@@ -70,5 +78,13 @@ struct slice intake_header(const struct intake *in);
 void intake_set_header(struct intake *in, struct slice fields);
 /* Behind the last octet: makes of the header section what it has to be. */
 void intake_mend_header(struct intake *in);
+
+/* --- intake_sign.c --- */
+
+/* The next octets of the body buffer. */
+void intake_hash(struct intake *in, struct slice octets);
+/* Behind the last change.  True: it is being signed, and sealed or refused
+ * later. */
+bool intake_sign(struct intake *in) must_use;
 
 #endif

@@ -4,7 +4,7 @@ import os
 import pathlib
 import subprocess
 
-PACKAGES = {"nodemailer": "6.9.16"}
+PACKAGES = {"nodemailer": "6.9.16", "mailauth": "4.8.6"}
 
 
 def folder():
