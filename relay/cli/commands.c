@@ -114,6 +114,22 @@ const struct cli_command cli_commands[] = {
      "DAY is a day of UTC, 2026-11-23.  Reports go out by themselves once the\n"
      "day is over.  Exit: 75 when one could not be sent.\n",
      cli_report_send},
+    {"dkim keygen", "DOMAIN SELECTOR [--ed25519] [-o FILE]",
+     "make a key that signs mail of a domain",
+     "      --ed25519         instead of RSA with 2048 bits\n"
+     "  -o, --output FILE     instead of DOMAIN.SELECTOR.pem here; never over "
+     "a\n                        file that is there\n"
+     "\n"
+     "Prints the record to publish, as a line of a zone file.\n",
+     cli_dkim_keygen},
+    {"dkim dns", "[--json]", "the records of all keys, for publishing",
+     FILE_HELP JSON_HELP, cli_dkim_dns},
+    {"dkim check", "[--json]", "are the keys published as they are?",
+     FILE_HELP JSON_HELP
+     "\n"
+     "Asks the configured resolver; needs no running relay.  Exit: 0 all are,\n"
+     "1 one is not, 75 could not tell.\n",
+     cli_dkim_check},
     {"reload", "", "have the relay read its configuration again",
      TARGET_HELP
      "\n"

@@ -23,6 +23,9 @@ CLI_COMMAND(cli_policy_change); /* refresh, forget */
 CLI_COMMAND(cli_report_list);
 CLI_COMMAND(cli_report_show);
 CLI_COMMAND(cli_report_send);
+CLI_COMMAND(cli_dkim_keygen);
+CLI_COMMAND(cli_dkim_dns);
+CLI_COMMAND(cli_dkim_check);
 CLI_COMMAND(cli_status);
 CLI_COMMAND(cli_reload);
 CLI_COMMAND(cli_drain);

@@ -97,7 +97,7 @@ check_options(const char *text, const char *own, const char *name,
     unsigned missing = 0;
 
     for (const char *p = strstr(words, "--"); p; p = strstr(p + 2, "--")) {
-        size_t len = strspn(p + 2, "abcdefghijklmnopqrstuvwxyz-");
+        size_t len = strspn(p + 2, "abcdefghijklmnopqrstuvwxyz-0123456789");
         scoped(own_free) char *option = mem_printf("-%.*s", (int)len, p + 2);
 
         if (len == 0 || is_told(text, own, name, option))

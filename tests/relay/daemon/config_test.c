@@ -484,8 +484,6 @@ what_is_not_built_yet_is_refused_unless_it_is_off(void **state)
         {"route \"r\" { to = {\"*\"} via = {\"h.example\"} oauth { scope = x } "
          "}",
          "1: route.r.oauth: not available in this version"},
-        {"dkim \"example.com\" { }",
-         "1: dkim.example.com: not available in this version"},
         {"rewrite { from_domain = \"x.example\" }",
          "1: rewrite.from_domain: not available in this version"},
         {"rewrite { strip_received = true }",
