@@ -2,6 +2,7 @@
 
 #include "queue/bounce.h"
 #include "relay/base/mem.h"
+#include "relay/daemon/dkim_signer.h"
 #include "relay/daemon/router.h"
 #include "relay/net/timer.h"
 
@@ -23,6 +24,8 @@ struct outcome {
     enum queue_action *action; /* of the notice */
     struct queue_message *notices[3];
     size_t notice_count;
+    size_t signed_count; /* of them; the next is under way with a signer */
+    struct dkim_signer *signer;
     uint32_t jitter;     /* one for all, so that they stay together */
     struct buf original; /* read from the store for a notice */
     bool has_original;
@@ -210,13 +213,14 @@ free_texts(struct queue_bounce_rcpt *list, size_t count)
 }
 
 static void
-address_notice(struct outcome *o, struct queue_message *notice)
+address_notice(const struct outcome *o, struct queue_message *notice)
 {
-    router_redirect(o->relay->config, &notice->envelope);
-    for (size_t i = 0; i < notice->envelope.rcpt_count; i++)
+    for (size_t i = 0; i < notice->envelope.rcpt_count; i++) {
+        own_free(&notice->rcpt[i].destination);
         notice->rcpt[i].destination = router_destination(
             o->relay->config, notice->envelope.from,
             notice->envelope.rcpt[i].address, notice->envelope.rcpt[i].domain);
+    }
 }
 
 static struct slice
@@ -263,7 +267,7 @@ make_notice(struct outcome *o, enum queue_action action)
                             bounce.steady_ms;
     bounce.original = original(o, &bounce.original_is_whole);
     o->notices[o->notice_count] = queue_bounce_new(&bounce);
-    address_notice(o, o->notices[o->notice_count++]);
+    router_redirect(o->relay->config, &o->notices[o->notice_count++]->envelope);
     free_texts(list, o->report->rcpt_count);
 }
 
@@ -412,18 +416,73 @@ readdress(struct outcome *o, size_t i)
 }
 
 static void
-record(struct outcome *o)
+settle(struct outcome *o)
 {
     for (size_t i = 0; i < o->report->rcpt_count; i++)
         readdress(o, i);
-    if (o->notice_count == 0)
-        make_notices(o);
-    buf_free(&o->original);
+    for (size_t i = 0; i < o->notice_count; i++)
+        address_notice(o, o->notices[i]);
     o->call.work = work_settle;
     o->call.is_patient = true;
     o->call.task.run = settled;
     o->call.home = &o->relay->inbox;
     store_thread_post(o->relay->store, &o->call);
+}
+
+static void sign_notices(struct outcome *o);
+
+/* Somebody waits to hear of it: better without a signature than not at all. */
+static void
+log_unsigned(const struct outcome *o, const struct mail_status *refusal)
+{
+    struct log_line line;
+
+    log_begin(&line, o->relay->log, LOG_LEVEL_ERROR, "dkim.unsigned");
+    log_id(&line, "mid", o->notices[o->signed_count]->id);
+    log_text(&line, "reason", refusal->text);
+    log_end(&line);
+}
+
+static void
+notice_signed(void *ctx, const struct slice *fields,
+              const struct mail_status *refusal)
+{
+    struct outcome *o = ctx;
+    struct queue_message *m = o->notices[o->signed_count];
+
+    dkim_signer_free(&o->signer);
+    if (fields) {
+        buf_put_front(&m->body, *fields);
+        m->size = m->body.len;
+    } else {
+        log_unsigned(o, refusal);
+    }
+    o->signed_count++;
+    sign_notices(o);
+}
+
+/* One after the other, where their domain has a key; then all is recorded. */
+static void
+sign_notices(struct outcome *o)
+{
+    for (; o->signed_count < o->notice_count; o->signed_count++) {
+        const struct queue_message *m = o->notices[o->signed_count];
+
+        if (dkim_signer_start_whole(&o->signer, o->relay->dkim, &o->relay->loop,
+                                    buf_slice(&m->body), m->envelope.from,
+                                    notice_signed, o))
+            return;
+    }
+    settle(o);
+}
+
+static void
+record(struct outcome *o)
+{
+    if (o->notice_count == 0)
+        make_notices(o);
+    buf_free(&o->original);
+    sign_notices(o);
 }
 
 /* As many pieces as a notice has a use for. */
@@ -507,6 +566,7 @@ outcome_free(struct outcome **place)
 
     if (!o)
         return;
+    dkim_signer_free(&o->signer);
     for (size_t i = 0; i < o->report->rcpt_count; i++) {
         free(o->reasons[i]);
         free(o->destinations[i]);

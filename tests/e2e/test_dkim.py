@@ -1,21 +1,44 @@
 """Signatures (RFC 6376, RFC 8463) as seen from outside: two verifiers that
 are not ours find them good, with keys out of the lab's DNS."""
 
+import json
 import re
+import subprocess
 import time
 
 import pytest
 
+from lab.relay import binary, environment
 from lab.send import Wire, message, submit
 from lab.signatures import (
     Key,
     by_dkimpy,
     make,
     pem,
+    record,
     signatures,
     signing,
     verified,
 )
+
+
+def run(*words, **options):
+    """A command, with no relay in mind."""
+    return subprocess.run(
+        [binary(), *words],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=environment(),
+        **options,
+    )
+
+
+def zone_line(line):
+    """The name and the strings of a TXT record in a zone file."""
+    found = re.fullmatch(r'(\S+) IN TXT \(((?: "[^"]*")+) \)\n?', line)
+    assert found, line
+    return found[1], re.findall(r'"([^"]*)"', found[2])
 
 
 class Sender:
@@ -331,3 +354,151 @@ def test_no_key_ever_shows(both):
         for line in key.pem.decode().splitlines()[1:-1]:
             assert line not in said
     assert "PRIVATE" not in said
+
+
+# --- our own mail ---
+
+
+@pytest.fixture
+def ours(world, new_relay, tmp_path):
+    """A relay with a key for its own domain, and somebody who gets notices."""
+    keys = [Key(world, tmp_path, "lab.test", f"n{i}", kind) for i, kind in
+            enumerate(["2048", "ed25519"])]
+    relay = new_relay({**signing(*keys), "retry": {"schedule": ["300ms"],
+                                                   "warn": "1s", "expire": "1h"}})
+    relay.keys = keys
+    relay.sender = f"app@{world.domain(world.peer())}"
+    return relay
+
+
+@pytest.mark.parametrize("reply", ["550 5.1.1 nobody", "450 4.2.1 later"])
+def test_bounces_and_delay_warnings_are_signed(world, ours, reply):
+    peer = world.peer()
+    peer.replies["RCPT"] = [[reply]]
+    submit(ours, f"bob@{world.domain(peer)}", sender=ours.sender,
+           data=message(sender=ours.sender))
+    got = world.ledger.one(ours.sender)
+    assert got.mail == "<>"
+    assert verified(world, got.data) == sorted(k.signature for k in ours.keys)
+    assert b"message/delivery-status" in got.data
+
+
+# --- the commands ---
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ed25519"])
+def test_a_key_that_was_made_signs(world, new_relay, tmp_path, kind):
+    """From keygen to a message that verifies, by what it prints alone."""
+    domain = world.name()
+    more = ["--ed25519"] if kind == "ed25519" else []
+    done = run("dkim", "keygen", domain, "s1", *more, cwd=tmp_path)
+    assert done.returncode == 0
+    path = tmp_path / f"{domain}.s1.pem"
+    assert path.stat().st_mode & 0o777 == 0o600
+    name, strings = zone_line(done.stdout)
+    assert name == f"s1._domainkey.{domain}."
+    assert "PRIVATE" not in done.stdout + done.stderr
+    world.dns.txt(name.rstrip("."), *strings)
+    relay = new_relay(
+        {f'dkim "{domain}"': {"selector": "s1", "key": str(path)}}
+    )
+    assert f'key = "{path}"' in done.stderr
+    rcpt = f"bob@{world.domain(world.peer())}"
+    submit(relay, rcpt, data=message(sender=f"a@{domain}"))
+    [(d, s, a)] = verified(world, world.ledger.one(rcpt).data)
+    assert (d, s, a) == (domain, "s1", f"{kind}-sha256")
+    again = run("dkim", "keygen", domain, "s1", cwd=tmp_path)
+    assert again.returncode == 73 and "not overwritten" in again.stderr
+
+
+@pytest.mark.parametrize(
+    "words, code",
+    [
+        ((), 64),
+        (("a.test",), 64),
+        (("a.test", "s1", "more"), 64),
+        (("a.test", "s1", "--ed448"), 64),
+        (("no_dot", "s1"), 65),
+        (("a.test", "../s1"), 65),
+        (("a.test", ""), 65),
+        (("a.test", "s1", "-o", "/nonexistent/x.pem"), 73),
+    ],
+)
+def test_keygen_makes_nothing_of_bad_words(tmp_path, words, code):
+    assert run("dkim", "keygen", *words, cwd=tmp_path).returncode == code
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dns_prints_what_to_publish(both):
+    file = str(both.relay.config_file)
+    done = run("dkim", "dns", "-c", file)
+    lines = [x for x in done.stdout.splitlines() if not x.startswith(";")]
+    assert len(lines) == 2
+    for key, line in zip(both.keys, lines):
+        name, strings = zone_line(line)
+        assert name == key.name + "." and "".join(strings) == key.record
+        assert all(len(s) <= 255 for s in strings)
+    assert "reports about TLS" in done.stdout.replace("Reports", "reports")
+    found = json.loads(run("dkim", "dns", "-c", file, "--json").stdout)
+    assert [(r["name"], r["record"]) for r in found] == [
+        (k.name, k.record) for k in both.keys
+    ]
+
+
+FAULTS = {
+    "none": (lambda k: None, 0, "ok"),
+    "missing": (lambda k: k.world.dns.drop(k.name), 1, "nothing is published"),
+    "another": (lambda k: k.publish(record(make("ed25519"))), 1, "another key"),
+    "revoked": (lambda k: k.publish("v=DKIM1; k=ed25519; p="), 1, "revoked"),
+    "service": (lambda k: k.publish(k.record + "; s=tlsrpt"), 1, "its s="),
+    "two": (lambda k: k.world.dns.txt(k.name, "v=DKIM1; p=x"), 1, "2 records"),
+    "servfail": (lambda k: k.world.dns.behave(k.name, "servfail"), 75, "unknown"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_check_compares_with_dns(one, fault):
+    spoil, code, words = FAULTS[fault]
+    spoil(one.keys[0])
+    done = run("dkim", "check", "-c", str(one.relay.config_file))
+    assert done.returncode == code and words in done.stdout, done
+    found = json.loads(
+        run("dkim", "check", "-c", str(one.relay.config_file), "--json").stdout
+    )
+    assert [r["state"] for r in found] == [
+        {0: "ok", 1: "wrong", 75: "unknown"}[code]
+    ]
+
+
+def test_check_wants_reports_allowed_where_they_come_from(world, ours):
+    key = ours.keys[1]
+    for services, code in (("email:tlsrpt", 0), ("*", 0), ("email", 1)):
+        key.publish(key.record.split("; s=")[0] + f"; s={services}")
+        done = run("dkim", "check", "-c", str(ours.config_file))
+        assert done.returncode == code, done
+    assert "reports about TLS" in done.stdout
+
+
+def test_check_has_nothing_to_say_without_keys(world, new_relay, tmp_path):
+    relay = new_relay()
+    done = run("dkim", "check", "-c", str(relay.config_file))
+    assert done.returncode == 1 and "no dkim block" in done.stderr
+    bad = tmp_path / "bad.conf"
+    bad.write_text('dkim "a.test" { selector = "s1" }\n')
+    for command in ("check", "dns"):
+        done = run("dkim", command, "-c", str(bad))
+        assert done.returncode == 78 and "bad.conf:1: dkim.a.test.key" in done.stderr
+
+
+def test_a_relay_does_not_start_with_a_broken_key(world, tmp_path):
+    path = tmp_path / "half.pem"
+    path.write_text("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIE")
+    config = tmp_path / "bad.conf"
+    config.write_text(
+        f'state_directory = "{tmp_path}"\n'
+        f'dkim "a.test" {{\n  selector = "s1"\n  key = "{path}"\n}}\n'
+    )
+    done = run("serve", "-c", str(config))
+    assert done.returncode == 78
+    assert f"{config}:4: dkim.a.test.key: {path} holds no key" in done.stderr
+    assert "MC4C" not in done.stderr

@@ -15,6 +15,7 @@ from lab import net
 from lab.collector import Collector
 from lab.dane_cases import unknown, wrong
 from lab.send import submit
+from lab.signatures import Key, signatures, signing, verified
 
 FAILURES = {
     "starttls-not-supported",
@@ -340,6 +341,31 @@ def test_a_report_goes_by_mail(world, own):
     assert json.loads(own.cli("report", "list", "--json").stdout) == []
     line = own.log.one("tlsrpt.sent", domain=d)
     assert line["result"] == "ok" and line["to"] == f"tls@{home}"
+
+
+def test_a_report_by_mail_is_signed(world, new_relay, tmp_path):
+    """RFC 8460 section 3: in the name of its sender, whole, its own fields
+    too."""
+    keys = [
+        Key(world, tmp_path, "relay.lab.test", f"r{kind}", kind)
+        for kind in ("2048", "ed25519")
+    ]
+    relay = new_relay(signing(*keys))
+    d = world.domain(world.peer())
+    homes = [world.domain(world.peer()) for _ in range(2)]
+    wanted(world, d, *(f"mailto:tls@{home}" for home in homes))
+    submit(relay, f"bob@{d}")
+    counted(relay, d, 1, 0)
+    assert sent(relay) == {"sent": 1, "unwanted": 0, "failed": 0}
+    for home in homes:
+        delivery = world.ledger.one(domain=home)
+        check_document(read_mail(delivery, d), d)
+        good = verified(world, delivery.data)
+        assert good == sorted(k.signature for k in keys)
+        for s in signatures(delivery.data):
+            names = s["h"].lower().split(":")
+            assert {"tls-report-domain", "tls-report-submitter"} <= set(names)
+            assert "l" not in s
 
 
 def test_a_report_goes_through_where_tls_is_what_is_broken(world, own):
