@@ -3,6 +3,7 @@
 #include "relay/base/mem.h"
 #include "relay/daemon/config_check.h"
 #include "relay/daemon/config_dkim.h"
+#include "relay/mail/sender_map.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -247,6 +248,8 @@ config_free(struct config **c)
         config_raw_done(&o->raw);
         free(o);
     }
+    if (*c)
+        mail_sender_map_free(&(*c)->rewrite.senders);
     free(*c);
     *c = NULL;
 }

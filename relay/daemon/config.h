@@ -150,6 +150,8 @@ struct config_dkim {
 /* Where each value came from; config_print reads it. */
 struct config_origins;
 
+struct mail_sender_map;
+
 struct config {
     const char *hostname; /* A-label form; HELO and Received */
     const char *state_directory;
@@ -222,7 +224,14 @@ struct config {
                                can point its MX at them */
     } delivery;
 
-    bool add_missing_headers; /* Date and Message-ID */
+    struct {
+        const char *from_domain;         /* A-label form; "" none */
+        const char *sender_map;          /* path; "" none */
+        struct mail_sender_map *senders; /* as the file was; moves out to
+                                            relay/daemon/sender_shelf.h */
+        bool add_missing_headers;        /* Date, Message-ID and From */
+        bool strip_received;
+    } rewrite;
 
     struct { /* reports about TLS (RFC 8460) */
         bool enabled;

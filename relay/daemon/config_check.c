@@ -418,6 +418,7 @@ config_check(struct config *c, struct config_errors *errs)
         check_route(&k, &c->route[i]);
     config_dkim_check(c, errs);
     check_retry(&k);
+    config_check_rewrite(c, errs);
     check_tlsrpt(&k);
     check_http(&k);
     check_control(&k);

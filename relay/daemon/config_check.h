@@ -24,7 +24,12 @@ bool config_check_where(const char *where, struct addr *peer,
 /* Wider than any network of one's own: the Internet. */
 bool config_check_is_wide(const struct addr_net *net);
 
-/* ---- for both ---- */
+/* ---- config_rewrite.c ---- */
+
+/* The block `rewrite`; reads the sender map. */
+void config_check_rewrite(struct config *c, struct config_errors *errs);
+
+/* ---- for all of them ---- */
 
 struct config_setting *config_check_setting(const struct config *c,
                                             const char *section,

@@ -251,6 +251,8 @@ is_refused(const struct intake *in, struct mail_status *status)
                         "too many hops: this mail goes in circles");
         return true;
     }
+    if (!intake_is_mended(in, status))
+        return true;
     if (in->spill_failed)
         set_failure(status, &in->err);
     return in->spill_failed;
@@ -283,8 +285,8 @@ intake_end(struct intake *in, struct mail_envelope *envelope,
     mail_header_scan_end(&in->scan);
     find_front(in);
     intake_hash(in, (struct slice){0});
+    intake_mend(in, envelope);
     address_message(in, envelope);
-    intake_mend_header(in);
     if (is_refused(in, &status))
         intake_refuse(in, &status);
     else if (!intake_sign(in))
@@ -323,7 +325,8 @@ begin_body(struct intake *in, const struct intake_client *client,
     char id[ID_TEXT_SIZE];
     struct mail_received field = {
         .helo = client->helo,
-        .client_ip = client->ip,
+        .client_ip =
+            in->worker->config->rewrite.strip_received ? NULL : client->ip,
         .by = in->worker->config->hostname,
         .with = with(client, e),
         .tls_version = client->tls ? client->tls->version : NULL,

@@ -9,6 +9,7 @@
 #ifndef RELAY_DAEMON_INTAKE_H
 #define RELAY_DAEMON_INTAKE_H
 
+#include "queue/message.h"
 #include "relay/daemon/worker.h"
 #include "relay/mail/envelope.h"
 #include "relay/mail/status.h"
@@ -19,6 +20,9 @@ enum {
      * worker. */
     INTAKE_KEEP_MAX = 256 * 1024,
     INTAKE_KEPT_MAX = 4 * 1024 * 1024,
+    /* The trace field and the header section once all is added; leaves room
+     * in the first piece for signatures. */
+    INTAKE_FRONT_MAX = QUEUE_FRONT_MAX - 64 * 1024,
 };
 
 /* Who hands the message over; good during intake_new. */

@@ -1,8 +1,11 @@
 #include "relay/base/mem.h"
 #include "relay/daemon/intake_inside.h"
+#include "relay/daemon/sender_shelf.h"
 #include "relay/mail/date.h"
+#include "relay/mail/hygiene.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 struct slice
 intake_header(const struct intake *in)
@@ -28,27 +31,81 @@ intake_set_header(struct intake *in, struct slice fields)
     in->front_len = front_len;
 }
 
-/* A message must have a Date, and should have a Message-ID (RFC 5322 section
- * 3.6; RFC 6409 section 8 lets a submission server add them). */
-void
-intake_mend_header(struct intake *in)
+static bool
+is_rewriting(const struct config *c)
+{
+    return c->rewrite.from_domain[0] || c->rewrite.sender_map[0];
+}
+
+/* The null reverse-path stays what it is. */
+static void
+rewrite_sender(const struct mail_rewrite *rules, struct mail_envelope *e)
+{
+    struct mail_address to;
+
+    if (!mail_rewrite_address(rules, MAIL_REWRITE_SENDER, e->from, &to))
+        return;
+    free(e->from);
+    e->from = mem_text(to.text);
+}
+
+/* RFC 6409 section 8 lets a submission server add what lacks. */
+static void
+clean(struct intake *in, const struct mail_rewrite *rewrite,
+      const struct mail_envelope *e)
 {
     const struct config *c = in->worker->config;
+    bool adds = c->rewrite.add_missing_headers;
+    char date[MAIL_DATE_SIZE], id[ID_TEXT_SIZE],
+        message_id[sizeof(in->scan.message_id)];
     struct buf fields scoped(buf_free) = {0};
-    char date[MAIL_DATE_SIZE], id[ID_TEXT_SIZE];
+    struct mail_hygiene rules = {
+        .date = adds ? mail_date_header(net_clock_wall(), date) : NULL,
+        .message_id = adds ? message_id : NULL,
+        .from = adds && e->from[0] ? e->from : NULL,
+        .strip_received = c->rewrite.strip_received,
+        .hostname = c->hostname,
+        .rewrite = *rewrite,
+    };
 
-    if (!c->add_missing_headers || in->scan.is_cut)
+    (void)snprintf(message_id, sizeof(message_id), "<%s@%s>",
+                   id_text(in->message->id, id), c->hostname);
+    if (!mail_hygiene(intake_header(in), &rules, &fields))
         return;
-    if (!in->scan.has_date)
-        buf_printf(&fields, "Date: %s\r\n",
-                   mail_date_header(net_clock_wall(), date));
-    if (!in->scan.has_message_id) {
-        (void)snprintf(in->scan.message_id, sizeof(in->scan.message_id),
-                       "<%s@%s>", id_text(in->message->id, id), c->hostname);
-        buf_printf(&fields, "Message-ID: %s\r\n", in->scan.message_id);
-    }
-    if (fields.len == 0)
-        return;
-    buf_add(&fields, intake_header(in));
     intake_set_header(in, buf_slice(&fields));
+    if (adds && !in->scan.has_message_id && !in->scan.is_signed)
+        memcpy(in->scan.message_id, message_id, sizeof(message_id));
+}
+
+void
+intake_mend(struct intake *in, struct mail_envelope *envelope)
+{
+    const struct config *c = in->worker->config;
+    struct sender_shelf *shelf = in->worker->relay->senders;
+    struct mail_rewrite rewrite = {.from_domain = c->rewrite.from_domain,
+                                   .hostname = c->hostname};
+    bool borrows = c->rewrite.sender_map[0];
+
+    if (borrows)
+        rewrite.map = sender_shelf_borrow(shelf);
+    rewrite_sender(&rewrite, envelope);
+    if (!in->scan.is_cut)
+        clean(in, &rewrite, envelope);
+    if (borrows)
+        sender_shelf_put_back(shelf);
+}
+
+bool
+intake_is_mended(const struct intake *in, struct mail_status *why)
+{
+    const struct config *c = in->worker->config;
+    bool needs_it =
+        in->scan.has_bcc || is_rewriting(c) || c->rewrite.strip_received;
+
+    if (in->front_len <= INTAKE_FRONT_MAX && (!in->scan.is_cut || !needs_it))
+        return true;
+    mail_status_set(why, 552, "5.3.4",
+                    "the header section is larger than %d octets",
+                    MAIL_HEADER_BUDGET);
+    return false;
 }

@@ -76,8 +76,11 @@ void intake_end_abandoned(struct intake *in);
 struct slice intake_header(const struct intake *in);
 /* Puts `fields` in its place. */
 void intake_set_header(struct intake *in, struct slice fields);
-/* Behind the last octet: makes of the header section what it has to be. */
-void intake_mend_header(struct intake *in);
+/* Behind the last octet: makes of the header section and the sender what they
+ * have to be. */
+void intake_mend(struct intake *in, struct mail_envelope *envelope);
+/* False: the message can't be mended, and may not go out as it is. */
+bool intake_is_mended(const struct intake *in, struct mail_status *why);
 
 /* --- intake_sign.c --- */
 

@@ -22,6 +22,7 @@ struct dnssec;
 struct gate;
 struct notify;
 struct refresher;
+struct sender_shelf;
 struct serve;
 struct tls_report;
 struct worker;
@@ -30,9 +31,10 @@ struct relay {
     struct log *log;
     struct id_source ids;
     struct store_thread *store;
-    struct net_inbox inbox;     /* of the main loop */
-    struct metric_set *metrics; /* relay/daemon/metrics.h */
-    struct dkim_shelf *dkim;    /* any thread may take keys */
+    struct net_inbox inbox;       /* of the main loop */
+    struct metric_set *metrics;   /* relay/daemon/metrics.h */
+    struct dkim_shelf *dkim;      /* any thread may take keys */
+    struct sender_shelf *senders; /* any thread may borrow the map */
     _Atomic bool store_is_healthy;
     _Atomic bool is_draining;
     _Atomic bool reload_is_good; /* the last one was, or there was none */

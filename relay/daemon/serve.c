@@ -12,6 +12,7 @@
 #include "relay/daemon/process.h"
 #include "relay/daemon/refresher.h"
 #include "relay/daemon/router.h"
+#include "relay/daemon/sender_shelf.h"
 #include "relay/daemon/tls_report.h"
 #include "relay/daemon/worker.h"
 #include "relay/net/listen.h"
@@ -239,6 +240,7 @@ swap_config(struct serve *s, struct config *next)
     warn_of_mode(&s->relay);
     dispatch_configure(s->relay.dispatch);
     dkim_shelf_configure(s->relay.dkim);
+    sender_shelf_configure(s->relay.senders);
     s->reload_waits = s->relay.worker_count + 1;
     for (unsigned i = 0; i < s->relay.worker_count; i++)
         worker_reload(s->relay.workers[i], next, reload_part_done, s);
@@ -511,6 +513,7 @@ start(struct serve *s, struct err *err)
         return false;
     process_harden();
     relay->log = log_open(STDOUT_FILENO, &relay->config->log, err);
+    relay->senders = sender_shelf_new(relay);
     if (!relay->log || !open_store(s, err) || !start_workers(relay, err))
         return false;
     relay->dispatch = dispatch_new(relay);
@@ -568,6 +571,7 @@ shut(struct serve *s)
     dnssec_free(&relay->dnssec);
     dkim_shelf_free(&relay->dkim);
     tls_report_free(&relay->tls_report);
+    sender_shelf_free(&relay->senders);
     net_timer_free(&s->drain_timer);
     if (s->over) {
         uv_close((uv_handle_t *)&s->on_term, NULL);

@@ -60,6 +60,11 @@ settle(struct mail_header_scan *s)
         s->has_date = true;
     else if (slice_is_nocase(name, "From"))
         s->has_from = true;
+    else if (slice_is_nocase(name, "Bcc") ||
+             slice_is_nocase(name, "Resent-Bcc"))
+        s->has_bcc = true;
+    else if (slice_is_nocase(name, "DKIM-Signature"))
+        s->is_signed = true;
     else if (slice_is_nocase(name, "Message-ID"))
         settle_message_id(s, value);
     else if (slice_is_nocase(name, "TLS-Required"))

@@ -121,7 +121,7 @@ the_defaults_are_those_of_the_manual(void **state)
     assert_int_equal(c->delivery.port, 25);
     assert_true(c->delivery.ipv6);
     assert_false(c->delivery.allow_private);
-    assert_true(c->add_missing_headers);
+    assert_true(c->rewrite.add_missing_headers);
     assert_string_equal(c->http.address, "");
     assert_string_equal(c->http.token, "");
     assert_string_equal(c->state_directory, "/tmp/sealpost-state");
@@ -464,6 +464,34 @@ what_is_wrong_is_said_with_file_line_and_key(void **state)
 }
 
 static void
+senders_to_be_rewritten_are_read_and_checked(void **state)
+{
+    scoped(done) struct fixture f = {0}, bad = {0};
+    char map[64];
+    scoped(own_free) char *text = NULL, *want = NULL;
+
+    (void)state;
+    write_file(map, "root@app.lan ops@example.com\n");
+    text = mem_printf("rewrite { sender_map = \"%s\""
+                      " from_domain = \"B\xc3\xbc"
+                      "cher.example\" }\n",
+                      map);
+    assert_true(load(&f, text));
+    assert_non_null(f.c->rewrite.senders);
+    assert_string_equal(f.c->rewrite.from_domain, "xn--bcher-kva.example");
+    (void)truncate(map, 12);
+    assert_false(load(&bad, text));
+    want = mem_printf("1: rewrite.sender_map: %s:1: what it becomes is missing",
+                      map);
+    assert_true(says(&bad, want));
+    (void)unlink(map);
+    expect_error("rewrite { from_domain = \"no domain\" }",
+                 "1: rewrite.from_domain: ");
+    expect_error("rewrite { sender_map = \"/nowhere/map\" }",
+                 "1: rewrite.sender_map: ");
+}
+
+static void
 what_is_not_built_yet_is_refused_unless_it_is_off(void **state)
 {
     static const struct {
@@ -484,10 +512,6 @@ what_is_not_built_yet_is_refused_unless_it_is_off(void **state)
         {"route \"r\" { to = {\"*\"} via = {\"h.example\"} oauth { scope = x } "
          "}",
          "1: route.r.oauth: not available in this version"},
-        {"rewrite { from_domain = \"x.example\" }",
-         "1: rewrite.from_domain: not available in this version"},
-        {"rewrite { strip_received = true }",
-         "1: rewrite.strip_received: not available in this version"},
         {"resolver { dnssec = perhaps }",
          "1: resolver.dnssec: \"perhaps\" is none of off, trust, validate, "
          "auto"},
@@ -908,6 +932,7 @@ main(void)
         cmocka_unit_test(the_first_route_that_matches_wins),
         cmocka_unit_test(without_a_route_mail_goes_by_mx),
         cmocka_unit_test(what_is_wrong_is_said_with_file_line_and_key),
+        cmocka_unit_test(senders_to_be_rewritten_are_read_and_checked),
         cmocka_unit_test(what_is_not_built_yet_is_refused_unless_it_is_off),
         cmocka_unit_test(all_errors_are_told_at_once),
         cmocka_unit_test(only_a_regular_file_of_text_is_read),
