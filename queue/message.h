@@ -41,6 +41,7 @@ struct queue_message {
     struct queue_rcpt *rcpt; /* envelope.rcpt_count of them */
     uint64_t size; /* octets, canonical CRLF form, trace fields included */
     bool has_8bit;
+    bool is_header_ascii; /* false: not known */
     bool tls_required_no; /* header TLS-Required: No (RFC 8689 section 5) */
     char *origin;         /* for people: "203.0.113.5 (mail.example.com)" */
     char *message_id;     /* of the header; or NULL */

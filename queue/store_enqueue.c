@@ -8,7 +8,8 @@ enum {
     FLAG_SMTPUTF8 = 2,
     FLAG_REQUIRETLS = 4,
     FLAG_HAS_8BIT = 8,
-    FLAG_TLS_REQUIRED_NO = 16
+    FLAG_TLS_REQUIRED_NO = 16,
+    FLAG_HEADER_ASCII = 32
 };
 
 unsigned
@@ -18,6 +19,7 @@ queue_store_flags(const struct queue_message *m)
            (m->envelope.smtputf8 ? FLAG_SMTPUTF8 : 0U) |
            (m->envelope.requiretls ? FLAG_REQUIRETLS : 0U) |
            (m->has_8bit ? FLAG_HAS_8BIT : 0U) |
+           (m->is_header_ascii ? FLAG_HEADER_ASCII : 0U) |
            (m->tls_required_no ? FLAG_TLS_REQUIRED_NO : 0U);
 }
 
@@ -28,6 +30,7 @@ queue_store_set_flags(struct queue_message *m, unsigned flags)
     m->envelope.smtputf8 = flags & FLAG_SMTPUTF8;
     m->envelope.requiretls = flags & FLAG_REQUIRETLS;
     m->has_8bit = flags & FLAG_HAS_8BIT;
+    m->is_header_ascii = flags & FLAG_HEADER_ASCII;
     m->tls_required_no = flags & FLAG_TLS_REQUIRED_NO;
 }
 

@@ -1,5 +1,6 @@
 #include "smtp/request.h"
 
+#include "relay/mail/address.h"
 #include "relay/mail/xtext.h"
 #include "smtp/client.h"
 
@@ -21,18 +22,39 @@ is_ascii(const char *text)
     return true;
 }
 
+/* A server without SMTPUTF8 may have the domain in A-label form instead (RFC
+ * 6531 section 3.2); nothing can stand for a local part. */
+static bool
+has_ascii_form(const char *address, struct mail_address *out)
+{
+    struct err ignored;
+
+    if (!mail_address_parse(slice_of(address), true, out, &ignored))
+        return false;
+    out->text[out->at] = '\0';
+    return is_ascii(out->text);
+}
+
+static bool
+is_international(const char *address)
+{
+    struct mail_address a;
+
+    return !is_ascii(address) && !has_ascii_form(address, &a);
+}
+
 /* What is all ASCII can go to any server, whatever its sender declared. */
 static bool
 needs_utf8(const struct smtp_client_mail *m)
 {
     const struct mail_envelope *e = m->envelope;
 
-    if (!is_ascii(e->from))
+    if (is_international(e->from))
         return true;
     for (size_t i = 0; i < m->rcpt_count; i++)
-        if (!is_ascii(e->rcpt[m->rcpt[i]].address))
+        if (is_international(e->rcpt[m->rcpt[i]].address))
             return true;
-    return e->smtputf8 && m->has_8bit;
+    return e->smtputf8 && m->has_8bit && !m->is_header_ascii;
 }
 
 const struct smtp_request_obstacle *
@@ -46,6 +68,32 @@ smtp_request_find_obstacle(const struct smtp_capability *offer,
     if (offer->size && offer->size_max > 0 && m->size > offer->size_max)
         return &too_large; /* RFC 1870 section 4 */
     return NULL;
+}
+
+static void
+add_address(const struct smtp_capability *offer, const char *address,
+            struct buf *out)
+{
+    struct mail_address a;
+
+    if (!offer->smtputf8 && !is_ascii(address) && has_ascii_form(address, &a))
+        buf_printf(out, "<%s@%s>", a.text, a.domain.text);
+    else
+        buf_printf(out, "<%s>", address);
+}
+
+/* An address in UTF-8 goes only with the parameter (RFC 6531 section 3.4). */
+static bool
+wants_utf8(const struct smtp_client_mail *m)
+{
+    const struct mail_envelope *e = m->envelope;
+
+    if (e->smtputf8 || !is_ascii(e->from))
+        return true;
+    for (size_t i = 0; i < m->rcpt_count; i++)
+        if (!is_ascii(e->rcpt[m->rcpt[i]].address))
+            return true;
+    return false;
 }
 
 static void
@@ -70,12 +118,13 @@ smtp_request_add_mail(const struct smtp_capability *offer,
 {
     const struct mail_envelope *e = m->envelope;
 
-    buf_printf(out, "MAIL FROM:<%s>", e->from);
+    buf_add_text(out, "MAIL FROM:");
+    add_address(offer, e->from, out);
     if (offer->size && m->size > 0)
         buf_printf(out, " SIZE=%" PRIu64, m->size);
     if (offer->eightbitmime && (m->has_8bit || e->body_8bit))
         buf_add_text(out, " BODY=8BITMIME");
-    if (offer->smtputf8 && (e->smtputf8 || needs_utf8(m)))
+    if (offer->smtputf8 && wants_utf8(m))
         buf_add_text(out, " SMTPUTF8");
     if (offer->requiretls && e->requiretls)
         buf_add_text(out, " REQUIRETLS");
@@ -172,7 +221,8 @@ void
 smtp_request_add_rcpt(const struct smtp_capability *offer,
                       const struct mail_rcpt *rcpt, struct buf *out)
 {
-    buf_printf(out, "RCPT TO:<%s>", rcpt->address);
+    buf_add_text(out, "RCPT TO:");
+    add_address(offer, rcpt->address, out);
     if (offer->dsn) {
         add_notify(rcpt->notify, out);
         if (rcpt->orcpt)

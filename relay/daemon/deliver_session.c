@@ -29,6 +29,7 @@ start_mail(struct deliver *d)
         .rcpt_count = j->rcpt_count,
         .size = j->message->size,
         .has_8bit = j->message->has_8bit,
+        .is_header_ascii = j->message->is_header_ascii,
     };
 
     deliver_begin_report(d);

@@ -198,6 +198,7 @@ address_message(struct intake *in, struct mail_envelope *envelope)
             router_destination(c, m->envelope.from, m->envelope.rcpt[i].address,
                                m->envelope.rcpt[i].domain);
     m->tls_required_no = in->scan.tls_required_no;
+    m->is_header_ascii = !in->scan.is_cut && !has_8bit(intake_header(in));
     if (in->scan.message_id[0])
         m->message_id = mem_text(in->scan.message_id);
 }

@@ -296,3 +296,40 @@ require("nodemailer").createTransport({ host, port, ignoreTLS: true })
     assert parsed(one)["Reply-To"] == "x@else.test"
     assert parsed(two)["From"] == "ops@example.test"
     assert "Bcc" not in parsed(two)
+
+
+# --- SMTPUTF8 ---
+
+
+def utf8_submit(relay, sender, *rcpts, data):
+    with Wire(relay.ip, relay.port) as c:
+        c.ready().say(f"MAIL FROM:<{sender}> SMTPUTF8 BODY=8BITMIME", 250)
+        for rcpt in rcpts:
+            c.say(f"RCPT TO:<{rcpt}>", 250)
+        c.say("DATA", 354)
+        c.send(data + b".\r\n")
+        c.expect(250)
+
+
+def test_a_domain_in_utf8_goes_as_a_label_where_smtputf8_lacks(world, relay):
+    host = world.peer(utf8=False)
+    domain = world.domain(host, name=f"xn--bcher-kva.{world.name()}")
+    rcpt = f"bob@bücher.{domain.partition('.')[2]}"
+    body = message(body="Grüße\r\n")
+    utf8_submit(relay, "app@žofie.lab.test", rcpt, data=body)
+    got = world.ledger.one(f"bob@{domain}")
+    label = "žofie".encode("idna").decode()
+    assert got.mail == f"app@{label}.lab.test"
+    assert without_trace(got) == body
+
+
+def test_a_header_in_utf8_bounces_where_smtputf8_lacks(world, relay):
+    domain, home = world.domain(world.peer(utf8=False)), world.domain(world.peer())
+    utf8_submit(
+        relay,
+        f"app@{home}",
+        f"bob@{domain}",
+        data="Subject: Grüße\r\n\r\nhi\r\n".encode(),
+    )
+    assert b"5.6.7" in world.ledger.one(f"app@{home}").data
+    assert not world.ledger.of(domain=domain)

@@ -11,6 +11,7 @@ what_was_enqueued_is_claimed_as_it_was(void **state)
     m->envelope.ret = MAIL_RET_HDRS;
     m->envelope.body_8bit = m->envelope.smtputf8 = true;
     m->envelope.requiretls = m->has_8bit = m->tls_required_no = true;
+    m->is_header_ascii = true;
     m->envelope.rcpt[0].orcpt = mem_text("rfc822;x@y");
     m->envelope.rcpt[0].notify = MAIL_NOTIFY_FAILURE | MAIL_NOTIFY_DELAY;
     m->rcpt[1].warned = true;
@@ -31,6 +32,7 @@ what_was_enqueued_is_claimed_as_it_was(void **state)
     assert_int_equal(back->envelope.ret, MAIL_RET_HDRS);
     assert_true(back->envelope.body_8bit && back->envelope.smtputf8 &&
                 back->envelope.requiretls && back->has_8bit &&
+                back->is_header_ascii &&
                 back->tls_required_no);
     assert_string_equal(back->origin, "127.0.0.1 (app)");
     assert_string_equal(back->message_id, "<1@sender.example>");

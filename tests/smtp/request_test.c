@@ -226,6 +226,56 @@ an_international_message_needs_smtputf8(void **state)
     check_obstacle(&all, &m, NULL);
 }
 
+/* RFC 6531 section 3.2 */
+static void
+a_domain_alone_needs_no_smtputf8(void **state)
+{
+    struct mail_rcpt rcpt = {.address = "\"a b\"@b\xc3\xbc"
+                                        "cher.example"};
+    struct mail_envelope e = {.from = "s@b\xc3\xbc"
+                                      "cher.example",
+                              .smtputf8 = true,
+                              .rcpt = &rcpt,
+                              .rcpt_count = 1};
+    struct smtp_client_mail m = {
+        .envelope = &e, .rcpt = first, .rcpt_count = 1, .size = 1};
+
+    (void)state;
+    check_obstacle(&nothing, &m, NULL);
+    check_mail(&nothing, &e, false, "MAIL FROM:<s@xn--bcher-kva.example>\r\n");
+    check_rcpt(&nothing, &rcpt, "RCPT TO:<\"a b\"@xn--bcher-kva.example>\r\n");
+    check_mail(&all, &e, false,
+               "MAIL FROM:<s@b\xc3\xbc"
+               "cher.example> SIZE=77 SMTPUTF8\r\n");
+    check_rcpt(&all, &rcpt,
+               "RCPT TO:<\"a b\"@b\xc3\xbc"
+               "cher.example>\r\n");
+    rcpt.address = "\xc3\xa4@b\xc3\xbc"
+                   "cher.example";
+    check_obstacle(&nothing, &m, "5.6.7 ");
+}
+
+/* A body with octets above 127 needs 8BITMIME, not this. */
+static void
+only_a_header_section_in_utf8_needs_smtputf8(void **state)
+{
+    struct mail_rcpt rcpt = {.address = "a@example.net"};
+    struct mail_envelope e = {.from = "s@example.org",
+                              .smtputf8 = true,
+                              .rcpt = &rcpt,
+                              .rcpt_count = 1};
+    struct smtp_client_mail m = {.envelope = &e,
+                                 .rcpt = first,
+                                 .rcpt_count = 1,
+                                 .size = 1,
+                                 .has_8bit = true};
+
+    (void)state;
+    check_obstacle(&nothing, &m, "5.6.7 ");
+    m.is_header_ascii = true;
+    check_obstacle(&nothing, &m, NULL);
+}
+
 /* RFC 8689 section 4.2.1 */
 static void
 requiretls_is_not_sent_on_without_it(void **state)
@@ -270,6 +320,8 @@ main(void)
         cmocka_unit_test(orcpt_is_encoded_for_its_type),
         cmocka_unit_test(a_message_over_the_limit_is_not_tried),
         cmocka_unit_test(an_international_message_needs_smtputf8),
+        cmocka_unit_test(a_domain_alone_needs_no_smtputf8),
+        cmocka_unit_test(only_a_header_section_in_utf8_needs_smtputf8),
         cmocka_unit_test(requiretls_is_not_sent_on_without_it),
         cmocka_unit_test(a_notice_asks_for_requiretls_where_it_can_be_had),
     };
