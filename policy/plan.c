@@ -120,6 +120,7 @@ is_settled(const struct policy_inputs *in, bool is_published,
     if (!is_published || f->sts_state != POLICY_STS_STATE_UNKNOWN)
         return false;
     end(out, POLICY_DEFER, POLICY_SOURCE_STS);
+    out->cause = POLICY_CAUSE_UNLEARNT;
     mail_status_set(&out->status, 451, "4.7.5",
                     "whether %s has an MTA-STS policy could not be learnt, "
                     "and none is cached: %s",
@@ -234,6 +235,7 @@ end_unlisted(const struct policy_facts *f, struct policy_plan *out,
         add_name(&allowed, i, f->sts.mx_count, f->sts.mx[i]);
     add_hosts(&seen, f);
     end(out, POLICY_DEFER, POLICY_SOURCE_STS);
+    out->cause = POLICY_CAUSE_UNLISTED;
     mail_status_set(&out->status, 451, "4.7.5",
                     "the MTA-STS policy of %s (enforce) allows mail to %s "
                     "only; its hosts are %s: %s",
@@ -299,6 +301,7 @@ static void
 end_untold(const struct policy_facts *f, struct policy_plan *out)
 {
     end(out, POLICY_DEFER, POLICY_SOURCE_DANE);
+    out->cause = POLICY_CAUSE_UNLEARNT;
     mail_status_set(&out->status, 451, "4.7.5",
                     "whether DANE protects the hosts of %s could not be "
                     "learnt: %s",
@@ -310,6 +313,7 @@ static void
 end_not_dane(const struct policy_facts *f, struct policy_plan *out)
 {
     end(out, POLICY_DEFER, POLICY_SOURCE_LOCAL);
+    out->cause = POLICY_CAUSE_NOT_DANE;
     mail_status_set(&out->status, 451, "4.7.5", "no host of %s may be used: %s",
                     f->domain.text, reason(out, POLICY_SOURCE_LOCAL));
 }
@@ -320,6 +324,7 @@ static void
 end_unproven(const struct policy_facts *f, struct policy_plan *out)
 {
     end(out, POLICY_REFUSE, POLICY_SOURCE_REQUIRETLS);
+    out->cause = POLICY_CAUSE_UNVERIFIABLE;
     mail_status_set(&out->status, 550, "5.7.10",
                     "the mail asks for REQUIRETLS, and no host of %s can be "
                     "verified: %s",
@@ -382,7 +387,7 @@ add_shadow(struct policy_plan *out, const char *name, enum policy_source source)
     return s;
 }
 
-static const struct policy_host *
+static struct policy_host *
 find_host(const struct policy_plan *p, size_t index)
 {
     for (size_t i = 0; i < p->host_count; i++) {
@@ -392,11 +397,28 @@ find_host(const struct policy_plan *p, size_t index)
     return NULL;
 }
 
+/* A handshake is checked in one way only: one that our own rule has checked by
+ * name says nothing of the records. */
 static void
-compare_host(const struct policy_plan *strict, const struct policy_host *h,
+cast_shadow(struct policy_host *strict, struct policy_host *h)
+{
+    if (h->proof >= POLICY_PROOF_PKIX)
+        return;
+    h->shadow_proof = strict->proof;
+    h->shadow_source = strict->source;
+    if (strict->proof != POLICY_PROOF_DANE)
+        return;
+    h->names = strict->names;
+    memcpy(h->dane_base, strict->dane_base, sizeof(h->dane_base));
+    h->tlsa = strict->tlsa;
+    strict->tlsa = (struct policy_dane_set){0};
+}
+
+static void
+compare_host(const struct policy_plan *strict, struct policy_host *h,
              struct policy_plan *out)
 {
-    const struct policy_host *same = find_host(strict, h->index);
+    struct policy_host *same = find_host(strict, h->index);
     struct policy_shadow *s;
 
     if (same && same->proof != h->proof) {
@@ -404,6 +426,7 @@ compare_host(const struct policy_plan *strict, const struct policy_host *h,
         s->proof = same->proof;
         snprintf(s->why, sizeof(s->why), "%s instead of %s",
                  policy_proof_name(same->proof), policy_proof_name(h->proof));
+        cast_shadow(same, h);
     }
     if (same)
         return;
@@ -431,6 +454,7 @@ compare(const struct policy_plan *strict, struct policy_plan *out)
     if (strict->verdict != POLICY_GO) {
         s = add_shadow(out, "", strict->source);
         s->is_refused = true;
+        s->cause = strict->cause;
         snprintf(s->why, sizeof(s->why), "%.*s", (int)sizeof(s->why) - 1,
                  strict->status.text);
     }

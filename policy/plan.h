@@ -15,6 +15,7 @@
 #ifndef POLICY_PLAN_H
 #define POLICY_PLAN_H
 
+#include "policy/cause.h"
 #include "policy/lookup.h"
 #include "relay/mail/status.h"
 
@@ -102,14 +103,19 @@ struct policy_host {
     enum policy_source source;
     bool implicit_tls;
     bool observe; /* STS testing: check as PKIX, record, deliver all the same */
+    /* With report_only: what would have to be proven, were policies enforced;
+     * to be looked at all the same.  CLEAR: no more than `proof`. */
+    enum policy_proof shadow_proof;
+    enum policy_source shadow_source;
     /* PKIX, DANE-TA: the certificate has to have one of these names.  The
      * first is what SNI says (RFC 7672 section 8.1, RFC 8461 section 7.1). */
     struct policy_dane_names names;
     /* DANE: the MX records that lead here are not authentic.  The host is who
      * it says it is; whether it is the right one, nobody has said. */
     bool is_half_dane;
-    /* DANE: the TLSA base domain, and the records to verify against: usable
-     * ones only, the strongest of their digests.  The plan owns them. */
+    /* DANE, be it in the shadow: the TLSA base domain, and the records to
+     * verify against: usable ones only, the strongest of their digests.  The
+     * plan owns them. */
     char dane_base[DNS_NAME_MAX + 1];
     struct policy_dane_set tlsa;
     /* In addition to the proof; the plan owns them. */
@@ -137,6 +143,7 @@ struct policy_shadow {
     bool is_refused; /* would not be used; else would be used so: */
     enum policy_proof proof;
     enum policy_source source;
+    enum policy_cause cause; /* no host would be left */
     char why[400];
 };
 
@@ -144,6 +151,7 @@ struct policy_plan {
     enum policy_verdict verdict;
     struct mail_status status; /* DEFER, REFUSE: names the policy that failed */
     enum policy_source source; /* of a DEFER or REFUSE */
+    enum policy_cause cause;   /* NONE: no policy is the reason */
     struct policy_host *hosts;
     size_t host_count;
     /* GO: some host is missing only because it could not be learnt, so that

@@ -4,6 +4,7 @@
 #include "relay/base/own.h"
 #include "relay/daemon/dispatch.h"
 #include "relay/daemon/dnssec.h"
+#include "relay/daemon/expiring.h"
 #include "relay/daemon/gate.h"
 #include "relay/net/timer.h"
 
@@ -245,6 +246,9 @@ admin_metrics_gauges(struct metric_page *page, struct relay *relay,
     add(page, "sealpost_smtp_connections", "Connections of clients now.",
         gate_count(relay->gate));
     add_dnssec(page, relay->dnssec);
+    add(page, "sealpost_sts_policies_expiring",
+        "MTA-STS policies that end within a week and can't be fetched anew.",
+        (double)expiring_count(relay->expiring));
     add_mode(page, relay->config->mode);
     add(page, "sealpost_draining", "1 when no more mail is taken.",
         atomic_load(&relay->is_draining));

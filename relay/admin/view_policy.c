@@ -1,6 +1,8 @@
 #include "relay/admin/answer.h"
 #include "relay/admin/view.h"
+#include "relay/daemon/expiring.h"
 #include "relay/daemon/sts_shelf.h"
+#include "relay/net/timer.h"
 
 static void
 add_policy(json_t *object, const struct policy_sts_entry *e)
@@ -27,13 +29,14 @@ json_t *
 admin_view_entry(const struct policy_sts_entry *e)
 {
     json_t *object = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "domain",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "domain",
         admin_text(e->domain.text), "id", admin_text(e->id), "fetched",
         admin_time(e->fetched_ms), "expires", admin_time(e->expires_ms), "used",
         admin_time(e->used_ms), "checked", admin_time(e->checked_ms), "failure",
         admin_text(e->failure), "failed_id",
         *e->failed_id ? admin_text(e->failed_id) : json_null(), "retry_after",
-        admin_time(e->backoff_ms));
+        admin_time(e->backoff_ms), "expiring",
+        expiring_is_soon(e, net_clock_steady()));
 
     add_policy(object, e);
     return object;

@@ -13,6 +13,12 @@ mode(const json_t *p)
     return *name ? name : "none known";
 }
 
+static bool
+is_expiring(const json_t *p)
+{
+    return json_is_true(json_object_get(p, "expiring"));
+}
+
 static void
 print_row(const json_t *p)
 {
@@ -20,12 +26,15 @@ print_row(const json_t *p)
     char left[CLI_TERM_TEXT], seen[CLI_TERM_TEXT];
     int64_t expires = cli_time(p, "expires"), used = cli_time(p, "used");
 
-    printf("%-30s  %-10s  %8s  %8s  %s\n", cli_text(p, "domain"), mode(p),
+    printf("%-30s  %-10s  %s%8s%s  %8s  %s\n", cli_text(p, "domain"), mode(p),
+           cli_term_paint(is_expiring(p) ? CLI_RED : CLI_PLAIN),
            expires > now ? cli_term_span(expires - now, left) : "-",
+           cli_term_paint(CLI_PLAIN),
            used ? cli_term_span(now - used, seen) : "-", cli_text(p, "id"));
     if (*cli_text(p, "failure"))
-        printf("  %s%s%s\n", cli_term_paint(CLI_RED), cli_text(p, "failure"),
-               cli_term_paint(CLI_PLAIN));
+        printf("  %s%s%s%s\n", cli_term_paint(CLI_RED),
+               is_expiring(p) ? "ends soon, can't be fetched anew: " : "",
+               cli_text(p, "failure"), cli_term_paint(CLI_PLAIN));
 }
 
 static void
@@ -81,6 +90,9 @@ print_policy(const json_t *p)
     field(p, "expires", "expires", now);
     field(p, "last used", "used", now);
     field(p, "record seen", "checked", now);
+    if (is_expiring(p))
+        printf("  %-12s %sends soon, can't be fetched anew%s\n", "",
+               cli_term_paint(CLI_RED), cli_term_paint(CLI_PLAIN));
     field(p, "failure", "failure", now);
     field(p, "failed id", "failed_id", now);
     field(p, "retry after", "retry_after", now);

@@ -1,4 +1,5 @@
 #include "relay/cli/commands.h"
+#include "relay/cli/status_policy.h"
 #include "relay/cli/target.h"
 #include "relay/cli/term.h"
 
@@ -114,11 +115,12 @@ print_status(const json_t *s, int64_t now)
            "connections", cli_number(c, "connections_in"),
            cli_number(s, "sessions"), cli_number(c, "connections_out"),
            cli_number(c, "connections_reused"));
-    printf("%-13s%" PRId64 " deliveries refused, %" PRId64
-           " only noted; DNSSEC %s\n",
+    printf("%-13s%" PRId64 " refused, %" PRId64
+           " would be if enforced; DNSSEC %s\n",
            "policy", cli_number(c, "policy_refusals"),
            cli_number(c, "policy_shadowed"),
            cli_text(json_object_get(s, "dnssec"), "way"));
+    cli_status_policy(s, now);
     if (cli_number(d, "count") == 0)
         return;
     printf("\n%sdestinations%s with work or trouble: %" PRId64 "\n",

@@ -156,12 +156,14 @@ candidate_policy(const struct candidate *c)
 }
 
 static enum net_tls_check
-check_for(enum policy_proof proof)
+check_for(const struct candidate *c)
 {
-    switch (proof) {
+    switch (c->proof) {
     case POLICY_PROOF_CLEAR:
     case POLICY_PROOF_NONE:
     case POLICY_PROOF_ENCRYPT:
+        if (c->host->shadow_proof == POLICY_PROOF_DANE)
+            return NET_TLS_CHECK_OBSERVE_DANE;
         break;
     case POLICY_PROOF_PKIX:
         return NET_TLS_CHECK_PKIX;
@@ -202,7 +204,7 @@ candidate_tls(const struct candidate *c, struct net_tls *tls, const char *key,
     const char *first = names->count ? names->text[0] : c->host->name;
     struct net_tls_setup setup = {
         .tls = tls,
-        .check = check_for(c->proof),
+        .check = check_for(c),
         .dane_base = c->host->dane_base,
         .session_key = key,
     };

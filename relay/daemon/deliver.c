@@ -215,7 +215,6 @@ log_shadow(const struct deliver *d, const struct policy_shadow *shadow)
              shadow->is_refused ? "refuse" : policy_proof_name(shadow->proof));
     log_text(&line, "reason", shadow->why);
     log_end(&line);
-    metric_add(d->worker->relay->metrics, METRICS_SHADOWS, NULL, 1);
 }
 
 static void
@@ -241,12 +240,13 @@ plan_made(struct deliver *d, const struct config_route *route)
     bool loops;
 
     d->candidate = d->candidate_count = 0;
+    if (d->plan.cause != POLICY_CAUSE_NONE)
+        deliver_count_refusal(d, false, d->plan.source, d->plan.cause,
+                              d->plan.status.text);
     switch (d->plan.verdict) {
     case POLICY_GO:
         break;
     case POLICY_DEFER:
-        if (d->plan.source != POLICY_SOURCE_DEFAULT)
-            metric_add(d->worker->relay->metrics, METRICS_REFUSALS, NULL, 1);
         if (d->requiretls) { /* what others would get is not known by it */
             decide_all(d, &d->plan.status, "policy");
             return;

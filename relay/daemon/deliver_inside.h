@@ -3,9 +3,9 @@
  * else's.
  *
  * An order's run is in deliver.c, a connection's in deliver_session.c, the way
- * of a large body in deliver_body.c, and what is written down of all of it in
- * deliver_record.c.  Only deliver_settle frees, and it is called last by every
- * callback.
+ * of a large body in deliver_body.c, what a connection has proven in
+ * deliver_proof.c, and what is written down of all of it in deliver_record.c.
+ * Only deliver_settle frees, and it is called last by every callback.
  */
 #ifndef RELAY_DAEMON_DELIVER_INSIDE_H
 #define RELAY_DAEMON_DELIVER_INSIDE_H
@@ -91,6 +91,21 @@ void deliver_fail_here(struct deliver *d, const struct mail_status *status,
                        const char *step);
 void deliver_begin_report(struct deliver *d);
 void deliver_send_report(struct deliver *d, enum report_contact contact);
+
+/* --- deliver_proof.c --- */
+
+/* A policy keeps the mail back, or would (is_shadow) if it were enforced. */
+void deliver_count_refusal(const struct deliver *d, bool is_shadow,
+                           enum policy_source policy, enum policy_cause cause,
+                           const char *why);
+/* The host under way has not proven what the plan wants. */
+void deliver_count_unproven(struct deliver *d, enum policy_cause cause,
+                            const char *why);
+enum policy_cause deliver_cause(const struct deliver *d);
+/* May MAIL be said?  Else this host is done with. */
+bool deliver_is_good_enough(struct deliver *d);
+/* MAIL is about to be said: would a policy that is only reported allow it? */
+void deliver_note_shadow(struct deliver *d);
 
 /* --- deliver_body.c --- */
 

@@ -1,6 +1,5 @@
 #include "relay/daemon/deliver_inside.h"
 
-#include "policy/channel.h"
 #include "relay/base/mem.h"
 #include "relay/daemon/pool.h"
 
@@ -36,6 +35,7 @@ start_mail(struct deliver *d)
     d->began_ms = net_clock_steady();
     d->got_ready = true;
     d->messages++;
+    deliver_note_shadow(d);
     smtp_client_mail(d->smtp, &mail);
 }
 
@@ -102,51 +102,6 @@ keep_or_quit(struct deliver *d)
 }
 
 static void
-count_unproven(struct deliver *d)
-{
-    deliver_begin_report(d);
-    d->unproven++;
-    metric_add(d->worker->relay->metrics, METRICS_REFUSALS, NULL, 1);
-}
-
-/* What the connection has proven, against what the plan wants: nothing gets
- * past this to MAIL, be the connection new or out of the pool. */
-static bool
-is_good_enough(struct deliver *d)
-{
-    const struct net_tls_facts *tls = net_conn_tls(d->conn);
-    struct policy_channel channel = {
-        .has_tls = tls != NULL,
-        .is_verified = tls && tls->verdict == NET_TLS_VERIFIED,
-        .is_stranger = tls && tls->is_stranger,
-        .offers_requiretls = smtp_client_capability(d->smtp)->requiretls,
-    };
-    const struct candidate *here = deliver_here(d);
-    struct mail_status status = {0};
-
-    switch (policy_channel_weigh(here->host, here->proof, &channel)) {
-    case POLICY_CHANNEL_GOOD:
-        return true;
-    case POLICY_CHANNEL_UNPROVEN:
-        mail_status_set(&status, 451, "4.7.5", "%s: %s demands %s",
-                        here->host->name, candidate_policy(here),
-                        candidate_demand(here));
-        break;
-    case POLICY_CHANNEL_NO_REQUIRETLS:
-        mail_status_set(&status, 450, "4.7.30",
-                        "%s: the message needs REQUIRETLS, which this host "
-                        "does not offer",
-                        here->host->name);
-        break;
-    }
-    count_unproven(d);
-    deliver_fail_here(d, &status, "EHLO");
-    deliver_hang_up(d, true);
-    d->want = WANT_NEXT;
-    return false;
-}
-
-static void
 on_ready(struct deliver *d)
 {
     const struct config *c = d->worker->config;
@@ -165,7 +120,7 @@ on_ready(struct deliver *d)
             deliver_next_job(d);
             return;
         }
-    } else if (!is_good_enough(d)) {
+    } else if (!deliver_is_good_enough(d)) {
         return;
     } else if (strcasecmp(smtp_client_capability(d->smtp)->name, c->hostname) ==
                0) {
@@ -270,7 +225,7 @@ on_over(struct deliver *d, const struct smtp_client_event *ev)
                         "%s: %s demands TLS, and it can't be had: %s",
                         deliver_here(d)->host->name,
                         candidate_policy(deliver_here(d)), why);
-        count_unproven(d);
+        deliver_count_unproven(d, POLICY_CAUSE_NO_TLS, status.text);
         break;
     case SMTP_CLIENT_END_PROTOCOL:
     case SMTP_CLIENT_END_QUIT:
@@ -379,7 +334,7 @@ tls_failed(struct deliver *d, const struct err *err)
                     candidate_policy(deliver_here(d)),
                     candidate_demand(deliver_here(d)),
                     tls && tls->why[0] ? tls->why : err->text);
-    count_unproven(d);
+    deliver_count_unproven(d, deliver_cause(d), status.text);
     lost(d, &status, "TLS");
 }
 
@@ -531,7 +486,7 @@ deliver_connect(struct deliver *d, bool may_share)
         net_conn_own(d->conn, &events, d);
         d->was_idle = true;
         d->turn = UINT32_MAX;
-        if (!is_good_enough(d))
+        if (!deliver_is_good_enough(d))
             return;
         start_mail(d);
         deliver_pump(d);

@@ -67,26 +67,11 @@ fetch_home(struct task *task)
 }
 
 static void
-warn(const struct fetch *x, const struct policy_sts_entry *e, const char *why)
-{
-    struct log_line line;
-
-    log_begin(&line, x->relay->log, LOG_LEVEL_WARNING, "policy.failure");
-    log_text(&line, "domain", x->domain);
-    log_int(&line, "expires_in_s", (e->expires_ms - net_clock_steady()) / 1000);
-    log_text(&line, "reason", why);
-    log_end(&line);
-}
-
-static void
 fetched(void *ctx, const struct policy_facts *facts)
 {
     struct fetch *x = ctx;
 
-    if (facts && facts->sts_state == POLICY_STS_STATE_CACHED &&
-        facts->sts.mode != POLICY_STS_NONE && facts->sts_why[0] &&
-        facts->sts_entry.expires_ms - net_clock_steady() < REFRESHER_WARN_MS)
-        warn(x, &facts->sts_entry, facts->sts_why);
+    (void)facts; /* what came of it is in the store */
     x->task.run = fetch_home;
     task_post(&x->relay->inbox, &x->task);
 }

@@ -14,9 +14,7 @@
 
 enum {
     REFRESHER_TICK_MS = 10 * 60 * 1000,
-    REFRESHER_BATCH = 100,               /* policies looked at in one tick */
-    REFRESHER_WARN_MS = 7 * 86400 * 1000 /* before an expiry that can't be put
-                                            off, since the fetch fails */
+    REFRESHER_BATCH = 100, /* policies looked at in one tick */
 };
 
 struct refresher;

@@ -19,9 +19,11 @@
 struct dispatch;
 struct dkim_shelf;
 struct dnssec;
+struct expiring;
 struct gate;
 struct notify;
 struct refresher;
+struct refusals;
 struct sender_shelf;
 struct serve;
 struct tls_report;
@@ -35,6 +37,7 @@ struct relay {
     struct metric_set *metrics;   /* relay/daemon/metrics.h */
     struct dkim_shelf *dkim;      /* any thread may take keys */
     struct sender_shelf *senders; /* any thread may borrow the map */
+    struct refusals *refusals;    /* any thread may add */
     _Atomic bool store_is_healthy;
     _Atomic bool is_draining;
     _Atomic bool reload_is_good; /* the last one was, or there was none */
@@ -44,6 +47,7 @@ struct relay {
     struct config *config;
     struct dispatch *dispatch;
     struct dnssec *dnssec;
+    struct expiring *expiring;
     struct gate *gate;
     struct notify *notify; /* or NULL */
     struct refresher *refresher;

@@ -6,11 +6,13 @@
 #include "relay/daemon/dkim_shelf.h"
 #include "relay/daemon/dnssec.h"
 #include "relay/daemon/doors.h"
+#include "relay/daemon/expiring.h"
 #include "relay/daemon/gate.h"
 #include "relay/daemon/lock.h"
 #include "relay/daemon/notify.h"
 #include "relay/daemon/process.h"
 #include "relay/daemon/refresher.h"
+#include "relay/daemon/refusals.h"
 #include "relay/daemon/router.h"
 #include "relay/daemon/sender_shelf.h"
 #include "relay/daemon/tls_report.h"
@@ -505,6 +507,7 @@ start(struct serve *s, struct err *err)
     struct relay *relay = &s->relay;
 
     relay->metrics = metrics_new();
+    relay->refusals = refusals_new();
     relay->gate = gate_new(process_client_limit());
     relay->dkim = dkim_shelf_new(relay);
     s->doors.relay = relay;
@@ -519,6 +522,7 @@ start(struct serve *s, struct err *err)
     relay->dispatch = dispatch_new(relay);
     dispatch_configure(relay->dispatch);
     relay->refresher = refresher_new(relay);
+    relay->expiring = expiring_new(relay);
     relay->dnssec = dnssec_new(relay);
     relay->tls_report = tls_report_new(relay);
     if (!open_control(s, err) || !open_web(s, err))
@@ -568,6 +572,7 @@ shut(struct serve *s)
     notify_free(&relay->notify);
     dispatch_free(&relay->dispatch);
     refresher_free(&relay->refresher);
+    expiring_free(&relay->expiring);
     dnssec_free(&relay->dnssec);
     dkim_shelf_free(&relay->dkim);
     tls_report_free(&relay->tls_report);
@@ -586,6 +591,7 @@ shut(struct serve *s)
         say(relay, LOG_LEVEL_INFO, "drain", "state", "done");
     log_close(&relay->log);
     metric_set_free(&relay->metrics);
+    refusals_free(&relay->refusals);
     config_free(&relay->config);
     own_close(&s->lock_fd);
 }

@@ -52,6 +52,8 @@ enum net_tls_check {
                               the CN; a wildcard is the whole left-most label
                               (RFC 6125 section 6.4) */
     NET_TLS_CHECK_DANE,    /* by `tlsa` (RFC 7672); the place for it */
+    NET_TLS_CHECK_OBSERVE_DANE, /* as DANE, but a failure only shows in the
+                                   facts */
 };
 
 struct net_tls_tlsa {

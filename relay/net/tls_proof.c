@@ -177,6 +177,10 @@ net_tls_proof_prepare(struct net_tls_proof *p, SSL *ssl,
         mode = SSL_VERIFY_PEER;
         p->is_hopeless = !prepare_dane(ssl, setup);
         break;
+    case NET_TLS_CHECK_OBSERVE_DANE:
+        SSL_set_security_level(ssl, OPPORTUNISTIC_LEVEL);
+        p->is_hopeless = !prepare_dane(ssl, setup);
+        break;
     }
     prepare_pins(p, setup);
     SSL_set_verify(ssl, p->pin_count ? SSL_VERIFY_PEER : mode, NULL);
@@ -204,6 +208,13 @@ refuse(struct net_tls_proof *p, enum net_tls_verdict verdict, const char *why)
     (void)snprintf(p->facts.why, sizeof(p->facts.why), "%s", why);
 }
 
+static bool
+is_dane(const struct net_tls_proof *p)
+{
+    return p->check == NET_TLS_CHECK_DANE ||
+           p->check == NET_TLS_CHECK_OBSERVE_DANE;
+}
+
 static void
 judge(struct net_tls_proof *p, X509_STORE_CTX *store)
 {
@@ -218,8 +229,8 @@ judge(struct net_tls_proof *p, X509_STORE_CTX *store)
     if (error == X509_V_OK && !is_good)
         error = X509_V_ERR_UNSPECIFIED;
     if (error == X509_V_OK)
-        error = p->check == NET_TLS_CHECK_DANE ? X509_V_ERR_DANE_NO_MATCH
-                                               : X509_V_ERR_HOSTNAME_MISMATCH;
+        error = is_dane(p) ? X509_V_ERR_DANE_NO_MATCH
+                           : X509_V_ERR_HOSTNAME_MISMATCH;
     refuse(p, verdict_of(error), X509_verify_cert_error_string(error));
     X509_STORE_CTX_set_error(store, error); /* the alert follows from it */
 }
@@ -307,6 +318,7 @@ net_tls_proof_is_met(const struct net_tls_proof *p)
 {
     return !p->facts.is_stranger && (p->check == NET_TLS_CHECK_NONE ||
                                      p->check == NET_TLS_CHECK_OBSERVE ||
+                                     p->check == NET_TLS_CHECK_OBSERVE_DANE ||
                                      p->facts.verdict == NET_TLS_VERIFIED);
 }
 
@@ -317,7 +329,7 @@ net_tls_proof_note_record(struct net_tls_proof *p, SSL *ssl)
     struct net_tls_chain *chain = p->chain;
     size_t len = 0;
 
-    if (!chain || p->check != NET_TLS_CHECK_DANE ||
+    if (!chain || !is_dane(p) ||
         SSL_get0_dane_tlsa(ssl, &chain->tlsa.usage, &chain->tlsa.selector,
                            &chain->tlsa.matching, &data, &len) < 0 ||
         !data)

@@ -267,8 +267,10 @@ check_planned(const struct policy_inputs *in, const struct policy_host *h)
 
     assert(strcmp(h->name, from->name) == 0);
     assert(h->names.count <= POLICY_DANE_NAMES_MAX);
-    assert((h->tlsa.count > 0) == is_dane);
-    assert(!is_dane || strcmp(h->dane_base, from->tlsa_base) == 0);
+    bool has_records = is_dane || h->shadow_proof == POLICY_PROOF_DANE;
+
+    assert((h->tlsa.count > 0) == has_records);
+    assert(!has_records || strcmp(h->dane_base, from->tlsa_base) == 0);
     assert(h->is_half_dane == (is_dane && !in->facts->mx_authentic));
     assert(in->dane != POLICY_DANE_REQUIRED || (is_dane && !h->is_half_dane));
     assert(!in->requiretls || !h->is_half_dane ||
