@@ -1,17 +1,47 @@
 """The lab is built once; most tests share one relay, each with domains of its
 own.  A test that wants another configuration takes `new_relay`."""
 
+import pathlib
+
 import pytest
 
+from lab.conformance import Table
 from lab.island import Island
 from lab.signed_world import SignedWorld
 from lab.world import World
 
 
+def pytest_addoption(parser):
+    parser.addoption("--conformance", metavar="FILE", help="writes the table there")
+    parser.addoption("--table", action="store_true", help="prints it")
+
+
 def pytest_configure(config):
+    config.conformance = Table()
+    config.addinivalue_line(
+        "markers", "conformance(clause, case, expected): see lab/conformance.py"
+    )
     config.addinivalue_line("markers", "threads: worth a run under TSan")
     config.addinivalue_line("filterwarnings", "ignore:ssl.TLSVersion:DeprecationWarning")
     config.addinivalue_line("markers", "crash: takes longer than the rest")
+
+
+def pytest_collection_finish(session):
+    for item in session.items:
+        session.config.conformance.add(item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    return pyfuncitem.config.conformance.run(pyfuncitem) or None
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    where = config.getoption("--conformance")
+    if where:
+        pathlib.Path(where).write_text(config.conformance.page())
+    if config.getoption("--table"):
+        terminalreporter.write_line(config.conformance.screen())
 
 
 @pytest.fixture(scope="session")

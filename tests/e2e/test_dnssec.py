@@ -7,18 +7,22 @@ import signal
 
 import pytest
 
+from lab import seen
 from lab.dane_cases import unknown, wrong
 from lab.send import submit
 from lab.signed import Unbound
 
+conformance = pytest.mark.conformance
 
 LOUD = "warning"
+TLS = "delivered over TLS"
 
 
 def decision(relay, way):
     """The log's word, and that `sealpost status` says the same."""
     event = relay.log.one("resolver.dnssec")
     assert event["way"] == way, event
+    seen.note(way + ", with a warning" * (event["level"] == LOUD))
     status = json.loads(relay.cli("status", "--json").stdout)
     said = status["dnssec"]
     assert (said["way"], said["reason"]) == (way, event["reason"])
@@ -38,6 +42,12 @@ def only(signed, dnssec, server, **more):
 # --- the decision ---
 
 
+@conformance(
+    "RFC 7672 2.1.3",
+    "auto; a resolver on this machine that validates",
+    f"{TLS}; trust",
+    group="way",
+)
 def test_auto_trusts_a_resolver_on_this_machine_that_validates(signed, signed_relay):
     relay = signed_relay(config=only(signed, "auto", signed.resolver))
     event = decision(relay, "trust")
@@ -45,6 +55,12 @@ def test_auto_trusts_a_resolver_on_this_machine_that_validates(signed, signed_re
     delivers(signed, relay)
 
 
+@conformance(
+    "RFC 7672 2.1.3",
+    "auto; a forwarder that passes signatures on",
+    f"{TLS}; validate",
+    group="way",
+)
 def test_auto_validates_where_nobody_does_but_signatures_get_through(
     signed, signed_relay
 ):
@@ -55,12 +71,24 @@ def test_auto_validates_where_nobody_does_but_signatures_get_through(
     delivers(signed, relay)
 
 
+@conformance(
+    "RFC 7672 2.1.3",
+    "validate; a resolver that validates",
+    f"{TLS}; validate",
+    group="way",
+)
 def test_validate_leaves_a_resolver_that_validates_unbelieved(signed, signed_relay):
     relay = signed_relay(config=only(signed, "validate", signed.resolver))
     decision(relay, "validate")
     delivers(signed, relay)
 
 
+@conformance(
+    "RFC 7672 2.1.3",
+    "auto; a resolver that does not validate",
+    f"{TLS}; validate",
+    group="way",
+)
 def test_validation_goes_through_a_resolver_that_only_recurses(
     signed, signed_relay, tmp_path
 ):
@@ -79,6 +107,12 @@ def test_trust_asks_nobody_whether_it_may(signed, signed_relay):
     assert event["reason"] == "resolver.dnssec says so"
 
 
+@conformance(
+    "RFC 7672 2.1.3",
+    "off; a resolver that validates",
+    f"{TLS}; off",
+    group="way",
+)
 def test_off_is_off_and_nothing_to_be_loud_about(signed, signed_relay):
     relay = signed_relay(config=only(signed, "off", signed.resolver))
     assert decision(relay, "off")["level"] == "info"
@@ -86,6 +120,12 @@ def test_off_is_off_and_nothing_to_be_loud_about(signed, signed_relay):
 
 
 @pytest.mark.parametrize("dnssec", ["auto", "validate"])
+@conformance(
+    "RFC 7672 2.1.3",
+    "{dnssec}; a forwarder that strips signatures",
+    f"{TLS}; off, with a warning",
+    group="way",
+)
 def test_stripped_signatures_and_no_root_switch_it_off_loudly_and_mail_flows(
     signed, signed_relay, dnssec
 ):
@@ -97,6 +137,12 @@ def test_stripped_signatures_and_no_root_switch_it_off_loudly_and_mail_flows(
     delivers(signed, relay)
 
 
+@conformance(
+    "RFC 7672 2.1.3",
+    "auto; a resolver that calls all answers authentic",
+    "validate",
+    group="way",
+)
 def test_a_resolver_with_a_made_up_ad_bit_is_not_trusted(signed, signed_relay):
     """dnssec-failed.org exists, and its signatures are no good."""
     liar = signed.lying()
@@ -105,6 +151,12 @@ def test_a_resolver_with_a_made_up_ad_bit_is_not_trusted(signed, signed_relay):
     decision(relay, "validate")
 
 
+@conformance(
+    "RFC 4033 5",
+    "validate; a trust anchor that can't be read",
+    f"{TLS}; off, with a warning",
+    group="way",
+)
 def test_a_broken_trust_anchor_is_named(signed, signed_relay, tmp_path):
     anchor = tmp_path / "anchor"
     anchor.write_text("this is no trust anchor\n")
@@ -117,6 +169,12 @@ def test_a_broken_trust_anchor_is_named(signed, signed_relay, tmp_path):
     delivers(signed, relay)
 
 
+@conformance(
+    "RFC 4033 5",
+    "validate; the trust anchor of another root",
+    f"{TLS}; off, with a warning",
+    group="way",
+)
 def test_a_trust_anchor_of_another_root_validates_nothing(
     signed, signed_relay, tmp_path
 ):
@@ -130,11 +188,25 @@ def test_a_trust_anchor_of_another_root_validates_nothing(
     delivers(signed, relay)
 
 
-# --- answers that fail ---
+# --- answers, by what they are worth ---
+
+
+@conformance("RFC 4033 5", "secure: TLSA records count", "delivered over TLS, DANE")
+@pytest.mark.parametrize("way", ["trust", "validate"])
+def test_what_is_secure_is_believed(signed, signed_relay, way):
+    d = signed.domain(unknown(signed, "3 1 1"))
+    relay = signed_relay(way)
+    submit(relay, f"bob@{d}")
+    signed.ledger.one(domain=d)
 
 
 @pytest.mark.parametrize("way", ["trust", "validate"])
 @pytest.mark.parametrize("fault", ["bogus", "expired", "forged"])
+@conformance(
+    "RFC 4033 5",
+    {"bogus": "bogus: the DS of the zone is of another key", "expired": "bogus: the signature of the MX records has expired", "forged": "bogus: the signature of the MX records is forged"},
+    "waits: 4.4.3",
+)
 def test_a_domain_that_fails_to_validate_waits(signed, signed_relay, way, fault):
     """It is neither bounced nor delivered, however good its host is."""
     peer = signed.peer()
@@ -154,6 +226,11 @@ def test_a_domain_that_fails_to_validate_waits(signed, signed_relay, way, fault)
 
 
 @pytest.mark.parametrize("way", ["trust", "validate"])
+@conformance(
+    "RFC 4033 5",
+    "bogus: the address of the best host; the next is secure",
+    "delivered to host 2 over TLS",
+)
 def test_a_forged_address_of_a_host_is_not_used(signed, signed_relay, way):
     bad, good = signed.peer(), signed.peer()
     signed.dns.behave(bad.host, "forge")
@@ -164,6 +241,7 @@ def test_a_forged_address_of_a_host_is_not_used(signed, signed_relay, way):
 
 
 @pytest.mark.parametrize("way", ["trust", "validate"])
+@conformance("RFC 4033 5", "insecure: a zone without DS", TLS)
 def test_what_is_not_signed_is_delivered_to_as_ever(signed, signed_relay, way):
     d = signed.domain(signed.peer(), name=signed.insecure_name())
     relay = signed_relay(way)
@@ -181,6 +259,12 @@ def test_in_process_the_reason_is_told(signed, signed_relay):
 # --- another decision ---
 
 
+@conformance(
+    "RFC 7672 2.1.3",
+    "auto; a mismatch; a forwarder that strips signatures, then a resolver that validates",
+    f"{TLS}; waits: 4.7.5 DANE, not trusted; off, with a warning",
+    group="way",
+)
 def test_a_reload_with_another_resolver_decides_anew(signed, signed_relay):
     """What was looked up without authentication is looked up again."""
     peer = unknown(signed, wrong(signed, "3 1 1"))
@@ -198,6 +282,12 @@ def test_a_reload_with_another_resolver_decides_anew(signed, signed_relay):
 
 
 @pytest.mark.parametrize("by", ["mx", "route"])
+@conformance(
+    "RFC 7672 2.1.2",
+    "mail before it is known who is to be believed, by {by}; a mismatch",
+    "waits: 4.7.5 DANE, not trusted",
+    group="way",
+)
 def test_mail_that_comes_before_the_decision_waits_for_it(signed, signed_relay, by):
     """What is asked first takes its time; nothing goes out meanwhile."""
     peer = unknown(signed, wrong(signed, "3 1 1"))

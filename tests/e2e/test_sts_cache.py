@@ -4,8 +4,18 @@ Numbers are those of the checklist; see test_sts.py."""
 import signal
 import time
 
+import pytest
+
+from lab import seen
 from lab.https_policy import policy
 from lab.send import submit
+
+conformance = pytest.mark.conformance
+
+TLS = "delivered over TLS"
+WEBPKI = "delivered over TLS, WebPKI"
+UNLISTED = "waits: 4.7.5 MTA-STS"
+WRONG = "waits: 4.7.5 MTA-STS, wrong name"
 
 TTL = 1.3  # s; facts of a TTL of one second are asked for anew after it
 
@@ -23,6 +33,11 @@ def domain_with_bad_host(world, **options):
     return d, bad
 
 
+@conformance(
+    "RFC 8461 5.1",
+    "a cached policy, and no TXT record: NXDOMAIN, SERVFAIL, no answer",
+    WRONG,
+)
 def test_19_a_cached_policy_outlives_its_record_and_its_host(world, relay):
     d, _ = domain_with_bad_host(world)
     assert "4.7.5" in reply(relay, submit(relay, f"a@{d}"))
@@ -36,6 +51,11 @@ def test_19_a_cached_policy_outlives_its_record_and_its_host(world, relay):
     assert not world.ledger.of(domain=d)
 
 
+@conformance(
+    "RFC 8461 5.1",
+    "a cached policy, and two TXT records, then a fetch that fails",
+    WRONG,
+)
 def test_19_a_cached_policy_outlives_two_records_and_a_failed_renewal(world, relay):
     d, _ = domain_with_bad_host(world)
     assert "4.7.5" in reply(relay, submit(relay, f"a@{d}"))
@@ -50,6 +70,7 @@ def test_19_a_cached_policy_outlives_two_records_and_a_failed_renewal(world, rel
     assert not world.ledger.of(domain=d)
 
 
+@conformance("RFC 8461 5.1", "a cached policy, and a malformed one in its place", WRONG)
 def test_19_a_malformed_renewal_does_not_replace_the_cached_policy(world, relay):
     d, bad = domain_with_bad_host(world)
     assert "4.7.5" in reply(relay, submit(relay, f"a@{d}"))
@@ -59,6 +80,7 @@ def test_19_a_malformed_renewal_does_not_replace_the_cached_policy(world, relay)
     assert len(world.policies.requests(d)) == 2
 
 
+@conformance("RFC 8461 10.2", "a cached policy, a restart, and no TXT record", WRONG)
 def test_18_19_a_cached_policy_survives_a_restart(world, new_relay):
     relay = new_relay()
     d, _ = domain_with_bad_host(world)
@@ -73,6 +95,7 @@ def test_18_19_a_cached_policy_survives_a_restart(world, new_relay):
     assert not world.ledger.of(domain=d)
 
 
+@conformance("RFC 8461 10.2", "a cached policy, kill -9, and no TXT record", WRONG)
 def test_18_a_cached_policy_survives_kill_9(world, new_relay):
     relay = new_relay()
     d, _ = domain_with_bad_host(world)
@@ -84,6 +107,7 @@ def test_18_a_cached_policy_survives_kill_9(world, new_relay):
     assert not world.ledger.of(domain=d)
 
 
+@conformance("RFC 8461 3.2", "a cached policy beyond its max_age", f"{WRONG}; {TLS}")
 def test_22_an_expired_policy_is_no_policy(world, relay):
     host = f"mx.{world.name()}"
     bad = world.peer(host, cert=world.ca.good("elsewhere.test"))
@@ -94,6 +118,11 @@ def test_22_an_expired_policy_is_no_policy(world, relay):
     assert world.ledger.one(f"a@{d}").tls, "sent once the policy had expired"
 
 
+@conformance(
+    "RFC 8461 5.1",
+    "mail waits; a new id brings a policy that lists the host",
+    f"{UNLISTED}; {WEBPKI}",
+)
 def test_24_a_new_id_brings_the_new_policy_for_what_waits(world, relay):
     """An enforce failure is never final before DNS was asked again."""
     good, other = world.peer(), "mx.elsewhere.test"
@@ -106,6 +135,11 @@ def test_24_a_new_id_brings_the_new_policy_for_what_waits(world, relay):
     assert len(world.policies.requests(d)) == 2
 
 
+@conformance(
+    "RFC 8461 5.1",
+    "three messages, one id",
+    f"{WEBPKI}; policy fetched 1 times",
+)
 def test_24_an_unchanged_id_is_not_fetched_again(world, relay):
     good = world.peer()
     d = world.domain(good, ttl=1)
@@ -114,9 +148,16 @@ def test_24_an_unchanged_id_is_not_fetched_again(world, relay):
         submit(relay, f"a{n}@{d}")
         world.ledger.one(f"a{n}@{d}")
         time.sleep(TTL)
-    assert len(world.policies.requests(d)) == 1
+    count = len(world.policies.requests(d))
+    assert count == 1
+    seen.note(f"policy fetched {count} times")
 
 
+@conformance(
+    "RFC 8461 5.1",
+    "mail that waits too long: is there a new policy before it is given up?",
+    f"{WRONG}; expired: 4.7.5 MTA-STS, wrong name; TXT asked again",
+)
 def test_24_before_an_enforce_failure_expires_dns_is_asked_again(world, new_relay):
     """And the sender is told which policy it was."""
     relay = new_relay({"retry": {"schedule": ["400ms"], "expire": "3s", "warn": "0"}})
@@ -125,10 +166,16 @@ def test_24_before_an_enforce_failure_expires_dns_is_asked_again(world, new_rela
     submit(relay, f"a@{d}", sender=f"app@{home}")
     relay.log.one("delivery.expired", to=f"a@{d}")
     assert world.dns.asked(f"_mta-sts.{d}", "TXT") >= 2
+    seen.note("TXT asked again")
     text = world.ledger.one(f"app@{home}").data
     assert b"mta-sts" in text.lower() and bad.host.encode() in text
 
 
+@conformance(
+    "RFC 8461 10.2",
+    "no cached policy; TXT: SERVFAIL, no answer, REFUSED; in the end NXDOMAIN",
+    f"{UNLISTED}; {TLS}",
+)
 def test_32_without_an_answer_for_the_record_mail_waits(world, relay):
     for how in ("servfail", "timeout", "refused"):
         good = world.peer()

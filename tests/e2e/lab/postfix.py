@@ -126,12 +126,17 @@ class Postfix:
 
     def wait(self, rcpt):
         """What became of it: "sent" or "deferred", and the reason."""
-        pattern = re.compile(rf" to=<{re.escape(rcpt)}>.* status=(\w+) \((.*)\)")
+        return self.wait_for_line(
+            rf" to=<{re.escape(rcpt)}>.* status=(\w+) \((.*)\)"
+        ).groups()
+
+    def wait_for_line(self, pattern):
+        """Of its log: the match."""
         until = time.monotonic() + PATIENCE
         while True:
-            found = pattern.search(self.lines())
+            found = re.search(pattern, self.lines())
             if found:
-                return found.groups()
+                return found
             assert time.monotonic() < until, self.lines()[-3000:]
             time.sleep(0.05)
 
@@ -143,12 +148,18 @@ class Postfix:
                            self.lines())
         return found[-1] if found else None
 
+    def _groups(self):
+        """Ours, and that of its master, which leaves ours."""
+        pid = self.folder / "queue" / "pid" / "master.pid"
+        master = [int(pid.read_text())] if pid.exists() else []
+        return [*master, self._process.pid]
+
     def close(self):
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for group in self._groups():
             try:
-                os.killpg(self._process.pid, number)
-                self._process.wait(10)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                continue
+                os.killpg(group, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self._process.wait(10)
         self._said.close()
         shutil.rmtree(self.folder, ignore_errors=True)

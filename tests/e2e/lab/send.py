@@ -6,6 +6,8 @@ import socket
 import ssl
 import time
 
+from . import seen
+
 SENDER = "app@sender.lab.test"
 
 
@@ -46,7 +48,9 @@ def submit(
             assert code == 250, text
         code, text = c.data(data if data is not None else message())
         assert code == 250, text
-        return re.search(r"queued as (\S+)", text.decode()).group(1)
+        mid = re.search(r"queued as (\S+)", text.decode()).group(1)
+    seen.submitted(relay, mid, rcpts)
+    return mid
 
 
 def waiting(world, relay, count=1):

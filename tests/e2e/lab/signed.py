@@ -32,15 +32,19 @@ import dns.message
 import dns.name
 import dns.query
 import dns.rcode
+import dns.rdata
+import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 import dns.update
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from . import net
 from .dns import Question
 
 PORT = 53
+IN = dns.rdataclass.IN
 KNOTD, KEYMGR, UNBOUND = "/usr/sbin/knotd", "/usr/sbin/keymgr", "/usr/sbin/unbound"
 PATIENCE = 10
 DAY = 24 * 3600
@@ -190,6 +194,7 @@ class Zones:
         self._config = self.folder / "knot.conf"
         self.anchor = str(self.folder / "anchor")
         self.hints = str(self.folder / "hints")
+        self._key_ids = {}  # of each zone, as keymgr calls it
         self._write_config()
         ds = {zone: self._key(zone) for zone in SIGNED}
         pathlib.Path(self.anchor).write_text(f". IN DS {ds['.']}\n")
@@ -226,6 +231,8 @@ class Zones:
         self._keymgr(
             zone, "generate", "algorithm=ECDSAP256SHA256", "ksk=yes", "zsk=yes"
         )
+        name = self._keymgr(zone, "list").split()[0]
+        self._key_ids[dns.name.from_text(zone)] = name
         for line in self._keymgr(zone, "ds").splitlines():
             _, _, tag, algorithm, kind, digest = line.split()
             if kind == "2":
@@ -267,6 +274,23 @@ class Zones:
 
     def close(self):
         self._knot.close()
+
+    def signed(self, name, kind, rdatas):
+        """Records of these octets, which Knot would not take, and their
+        signature by the zone's key."""
+        zone, kind = self._zone_of(name), dns.rdatatype.from_text(kind)
+        pem = self.folder / "keys" / "keys" / f"{self._key_ids[zone]}.pem"
+        key = serialization.load_pem_private_key(pem.read_bytes(), None)
+        dnskey = dns.dnssec.make_dnskey(key.public_key(), "ECDSAP256SHA256", flags=257)
+        rrset = dns.rrset.RRset(dns.name.from_text(name), IN, kind)
+        for rdata in rdatas:
+            rrset.add(dns.rdata.GenericRdata(IN, kind, rdata), 60)
+        now = time.time()
+        signature = dns.dnssec.sign(
+            rrset, key, zone, dnskey, inception=now - DAY, expiration=now + DAY
+        )
+        signatures = dns.rrset.from_rdata(rrset.name, 60, signature)
+        return [rrset, signatures]
 
     # --- what they say, by dynamic updates (RFC 2136) ---
 
@@ -402,6 +426,7 @@ class Front:
         self.upstream, self.strip, self.lie = upstream, strip, lie
         self.behaviours = {}  # (name, type or None) -> behaviour
         self.delays = {}  # name -> s
+        self.crafted = {}  # (name, type) -> records that nobody is asked for
         self.questions = []
         self._loop = loop
         loop.run(self._start())
@@ -459,6 +484,8 @@ class Front:
             response = dns.message.make_response(query)
             response.set_rcode(dns.rcode.from_text(how.upper()))
             return response.to_wire()
+        if (name, kind) in self.crafted:
+            return self._crafted(query, self.crafted[name, kind])
         if self.strip:
             query.use_edns(False)
             query.flags &= ~(dns.flags.AD | dns.flags.CD)
@@ -469,6 +496,13 @@ class Front:
         if answer and self.lie:
             return answer[:3] + bytes([answer[3] | dns.flags.AD]) + answer[4:]
         return answer
+
+    @staticmethod
+    def _crafted(query, rrsets):
+        response = dns.message.make_response(query)
+        response.flags |= dns.flags.AA
+        response.answer = list(rrsets)
+        return response.to_wire(max_size=65535)
 
     async def _ask(self, wire, transport):
         ask = self._ask_udp if transport == "udp" else self._ask_tcp

@@ -7,6 +7,7 @@
 import pathlib
 
 from . import net
+from .openssl import OpensslMaker
 from .signed import Front, Unbound, Zones
 from .world import World
 
@@ -30,6 +31,7 @@ class SignedWorld(World):
     def __init__(self):
         super().__init__()
         self.mx_port = PORT
+        self.openssl = OpensslMaker(self.folder)
 
     def _start_dns(self):
         folder = pathlib.Path(self.folder)
@@ -38,6 +40,11 @@ class SignedWorld(World):
         self.front.upstream = self.zones
         self.resolver = Unbound(self.zones, folder / "unbound")
         return _Dns(self.zones, self.front, self.resolver)
+
+    def craft(self, name, kind, *rdatas):
+        """Records in octets, however odd, with signatures that are in order."""
+        self.dns.txt(name, "the name exists")
+        self.front.crafted[name, kind] = self.zones.signed(name, kind, rdatas)
 
     def insecure_name(self):
         """A domain that nobody has used before, outside of DNSSEC."""

@@ -32,6 +32,7 @@ class World:
             self.loop, self.ca, net.address(), net.free_port()
         )
         self.relay_cert = self.ca.good("relay.lab.test")
+        self.hosts_of = {}  # domain -> names of its MX hosts, best first
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._relays, self._peers = [], []
@@ -86,8 +87,9 @@ class World:
     def domain(self, *hosts, name=None, ttl=60):
         """A domain with these MX hosts (peers or names), best first."""
         name = name or self.name()
-        for i, host in enumerate(hosts):
-            host = getattr(host, "host", host)
+        names = [getattr(host, "host", host) for host in hosts]
+        self.hosts_of[name] = names
+        for i, host in enumerate(names):
             self.dns.add(name, "MX", f"{10 * (i + 1)} {host}.", ttl=ttl)
         return name
 
