@@ -82,15 +82,27 @@ is_all_tried(const struct deliver *d)
            d->candidate + 1 >= d->candidate_count;
 }
 
+/* No host can be had that keeps the promise: RFC 8689 section 4.2.1.  The last
+ * of them may have proven itself and lack the extension; else it is encryption
+ * to the right host that is needed. */
+static void
+make_final(struct mail_status *s)
+{
+    bool lacks_extension = s->subject == 7 && s->detail == 30;
+
+    s->code = 550;
+    s->klass = 5;
+    s->subject = 7;
+    s->detail = lacks_extension ? 30 : 10;
+}
+
 static void
 all_failed(struct deliver *d)
 {
     struct mail_status status = d->last;
 
     if (d->requiretls && d->unproven == d->failures && is_all_tried(d)) {
-        /* No host can be had that keeps the promise: RFC 8689 section 4.2.1. */
-        status.code = 550;
-        status.klass = 5;
+        make_final(&status);
         report_decide_rest(d->report, &status);
         deliver_send_report(d, REPORT_REACHED);
         deliver_next_job(d);
