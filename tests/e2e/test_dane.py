@@ -274,7 +274,7 @@ def test_a_policy_holds_for_hosts_without_records(signed, relay):
 
 
 @conformance(
-    "RFC 8689 3",
+    "RFC 8689 4.2.2",
     "TLS-Required: No; DANE fails",
     "delivered over TLS",
     group="both",

@@ -204,7 +204,7 @@ def test_what_can_t_be_learnt_now_only_delays_it(world, relay):
 
 
 @conformance(
-    "RFC 8689 3",
+    "RFC 8689 4.2.2",
     "TLS-Required: No; MTA-STS enforce; the certificate has expired",
     TLS,
 )
@@ -261,7 +261,7 @@ def test_each_message_of_many_gets_what_it_asks_for(world, relay, home):
 
 
 @conformance(
-    "RFC 8689 3",
+    "RFC 8689 4.2.2",
     "TLS-Required: No; MTA-STS enforce; STARTTLS is not offered",
     "delivered in clear",
 )

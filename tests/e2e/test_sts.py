@@ -91,7 +91,7 @@ def test_01_the_record_is_at__mta_sts_and_its_strings_are_joined(world, relay, b
         ("something else",),
     ],
     ids=[
-        "two",
+        "two of them",
         "version 2",
         "version in the wrong case",
         "no id",

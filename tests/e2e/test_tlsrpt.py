@@ -11,25 +11,14 @@ import time
 
 import pytest
 
-from lab import net
+from lab import net, seen
 from lab.collector import Collector
 from lab.dane_cases import unknown, wrong
 from lab.send import submit
 from lab.signatures import Key, signatures, signing, verified
+from lab.tlsrpt import complaints, policy_complaints, told
 
-FAILURES = {
-    "starttls-not-supported",
-    "certificate-host-mismatch",
-    "certificate-expired",
-    "certificate-not-trusted",
-    "validation-failure",
-    "tlsa-invalid",
-    "dnssec-invalid",
-    "dane-required",
-    "sts-policy-fetch-error",
-    "sts-policy-invalid",
-    "sts-webpki-invalid",
-}
+conformance = pytest.mark.conformance
 
 
 def today():
@@ -50,6 +39,8 @@ def counted(relay, domain, succeeded, failed, timeout=10):
         done = relay.cli("report", "show", today(), domain, "--json", check=False)
         found = json.loads(done.stdout) if done.returncode == 0 else None
         if found and (found["succeeded"], found["failed"]) == (succeeded, failed):
+            assert policy_complaints(found["policies"]) == []
+            seen.note_only(told(found["policies"]))
             return found
         assert time.monotonic() < until, (done, found)
         time.sleep(0.1)
@@ -72,56 +63,26 @@ def refused(world, relay, domain, times=1):
 
 def check_document(doc, domain):
     """The rules of RFC 8460 section 4.4 for every field."""
-    assert set(doc) == {
-        "organization-name",
-        "date-range",
-        "contact-info",
-        "report-id",
-        "policies",
-    }
+    assert complaints(doc) == []
     day = today()
     assert doc["date-range"] == {
         "start-datetime": f"{day}T00:00:00Z",
         "end-datetime": f"{day}T23:59:59Z",
     }
-    for key in ("organization-name", "contact-info", "report-id"):
-        assert isinstance(doc[key], str) and doc[key]
-    assert doc["policies"]
-    for p in doc["policies"]:
-        check_policy(p, domain)
+    assert {p["policy"]["policy-domain"] for p in doc["policies"]} == {domain}
+    seen.note_only("no complaint of the schema")
 
 
-def check_policy(p, domain):
-    assert set(p) <= {"policy", "summary", "failure-details"}
-    policy, summary = p["policy"], p["summary"]
-    assert policy["policy-type"] in ("sts", "tlsa", "no-policy-found")
-    assert policy["policy-domain"] == domain
-    if policy["policy-type"] == "no-policy-found":
-        assert set(policy) == {"policy-type", "policy-domain"}
-    for key in ("policy-string", "mx-host"):
-        assert all(isinstance(s, str) for s in policy.get(key, []))
-    assert set(summary) == {
-        "total-successful-session-count",
-        "total-failure-session-count",
-    }
-    assert all(isinstance(n, int) and n >= 0 for n in summary.values())
-    details = p.get("failure-details", [])
-    for d in details:
-        assert d["result-type"] in FAILURES
-        assert isinstance(d["failed-session-count"], int)
-        assert set(d) <= {
-            "result-type",
-            "sending-mta-ip",
-            "receiving-mx-hostname",
-            "receiving-mx-helo",
-            "receiving-ip",
-            "failed-session-count",
-            "additional-information",
-            "failure-reason-code",
-        }
-    assert summary["total-failure-session-count"] == sum(
-        d["failed-session-count"] for d in details
-    )
+def check_name(name, domain):
+    """RFC 8460 section 5.1; with what it has to have for words."""
+    day = datetime.datetime.strptime(today(), "%Y-%m-%d")
+    begin = int(day.replace(tzinfo=datetime.timezone.utc).timestamp())
+    parts = ["relay.lab.test", domain, str(begin), str(begin + 24 * 3600 - 1)]
+    *found, unique = name.split("!")
+    assert found == parts and re.fullmatch(r"\w+\.json\.gz", unique), name
+    words = dict(zip(parts, ["SENDER", "DOMAIN", "BEGIN", "END"]))
+    unique = re.sub(r"^\w+", "UNIQUE", unique)
+    return "!".join([words[x] for x in found] + [unique])
 
 
 def read_mail(delivery, domain):
@@ -140,8 +101,10 @@ def read_mail(delivery, domain):
     text, attached = mail.iter_parts()
     assert text.get_content_type() == "text/plain"
     assert attached.get_content_type() == "application/tlsrpt+gzip"
-    assert re.fullmatch(
-        rf"relay\.lab\.test!{domain}!\d+!\d+!\w+\.json\.gz", attached.get_filename()
+    name = check_name(attached.get_filename(), domain)
+    seen.note_only(
+        f"{mail.get_content_type()}: {text.get_content_type()},"
+        f" {attached.get_content_type()} {name}; TLS-Required: {mail['TLS-Required']}"
     )
     return json.loads(gzip.decompress(attached.get_content()))
 
@@ -162,9 +125,18 @@ def collector(world):
     c.close()
 
 
+# In the order of the rows that bring them about.
+POLICY_FAILURES = ("sts-policy-fetch-error", "sts-webpki-invalid", "sts-policy-invalid")
+MAIL = (
+    "multipart/report: text/plain, application/tlsrpt+gzip"
+    " SENDER!DOMAIN!BEGIN!END!UNIQUE.json.gz; TLS-Required: No"
+)
+
+
 # --- counting ---
 
 
+@conformance("RFC 8460 4.2.1", "MTA-STS enforce; good sessions", "sts: success")
 def test_a_success_under_a_policy_is_counted_once_a_session(world, own):
     good = world.peer()
     d = wanted(world, world.sts(world.domain(good), mx=[good]))
@@ -189,6 +161,7 @@ def test_a_success_under_a_policy_is_counted_once_a_session(world, own):
     ],
 )
 @pytest.mark.parametrize("mode", ["enforce", "testing"])
+@conformance("RFC 8460 4.3.1", "MTA-STS {mode}; the host has: {fault}", "sts: {result}")
 def test_a_failure_is_counted_by_its_kind(world, own, mode, fault, result):
     host = f"mx.{world.name()}"
     certs = {
@@ -217,6 +190,11 @@ def test_a_failure_is_counted_by_its_kind(world, own, mode, fault, result):
         assert detail["receiving-mx-helo"] == host
 
 
+@conformance(
+    "RFC 8460 4.3.1",
+    "no policy; a host with TLS, and one without",
+    "no-policy-found: success; no-policy-found: starttls-not-supported",
+)
 def test_without_a_policy_tls_as_such_is_what_counts(world, own):
     tls, clear = world.peer(), world.peer(tls=False)
     a, b = wanted(world, world.domain(tls)), wanted(world, world.domain(clear))
@@ -229,6 +207,11 @@ def test_without_a_policy_tls_as_such_is_what_counts(world, own):
     assert p["failure-details"][0]["result-type"] == "starttls-not-supported"
 
 
+@conformance(
+    "RFC 8460 4.2.2",
+    "no policy; STARTTLS is refused, and the mail goes in clear",
+    "no-policy-found: starttls-not-supported; 1 failure",
+)
 def test_a_handshake_that_fails_is_one_failure_and_the_clear_session_none(world, own):
     peer = world.peer()
     peer.replies["STARTTLS"] = ["454 4.7.0 not now"]
@@ -236,10 +219,17 @@ def test_a_handshake_that_fails_is_one_failure_and_the_clear_session_none(world,
     submit(own, f"bob@{d}")
     assert world.ledger.one(domain=d).tls is None
     [p] = counted(own, d, 0, 1)["policies"]
-    assert p["failure-details"][0]["result-type"] == "starttls-not-supported"
+    [detail] = p["failure-details"]
+    assert detail["result-type"] == "starttls-not-supported"
+    seen.note(f"{detail['failed-session-count']} failure")
 
 
 @pytest.mark.parametrize("mode", ["enforce", "testing"])
+@conformance(
+    "RFC 8460 4.3.2.2",
+    "MTA-STS {mode}; the policy lists another host",
+    "sts: validation-failure; mtasts-policy-mx-mismatch",
+)
 def test_a_host_that_the_policy_does_not_list_is_a_failure(world, own, mode):
     peer = world.peer()
     d = wanted(world, world.sts(world.domain(peer), mode, mx=["mx.elsewhere.test"]))
@@ -253,16 +243,22 @@ def test_a_host_that_the_policy_does_not_list_is_a_failure(world, own, mode):
     [detail] = p["failure-details"]
     assert detail["result-type"] == "validation-failure"
     assert detail["failure-reason-code"] == "mtasts-policy-mx-mismatch"
+    seen.note(detail["failure-reason-code"])
     assert detail["receiving-mx-hostname"] == peer.host
 
 
+@conformance(
+    "RFC 8460 4.3.2.2",
+    "policy host: answers 500, has the wrong certificate, has no policy",
+    "; ".join(f"no-policy-found: success + sts: {x}" for x in POLICY_FAILURES),
+)
 def test_a_policy_that_can_t_be_had_is_a_failure_of_its_own(world, own):
-    rows = {
-        "sts-policy-fetch-error": dict(status=500),
-        "sts-webpki-invalid": dict(cert=world.stranger.good("mta-sts.x.test")),
-        "sts-policy-invalid": dict(text="version: STSv7\r\n"),
-    }
-    for result, options in rows.items():
+    rows = (
+        dict(status=500),
+        dict(cert=world.stranger.good("mta-sts.x.test")),
+        dict(text="version: STSv7\r\n"),
+    )
+    for result, options in zip(POLICY_FAILURES, rows):
         peer = world.peer()
         d = wanted(world, world.sts(world.domain(peer), mx=[peer], **options))
         submit(own, f"bob@{d}")
@@ -277,6 +273,11 @@ def test_a_policy_that_can_t_be_had_is_a_failure_of_its_own(world, own):
         }
 
 
+@conformance(
+    "RFC 8460 3",
+    "domains: no record, rua=ftp://, rua=mailto:",
+    "no-policy-found: success; counted: the last",
+)
 def test_who_wants_no_report_is_not_counted(world, own):
     quiet, bad = world.domain(world.peer()), world.domain(world.peer())
     world.dns.txt(f"_smtp._tls.{bad}", "v=TLSRPTv1; rua=ftp://x.test/")
@@ -288,6 +289,7 @@ def test_who_wants_no_report_is_not_counted(world, own):
     counted(own, loud, 1, 0)
     listed = json.loads(own.cli("report", "list", "--json").stdout)
     assert [r["domain"] for r in listed] == [loud]
+    seen.note("counted: the last")
 
 
 def test_mail_by_a_route_is_nobody_s_business(world, new_relay):
@@ -325,6 +327,7 @@ def test_counts_survive_a_restart(world, own):
 # --- sending ---
 
 
+@conformance("RFC 8460 5.3", "a report by mail", f"sts: certificate-host-mismatch; {MAIL}; no complaint of the schema")
 def test_a_report_goes_by_mail(world, own):
     bad = world.peer(cert=world.ca.good("elsewhere.test"))
     d = world.sts(world.domain(bad), mx=[bad])
@@ -343,6 +346,11 @@ def test_a_report_goes_by_mail(world, own):
     assert line["result"] == "ok" and line["to"] == f"tls@{home}"
 
 
+@conformance(
+    "RFC 8460 3",
+    "a report by mail, and two keys of its sender",
+    "DKIM: 2 of 2 verified; signed are TLS-Report-Domain and TLS-Report-Submitter",
+)
 def test_a_report_by_mail_is_signed(world, new_relay, tmp_path):
     """RFC 8460 section 3: in the name of its sender, whole, its own fields
     too."""
@@ -366,8 +374,17 @@ def test_a_report_by_mail_is_signed(world, new_relay, tmp_path):
             names = s["h"].lower().split(":")
             assert {"tls-report-domain", "tls-report-submitter"} <= set(names)
             assert "l" not in s
+    seen.only(
+        f"DKIM: {len(good)} of {len(keys)} verified;"
+        " signed are TLS-Report-Domain and TLS-Report-Submitter"
+    )
 
 
+@conformance(
+    "RFC 8460 3",
+    "a report to a domain whose MTA-STS policy bars its host",
+    f"sts: certificate-host-mismatch; {MAIL}; counted: nothing",
+)
 def test_a_report_goes_through_where_tls_is_what_is_broken(world, own):
     """And is not counted itself: two that report to each other would never
     end."""
@@ -378,8 +395,14 @@ def test_a_report_goes_through_where_tls_is_what_is_broken(world, own):
     read_mail(world.ledger.one(domain=d), d)
     time.sleep(0.5)
     assert json.loads(own.cli("report", "list", "--json").stdout) == []
+    seen.note("counted: nothing")
 
 
+@conformance(
+    "RFC 8460 5.4",
+    "a report by POST",
+    "no-policy-found: success; POST, application/tlsrpt+gzip; no complaint of the schema",
+)
 def test_a_report_goes_by_https(world, own, collector):
     d = wanted(world, world.domain(world.peer()), collector.url)
     submit(own, f"bob@{d}")
@@ -388,10 +411,16 @@ def test_a_report_goes_by_https(world, own, collector):
     [post] = collector.posts
     assert post.line == "POST /v1/tlsrpt?x=y HTTP/1.1"
     assert post.headers["Content-Type"] == "application/tlsrpt+gzip"
+    seen.note(f"POST, {post.headers['Content-Type']}")
     assert post.headers["Host"] == collector.url.split("/")[2]
     check_document(json.loads(gzip.decompress(post.body)), d)
 
 
+@conformance(
+    "RFC 8460 3",
+    "two places; the first does not take it",
+    "no-policy-found: success; failed, ok",
+)
 def test_one_place_that_takes_it_is_enough(world, own, collector):
     collector.status = 500
     home = world.domain(world.peer())
@@ -402,22 +431,29 @@ def test_one_place_that_takes_it_is_enough(world, own, collector):
     assert sent(own) == {"sent": 1, "unwanted": 0, "failed": 0}
     assert len(collector.posts) == 1
     world.ledger.one(domain=home)
-    assert [e["result"] for e in own.log.find("tlsrpt.sent", domain=d)] == [
-        "failed",
-        "ok",
-    ]
+    results = [e["result"] for e in own.log.find("tlsrpt.sent", domain=d)]
+    assert results == ["failed", "ok"]
+    seen.note(", ".join(results))
 
 
 @pytest.mark.parametrize("status", [500, 404, 302])
+@conformance(
+    "RFC 8460 5.5",
+    "a collector answers {status}, then 204",
+    "no-policy-found: success; failed 1, then sent 1",
+)
 def test_a_report_that_nobody_takes_is_kept(world, own, collector, status):
     collector.status = status
     d = wanted(world, world.domain(world.peer()), collector.url)
     submit(own, f"bob@{d}")
     counted(own, d, 1, 0)
-    assert sent(own)["failed"] == 1
+    failed = sent(own)["failed"]
+    assert failed == 1
     counted(own, d, 1, 0)
     collector.status = 204
-    assert sent(own)["sent"] == 1
+    now = sent(own)["sent"]
+    assert now == 1
+    seen.note(f"failed {failed}, then sent {now}")
 
 
 def test_a_collector_s_certificate_has_to_be_good(world, own):
@@ -444,6 +480,11 @@ def test_without_leave_no_collector_in_this_network_is_posted_to(
     assert collector.posts == []
 
 
+@conformance(
+    "RFC 8460 3",
+    "the record is gone when the report is due",
+    "no-policy-found: success; unwanted",
+)
 def test_a_record_that_is_gone_ends_the_count(world, own):
     d = wanted(world, world.domain(world.peer()))
     submit(own, f"bob@{d}")
@@ -452,9 +493,15 @@ def test_a_record_that_is_gone_ends_the_count(world, own):
     own.stop()
     own.start()
     assert sent(own) == {"sent": 0, "unwanted": 1, "failed": 0}
+    seen.note("unwanted")
     assert json.loads(own.cli("report", "list", "--json").stdout) == []
 
 
+@conformance(
+    "RFC 8460 5.5",
+    "the record can't be asked for when the report is due",
+    "no-policy-found: success; failed",
+)
 def test_a_record_that_can_t_be_asked_for_keeps_it(world, own):
     d = wanted(world, world.domain(world.peer()))
     submit(own, f"bob@{d}")
@@ -462,6 +509,7 @@ def test_a_record_that_can_t_be_asked_for_keeps_it(world, own):
     world.dns.behave(f"_smtp._tls.{d}", "servfail")
     assert sent(own)["failed"] == 1
     counted(own, d, 1, 0)
+    seen.note("failed")
 
 
 def test_the_reporter_is_who_the_configuration_says(world, new_relay, collector):
@@ -503,18 +551,114 @@ def test_the_commands_speak_to_people(world, own):
         assert own.cli("report", *words, check=False).returncode == code, words
 
 
+# --- the schema ---
+
+
+def sound_report():
+    details = {
+        "result-type": "certificate-expired",
+        "sending-mta-ip": "2001:db8::1",
+        "receiving-mx-hostname": "mx.a.test",
+        "receiving-ip": "192.0.2.1",
+        "failed-session-count": 2,
+    }
+    return {
+        "organization-name": "Lab",
+        "date-range": {
+            "start-datetime": "2026-11-23T00:00:00Z",
+            "end-datetime": "2026-11-23T23:59:59Z",
+        },
+        "contact-info": "help@lab.test",
+        "report-id": "1@lab.test",
+        "policies": [
+            {
+                "policy": {
+                    "policy-type": "sts",
+                    "policy-string": ["version: STSv1", "mode: testing"],
+                    "policy-domain": "a.test",
+                    "mx-host": ["mx.a.test"],
+                },
+                "summary": {
+                    "total-successful-session-count": 0,
+                    "total-failure-session-count": 2,
+                },
+                "failure-details": [details],
+            }
+        ],
+    }
+
+
+def change(*path, to=None):
+    """A change of what is there; to None: it is taken away."""
+
+    def apply(report):
+        *way, last = path
+        for key in way:
+            report = report[key]
+        if to is None:
+            del report[last]
+        else:
+            report[last] = to
+
+    return apply
+
+
+POLICY = ("policies", 0, "policy")
+DETAIL = ("policies", 0, "failure-details", 0)
+UNSOUND = {
+    "no organization": change("organization-name"),
+    "no range": change("date-range"),
+    "no end": change("date-range", "end-datetime"),
+    "a local time": change("date-range", "end-datetime", to="2026-11-23T23:59:59"),
+    "an empty id": change("report-id", to=""),
+    "no policies": change("policies", to=[]),
+    "a policy alone": change("policies", to={}),
+    "no domain": change(*POLICY, "policy-domain"),
+    "no type": change(*POLICY, "policy-type"),
+    "another type": change(*POLICY, "policy-type", to="dane"),
+    "hosts of a TLSA policy": change(*POLICY, "policy-type", to="tlsa"),
+    "the text of no policy": change(*POLICY, "policy-type", to="no-policy-found"),
+    "a policy in one string": change(*POLICY, "policy-string", to="version: STSv1"),
+    "one host as a string": change(*POLICY, "mx-host", to="mx.a.test"),
+    "no summary": change("policies", 0, "summary"),
+    "another field": change("policies", 0, "more", to=1),
+    "another result": change(*DETAIL, "result-type", to="certificate-odd"),
+    "no count": change(*DETAIL, "failed-session-count"),
+    "a count in words": change(*DETAIL, "failed-session-count", to="2"),
+    "another sum": change(*DETAIL, "failed-session-count", to=3),
+    "details that are missing": change("policies", 0, "failure-details"),
+    "no address": change(*DETAIL, "receiving-ip", to="192.0.2"),
+}
+
+
+def test_the_schema_takes_a_sound_report():
+    assert complaints(sound_report()) == []
+
+
+@pytest.mark.parametrize("fault", UNSOUND)
+def test_the_schema_refuses_what_is_no_report(fault):
+    report = sound_report()
+    UNSOUND[fault](report)
+    assert complaints(report) != []
+
+
 # --- DANE ---
 
 
 @pytest.mark.parametrize(
     "records, result",
     [
-        ("good", None),
+        ("good", "success"),
         ("wrong", "validation-failure"),
         ("unusable", "tlsa-invalid"),
         ("servfail", "dnssec-invalid"),
         ("lacking", "dane-required"),
     ],
+)
+@conformance(
+    "RFC 8460 4.3.2.1",
+    "TLSA records of the host: {records}",
+    "tlsa: {result}",
 )
 def test_sessions_under_tlsa_records_are_counted_for_their_host(
     signed, signed_relay, records, result
@@ -538,7 +682,7 @@ def test_sessions_under_tlsa_records_are_counted_for_their_host(
         times = 1
     else:
         times = refused(signed, relay, d)
-    sums = (0, times) if result else (1, 0)
+    sums = (1, 0) if result == "success" else (0, times)
     [p] = counted(relay, peer.host, *sums)["policies"]
     assert p["policy"]["policy-type"] == "tlsa"
     assert p["policy"]["policy-domain"] == peer.host
@@ -546,7 +690,7 @@ def test_sessions_under_tlsa_records_are_counted_for_their_host(
     if records not in ("servfail", "lacking"):
         [line] = p["policy"]["policy-string"]
         assert re.fullmatch(r"[13] 1 1 [0-9a-f]{64}", line)
-    if result:
+    if result != "success":
         [detail] = p["failure-details"]
         assert detail["result-type"] == result
         assert detail["receiving-mx-hostname"] == peer.host

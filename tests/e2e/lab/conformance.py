@@ -5,7 +5,7 @@ and what they saw is a row of it.
                              "waits: 4.7.5 MTA-STS")
 
 Each of the three may be a dict with the values of a parameter for keys; in the
-case, {name} is the value of the parameter of that name.  What is seen comes
+last two, {name} is the value of the parameter of that name.  What is seen comes
 from lab/seen.py; a row that is not as expected fails its test.
 
 A test that runs in two ways, or with another program, gives cells of one row:
@@ -54,6 +54,8 @@ certificates and real SMTP servers on loopback.
   was sent. *bounced* is a permanent one.
 - *WebPKI* and *DANE* say how the host was authenticated before MAIL FROM; no
   word, that it was not. A row with *to host 2* skipped a better one.
+- *policy fresh*, *cached* or *failed* is where an MTA-STS policy came from.
+- Of TLSRPT it is what the report says: the type of policy, and its results.
 
 `./scripts/test conformance` runs all of it anew, and `--publish` writes this
 page; `./scripts/test` fails when the page says something else than was seen.
@@ -125,7 +127,7 @@ class Table:
         ways = GROUPS[group].ways
         way = mark.kwargs.get("by") or params.get("way", ways[0])
         assert way in ways and way not in row.expected, f"two tests of one: {key}"
-        row.expected[way] = expected
+        row.expected[way] = expected.format(**params)
         row.why = _said(mark.kwargs.get("why", ""), params) or row.why
         self._cells[item.nodeid] = row, way
 

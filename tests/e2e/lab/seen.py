@@ -137,3 +137,10 @@ def note_only(text):
     if _now:
         _now.only = True
     note(text)
+
+
+def only(text):
+    """In its place, and that of all other notes."""
+    if _now:
+        _now.said.clear()
+    note_only(text)
