@@ -52,7 +52,10 @@ new_order(struct queue_scheduler *s, struct queue_destination *d,
 
     if (!d->has_own_pace)
         queue_pace_set(&d->pace, s->limits.rate_count, s->limits.rate_ms);
+    queue_scheduler_recover(s, d, now_ms);
     n = queue_pace_take(&d->pace, share(s, d), now_ms);
+    if (d->eased)
+        n = queue_pace_take(&d->eased_pace, n, now_ms);
     if (n == 0) {
         queue_scheduler_pace(s, d, now_ms);
         return NULL;
@@ -258,13 +261,15 @@ queue_scheduler_each(const struct queue_scheduler *s, queue_destination_fn *row,
             .name = d->name,
             .why = d->why,
             .waiting = d->waiting,
+            .eased = d->eased,
             .more = d->more,
             .active = d->active,
             .failures = d->failures,
             .blocked_until_ms = d->blocked_until_ms,
         };
 
-        if (d->waiting || d->more || d->active || d->blocked_until_ms)
+        if (d->waiting || d->more || d->active || d->blocked_until_ms ||
+            d->eased)
             row(ctx, &r);
     }
 }

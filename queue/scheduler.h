@@ -39,6 +39,14 @@ enum {
     QUEUE_STRIKES_MAX = 3,     /* failures in a row that block a destination
                                   while others of its orders get through */
     QUEUE_PROBE_MAX_MS = 3600 * 1000, /* a blocked one is probed so often */
+    QUEUE_EASE_MS = 1000,             /* nothing new behind a word that it was
+                                         too much; twice that when nothing got
+                                         through since the last one, */
+    QUEUE_EASE_MAX_MS = 256 * 1000,   /* up to this */
+    QUEUE_EASE_FIRST = 60, /* jobs in a minute that are taken for seen, when
+                              there was nothing else to be seen */
+    QUEUE_EASE_STEP_MS = 10 * 1000, /* without such a word: a quarter more,
+                                       and one order more at a time */
 };
 
 /* The recipients of one message for one destination.  The message belongs to
@@ -125,6 +133,15 @@ void queue_scheduler_unreached(struct queue_scheduler *s,
                                const char *destination, const char *why,
                                int64_t now_ms);
 
+/* The peer says that it gets too much: nothing for a moment, then half as many
+ * orders at a time and somewhat less in all than what got through, growing
+ * from there until the limits are reached or it says so again.  Words that
+ * come in the same moment count once: then, and where the destination can't be
+ * reached, false, and nothing has changed.  `is_reached`: it was said behind
+ * MAIL, so the destination can be. */
+bool queue_scheduler_ease(struct queue_scheduler *s, const char *destination,
+                          const char *why, bool is_reached, int64_t now_ms);
+
 /* A job of an order is finished and its results are in the store: it is gone
  * afterwards, and its message with the last one.  This may be long after the
  * order's end. */
@@ -163,6 +180,8 @@ struct queue_destination_row {
     size_t waiting; /* jobs in memory */
     bool more;      /* and more in the store */
     unsigned active, failures;
+    unsigned eased; /* so many orders at a time, as it was too much; 0: as
+                       many as the limits allow */
     int64_t blocked_until_ms; /* 0: it isn't */
 };
 typedef void queue_destination_fn(void *ctx,

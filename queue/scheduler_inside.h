@@ -35,6 +35,16 @@ struct queue_destination {
     bool has_own_pace;
     struct queue_pace pace;
 
+    /* While it gets too much; see scheduler_ease.c. */
+    unsigned eased;               /* orders at a time; 0: it doesn't */
+    uint64_t eased_rate;          /* jobs in a minute, */
+    uint64_t eased_from;          /* what that was at first, */
+    struct queue_pace eased_pace; /* and the same as a pace */
+    int64_t eased_ms, grown_ms;   /* when it was said last; when more was
+                                     given since */
+    int64_t pause_ms;             /* how long nothing new was sent behind it */
+    uint64_t good;                /* jobs that got through since then */
+
     bool is_open; /* a peer was reached since the last trouble */
     unsigned failures, strikes;
     int64_t blocked_until_ms;
@@ -110,5 +120,13 @@ void queue_scheduler_unblock_due(struct queue_scheduler *s, int64_t now_ms);
 /* Waits, with its jobs, until it may have one more. */
 void queue_scheduler_pace(struct queue_scheduler *s,
                           struct queue_destination *d, int64_t now_ms);
+
+/* --- scheduler_ease.c: who gets less than the limits allow --- */
+/* Nothing new is sent for a while. */
+bool queue_scheduler_is_easing(const struct queue_destination *d,
+                               int64_t now_ms);
+/* Gives more again where nothing was said for a while. */
+void queue_scheduler_recover(const struct queue_scheduler *s,
+                             struct queue_destination *d, int64_t now_ms);
 
 #endif

@@ -45,6 +45,8 @@ queue_scheduler_allowance(const struct queue_scheduler *s,
 
     if (!d->is_open)
         return 1; /* the probe */
+    if (d->eased && d->eased < limit)
+        limit = d->eased;
     return d->strikes && limit > 1 ? limit / 2 : limit;
 }
 

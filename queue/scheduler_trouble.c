@@ -53,7 +53,10 @@ void
 queue_scheduler_pace(struct queue_scheduler *s, struct queue_destination *d,
                      int64_t now_ms)
 {
-    d->blocked_until_ms = now_ms + queue_pace_wait_ms(&d->pace, now_ms);
+    int64_t wait = queue_pace_wait_ms(&d->pace, now_ms);
+    int64_t eased = d->eased ? queue_pace_wait_ms(&d->eased_pace, now_ms) : 0;
+
+    d->blocked_until_ms = now_ms + (wait > eased ? wait : eased);
     if (d->blocked_until_ms < s->unblock_at_ms)
         s->unblock_at_ms = d->blocked_until_ms;
     queue_scheduler_move(s, d, QUEUE_HOME_PACED);
@@ -66,7 +69,9 @@ queue_scheduler_reached(struct queue_scheduler *s, const char *destination)
 
     d->is_open = true;
     d->strikes = d->failures = 0;
-    own_free(&d->why);
+    d->good++;
+    if (!d->eased)
+        own_free(&d->why);
     if (d->home == QUEUE_HOME_BLOCKED)
         unblock(s, d);
     else
@@ -79,7 +84,8 @@ queue_scheduler_unreached(struct queue_scheduler *s, const char *destination,
 {
     struct queue_destination *d = queue_scheduler_get(s, destination);
 
-    if (d->home == QUEUE_HOME_BLOCKED)
+    /* Whoever says that it gets too much is there. */
+    if (d->home == QUEUE_HOME_BLOCKED || queue_scheduler_is_easing(d, now_ms))
         return;
     free(d->why);
     d->why = mem_text(why);

@@ -116,13 +116,13 @@ destinations_part(const struct relay *relay)
         const struct queue_destination_row *row = &top.row[i];
 
         json_array_append_new(
-            list,
-            json_pack("{s:o, s:I, s:b, s:i, s:i, s:o, s:o}", "name",
-                      admin_text(row->name), "waiting",
-                      (json_int_t)row->waiting, "more", row->more, "active",
-                      (int)row->active, "failures", (int)row->failures,
-                      "blocked_until", admin_time(row->blocked_until_ms), "why",
-                      admin_text(row->why)));
+            list, json_pack("{s:o, s:I, s:b, s:i, s:i, s:i, s:o, s:o}", "name",
+                            admin_text(row->name), "waiting",
+                            (json_int_t)row->waiting, "more", row->more,
+                            "active", (int)row->active, "failures",
+                            (int)row->failures, "eased", (int)row->eased,
+                            "blocked_until", admin_time(row->blocked_until_ms),
+                            "why", admin_text(row->why)));
     }
     return json_pack("{s:I, s:o}", "count", (json_int_t)top.all, "top", list);
 }

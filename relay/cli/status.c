@@ -80,14 +80,18 @@ print_destination(const json_t *d, int64_t now)
 {
     char span[CLI_TERM_TEXT];
     int64_t until = cli_time(d, "blocked_until");
+    int64_t eased = cli_number(d, "eased");
 
     printf("  %-30s %" PRId64 " waiting%s, %" PRId64 " under way",
            cli_text(d, "name"), cli_number(d, "waiting"),
            json_is_true(json_object_get(d, "more")) ? " and more" : "",
            cli_number(d, "active"));
     if (until > now)
-        printf(", %sblocked%s for %s", cli_term_paint(CLI_RED),
-               cli_term_paint(CLI_PLAIN), cli_term_span(until - now, span));
+        printf(", %s%s%s for %s", cli_term_paint(CLI_RED),
+               eased > 0 ? "paused" : "blocked", cli_term_paint(CLI_PLAIN),
+               cli_term_span(until - now, span));
+    if (eased > 0)
+        printf(", slowed to %" PRId64 " at a time", eased);
     (void)fputc('\n', stdout);
     if (*cli_text(d, "why"))
         printf("    %s%s%s\n", cli_term_paint(CLI_DIM), cli_text(d, "why"),

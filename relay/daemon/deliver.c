@@ -11,9 +11,8 @@
 
 static void plan_job(struct deliver *d);
 
-/* The order ends here; what was not begun is tried again another time. */
-static void
-end_order(struct deliver *d)
+void
+deliver_end_order(struct deliver *d)
 {
     while (d->done < d->count) {
         deliver_begin_report(d);
@@ -65,7 +64,7 @@ put_off(struct deliver *d, const struct mail_status *status)
     deliver_send_report(d, d->got_ready || d->requiretls ? REPORT_REACHED
                                                          : REPORT_UNREACHED);
     if (d->done < d->count)
-        end_order(d);
+        deliver_end_order(d);
     else
         d->want = WANT_END;
 }
@@ -124,7 +123,7 @@ deliver_may_start(struct deliver *d)
     if (atomic_load(&d->worker->relay->store_is_healthy) &&
         !d->worker->is_stopping)
         return true;
-    end_order(d);
+    deliver_end_order(d);
     return false;
 }
 
@@ -359,7 +358,7 @@ deliver_start(struct worker *w, struct queue_order *order)
         d->next->at = &d->next;
     w->deliveries = d;
     if (w->is_stopping)
-        end_order(d);
+        deliver_end_order(d);
     else if (!is_known(d))
         route_is_gone(d);
     else
@@ -385,6 +384,6 @@ deliver_cut(struct deliver *d)
         deliver_send_report(d, REPORT_REACHED);
     }
     deliver_hang_up(d, false);
-    end_order(d);
+    deliver_end_order(d);
     deliver_settle(d);
 }

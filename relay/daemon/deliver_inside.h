@@ -123,6 +123,8 @@ void deliver_connect(struct deliver *d, bool may_share);
 
 bool deliver_is_planned(const struct deliver *d);
 void deliver_next_job(struct deliver *d);
+/* The order ends here; what was not begun is tried again another time. */
+void deliver_end_order(struct deliver *d);
 bool deliver_may_start(struct deliver *d);
 void deliver_end_loop(struct deliver *d, const char *how);
 void deliver_settle(struct deliver *d);

@@ -52,6 +52,7 @@ deliver_record(struct deliver *d, const struct mail_status *status,
     a->at_ms = net_clock_wall();
     a->took_ms = net_clock_steady() - d->began_ms;
     a->reply = status_text(status);
+    d->report->is_throttled |= mail_status_is_throttling(status);
     a->step = mem_text(step);
     if (d->candidate < d->candidate_count) {
         a->host = mem_text(deliver_here(d)->host->name);

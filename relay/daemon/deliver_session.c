@@ -113,7 +113,14 @@ on_ready(struct deliver *d)
         tls_result_ready(d->tls_result, &told);
     }
     if (d->report && report_has_decided(d->report)) {
+        bool was_too_much = d->report->is_throttled;
+
         deliver_send_report(d, REPORT_REACHED);
+        if (was_too_much) {
+            deliver_hang_up(d, true);
+            deliver_end_order(d);
+            return;
+        }
         if (d->done == d->count || !deliver_is_planned(d) ||
             d->messages >= c->delivery.messages_per_connection) {
             keep_or_quit(d);
@@ -172,9 +179,14 @@ lost(struct deliver *d, const struct mail_status *status, const char *step)
     deliver_fail_here(d, status, step);
     deliver_hang_up(d, false);
     if (in_doubt || decided) {
+        bool was_too_much = d->report->is_throttled;
+
         report_decide_rest(d->report, status);
         deliver_send_report(d, REPORT_REACHED);
-        deliver_next_job(d);
+        if (was_too_much)
+            deliver_end_order(d);
+        else
+            deliver_next_job(d);
         return;
     }
     d->want = WANT_NEXT;

@@ -73,11 +73,32 @@ why(const struct report *r)
 }
 
 static void
+ease(struct dispatch *d, const struct report *r)
+{
+    const char *destination = r->order->destination;
+    int64_t now = net_clock_steady();
+    struct log_line line;
+
+    if (!queue_scheduler_ease(d->scheduler, destination, why(r),
+                              r->contact == REPORT_REACHED, now))
+        return;
+    log_begin(&line, d->relay->log, LOG_LEVEL_WARNING, "delivery.throttled");
+    log_text(&line, "destination", destination);
+    log_text(&line, "reply", why(r));
+    log_end(&line);
+    metrics_count(d->relay->metrics, METRICS_THROTTLES,
+                  metrics_route(destination));
+}
+
+static void
 tell_scheduler(struct dispatch *d, const struct report *r)
 {
+    if (r->is_throttled)
+        ease(d, r);
     switch (r->contact) {
     case REPORT_REACHED:
-        queue_scheduler_reached(d->scheduler, r->order->destination);
+        if (!r->is_throttled)
+            queue_scheduler_reached(d->scheduler, r->order->destination);
         break;
     case REPORT_UNREACHED:
         queue_scheduler_unreached(d->scheduler, r->order->destination, why(r),

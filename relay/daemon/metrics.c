@@ -30,6 +30,10 @@ const struct metric_family metrics_families[METRICS_FAMILIES] = {
                          "came.",
                          METRIC_HISTOGRAM,
                          {"step"}},
+    [METRICS_THROTTLES] = {"sealpost_throttled",
+                           "Times that a host said it got too much.",
+                           METRIC_COUNTER,
+                           {"route"}},
     [METRICS_POLICY] = {"sealpost_tls_policy",
                         "Attempts by the transport policy in force and whether "
                         "the host met it.",
@@ -76,9 +80,8 @@ metrics_new(void)
     return metric_set_new(metrics_families, METRICS_FAMILIES);
 }
 
-/* What the operator named, never what a recipient did. */
-static const char *
-route_of(const char *destination)
+const char *
+metrics_route(const char *destination)
 {
     static const char prefix[] = "route:";
 
@@ -120,7 +123,7 @@ metrics_result(struct metric_set *s, const struct queue_result *r,
         [QUEUE_EXPIRED] = "expired",
         [QUEUE_DEFERRED] = "deferred",
     };
-    const char *route = route_of(destination);
+    const char *route = metrics_route(destination);
     const char *result = results[r->outcome];
     char class[] = {r->reason ? r->reason[0] : '4', '\0'};
 

@@ -17,6 +17,7 @@ enum metrics_family {
     METRICS_FAILURES,        /* by what went wrong, route */
     METRICS_DELAY,           /* by result; once, at a recipient's end */
     METRICS_ATTEMPT,         /* by where it ended */
+    METRICS_THROTTLES,       /* by route: hosts that said it was too much */
     METRICS_POLICY,          /* by policy, whether it was met */
     METRICS_TLS_OUT,         /* by version, verdict on the certificate */
     METRICS_REFUSALS,        /* by policies */
@@ -42,6 +43,10 @@ struct metric_set *metrics_new(void);
 void metrics_result(struct metric_set *s, const struct queue_result *r,
                     const struct queue_attempt *a, const char *destination,
                     int64_t delay_ms);
+
+/* The name of a destination's route; "mx" where there is none: what the
+ * operator named, never what a recipient did. */
+const char *metrics_route(const char *destination);
 
 /* One attempt to hand over. */
 void metrics_attempt(struct metric_set *s, const struct queue_attempt *a);

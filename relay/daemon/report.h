@@ -42,6 +42,7 @@ struct report {
     struct queue_attempt *attempts;
     size_t attempt_count;
     bool peer_has_dsn;
+    bool is_throttled; /* the peer says that it gets too much */
     char *remote;      /* the host that took or refused it; or NULL */
     char *explanation; /* for bounces: policy, host, expected, seen; or NULL */
 };

@@ -138,6 +138,18 @@ mail_status_is_permanent(const struct mail_status *s)
     return s->code / 100 == 5;
 }
 
+bool
+mail_status_is_throttling(const struct mail_status *s)
+{
+    if (!s->is_reply || !mail_status_is_transient(s))
+        return false;
+    if (s->code == 421 || s->code == 454)
+        return true;
+    return s->klass == 4 &&
+           (s->subject == 7 || (s->subject == 3 && s->detail == 2) ||
+            (s->subject == 4 && s->detail == 5));
+}
+
 const char *
 mail_status_enhanced(const struct mail_status *s, char out[16])
 {

@@ -37,6 +37,11 @@ bool mail_status_is_success(const struct mail_status *s);   /* 2yz */
 bool mail_status_is_transient(const struct mail_status *s); /* 4yz */
 bool mail_status_is_permanent(const struct mail_status *s); /* 5yz */
 
+/* A peer's way to say that it gets too much at a time: 421, 454, 4.7.x (too
+ * fast, too many), 4.3.2 (not now), 4.4.5 (congestion).  RFC 3463, and the
+ * habits of large receivers. */
+bool mail_status_is_throttling(const struct mail_status *s);
+
 /* "4.4.1", or "4.0.0" made from the code when it had none. */
 const char *mail_status_enhanced(const struct mail_status *s, char out[16]);
 

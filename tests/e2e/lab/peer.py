@@ -137,8 +137,10 @@ class Peer:
         self._sni[id(ssl_object)] = name
 
     def reply(self, verb, key=None):
-        """The reply that was ordered, or None."""
+        """The reply that was ordered, or None.  An order may be a function."""
         found = self.replies.get(verb)
+        if callable(found):
+            return found(key)
         if isinstance(found, dict):
             found = found.get(key)
         if not found:
