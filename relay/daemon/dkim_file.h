@@ -27,7 +27,7 @@ struct dkim_stamp {
 struct dkim_file {
     struct mail_dkim_key *key; /* owned */
     struct dkim_stamp stamp;
-    bool is_open; /* others than its owner may write, or the world may read */
+    bool is_open; /* its mode is wider than 0640 */
 };
 
 /* On failure out->stamp says all the same what was looked at, as far as it got

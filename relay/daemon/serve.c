@@ -18,6 +18,7 @@
 #include "relay/daemon/tls_report.h"
 #include "relay/daemon/worker.h"
 #include "relay/net/listen.h"
+#include "relay/net/work.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -509,6 +510,7 @@ start(struct serve *s, struct err *err)
     relay->metrics = metrics_new();
     relay->refusals = refusals_new();
     relay->gate = gate_new(process_client_limit());
+    net_work_widen(relay->config->workers); /* as many can sign at once */
     relay->dkim = dkim_shelf_new(relay);
     s->doors.relay = relay;
     if (!doors_open(&s->doors, relay->config, err) ||

@@ -3,7 +3,21 @@
 #include "relay/base/mem.h"
 #include "relay/base/own.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+enum { THREADS_MIN = 4 };
+
+void
+net_work_widen(unsigned threads)
+{
+    char text[16];
+
+    if (threads < THREADS_MIN)
+        threads = THREADS_MIN;
+    (void)snprintf(text, sizeof(text), "%u", threads);
+    (void)setenv("UV_THREADPOOL_SIZE", text, 0);
+}
 
 struct net_work {
     uv_work_t request;

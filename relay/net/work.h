@@ -16,6 +16,11 @@ struct net_work_load {
                                                  behind `done`, or a cancel */
 };
 
+/* As many threads as that, unless the environment (UV_THREADPOOL_SIZE) says
+ * otherwise; libuv has four.  Before the first start, and before there is a
+ * second thread. */
+void net_work_widen(unsigned threads);
+
 struct net_work;
 
 typedef void net_work_fn(void *ctx, struct net_work_load *load);

@@ -295,6 +295,23 @@ def test_a_message_that_can_t_be_signed_is_refused(one, data, words):
 # --- keys that change ---
 
 
+@pytest.mark.threads
+def test_keys_change_while_they_sign(both):
+    """Each message has a good signature by the old key or the new one."""
+    key, old = both.keys[1], both.keys[1].record
+    for i in range(2):
+        key.change(make("ed25519"))
+        new = key.record
+        while not both.relay.log.find("dkim.key")[i:]:
+            got = both.sent()
+            key.publish(old)
+            good = by_dkimpy(both.world, got)
+            key.publish(new)
+            assert key.signature in good + by_dkimpy(both.world, got)
+        old = new
+    both.passes(both.sent())
+
+
 def test_a_new_key_in_the_same_file_is_taken_without_a_word(one):
     one.passes(one.sent())
     one.keys[0].change(make("2048"))

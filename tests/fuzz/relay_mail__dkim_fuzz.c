@@ -31,6 +31,36 @@ check_field(struct slice field)
                (field.p[i - 1] == '\r' && field.p[i + 1] == ' '));
 }
 
+/* What is found is what the relay compares with and puts into names. */
+static void
+check_header(struct slice header)
+{
+    struct mail_domain domain, again;
+    struct err err;
+
+    (void)mail_dkim_is_signed(header, "a.example", "s");
+    if (!mail_dkim_author(header, &domain)) {
+        assert(domain.text[0] == '\0');
+        return;
+    }
+    assert(mail_domain_parse(slice_of(domain.text), &again, &err));
+    assert(strcmp(again.text, domain.text) == 0);
+}
+
+/* A record that fits has our key in it. */
+static void
+check_record(const struct mail_dkim_key *k, struct slice record)
+{
+    struct err err;
+
+    (void)mail_dkim_record_serves(record, "tlsrpt");
+    if (mail_dkim_record_fits(k, record, &err))
+        assert(memmem(record.p, record.len, "11q", 3) ||
+               memchr(record.p, ' ', record.len) ||
+               memchr(record.p, '\t', record.len) ||
+               memchr(record.p, '\n', record.len));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -54,6 +84,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!k)
         k = mail_dkim_key_new(slice_of(pem), &err);
     assert(k);
+    check_header(text);
+    check_record(k, text);
     if (mail_dkim_sign(k, &r, &out, &err))
         check_field(buf_slice(&out));
     else

@@ -770,6 +770,8 @@ mistakes_in_the_environment_are_errors_too(void **state)
                      "environment: SEALPOST_POLICY__TLS: \"strong\" is none");
     expect_env_error("SEALPOST_DOMAIN__A_EXAMPLE__TLS", "verified",
                      "the file has no such domain block");
+    expect_env_error("SEALPOST_DKIM__A_EXAMPLE__KEY", "/x.pem",
+                     "the file has no such dkim block");
     expect_env_error("SEALPOST_POLICY__TLS_FILE", "/nonexistent",
                      "environment: SEALPOST_POLICY__TLS_FILE: /nonexistent");
     expect_env_error("RELAYHOST_PASSWORD", "hunter2",
