@@ -134,10 +134,11 @@ build_titled(const struct build *b)
 {
     struct config *c = b->c;
     struct config_raw *raw = &c->origins->raw;
-    size_t listener = 0, domain = 0, route = 0, dkim = 0;
+    size_t listener = 0, sni = 0, domain = 0, route = 0, dkim = 0;
 
     c->listener =
         room_for(b, "listener", sizeof(*c->listener), &c->listener_count);
+    c->sni = room_for(b, "sni", sizeof(*c->sni), &c->sni_count);
     c->domain = room_for(b, "domain", sizeof(*c->domain), &c->domain_count);
     c->route = room_for(b, "route", sizeof(*c->route), &c->route_count);
     c->dkim = room_for(b, "dkim", sizeof(*c->dkim), &c->dkim_count);
@@ -148,6 +149,10 @@ build_titled(const struct build *b)
             check_name(b, block);
             c->listener[listener].name = block->title;
             build_block(b, block, &c->listener[listener++]);
+        } else if (strcmp(block->section, "sni") == 0) {
+            check_name(b, block);
+            c->sni[sni].name = block->title;
+            build_block(b, block, &c->sni[sni++]);
         } else if (strcmp(block->section, "domain") == 0) {
             c->domain[domain].name = block->title;
             build_block(b, block, &c->domain[domain++]);

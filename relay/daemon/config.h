@@ -81,6 +81,12 @@ enum config_tls {
     CONFIG_TLS_IMPLICIT,
 };
 
+enum config_client_certificate {
+    CONFIG_CLIENT_CERTIFICATE_OFF,
+    CONFIG_CLIENT_CERTIFICATE_OPTIONAL,
+    CONFIG_CLIENT_CERTIFICATE_REQUIRED,
+};
+
 struct config_listener {
     const char *name;
     const char *address; /* as net_listen_open takes it */
@@ -91,6 +97,10 @@ struct config_listener {
                                           AF_UNSPEC: by a Unix socket */
     unsigned socket_mode;              /* of a Unix socket's file */
 
+    const char *tls_min_version;                       /* "1.0" to "1.3" */
+    enum config_client_certificate client_certificate; /* a good one may
+                                                          relay */
+
     unsigned connections; /* at once; 0: as many as there may be at all */
     unsigned connections_per_client;  /* 0: no limit */
     struct span_rate connection_rate; /* new ones of one client */
@@ -99,6 +109,12 @@ struct config_listener {
     struct config_texts sender_domains, recipient_domains;
     uint64_t size_max;
     unsigned rcpt_max;
+};
+
+/* A certificate for clients that ask for one of its names. */
+struct config_sni {
+    const char *name;
+    const char *certificate, *key; /* PEM files */
 };
 
 /* How mail for one domain and those below no rule of their own is sent. */
@@ -170,8 +186,11 @@ struct config {
 
     struct {
         const char *certificate, *key; /* PEM files; both or neither */
+        const char *client_ca;         /* PEM file; "" none */
         const char *min_version;       /* "1.2" or "1.3" */
     } tls;
+    struct config_sni *sni;
+    size_t sni_count;
 
     struct {
         struct config_networks networks; /* may relay without AUTH */

@@ -8,6 +8,7 @@ enum { DAY_MS = 24 * 60 * 60 * 1000, YEAR_DAYS = 365 };
 
 #define AT(field) offsetof(struct config, field)
 #define AT_LISTENER(field) offsetof(struct config_listener, field)
+#define AT_SNI(field) offsetof(struct config_sni, field)
 #define AT_DOMAIN(field) offsetof(struct config_domain, field)
 #define AT_DKIM(field) offsetof(struct config_dkim, field)
 #define AT_ROUTE(field) offsetof(struct config_route, field)
@@ -52,6 +53,12 @@ const struct config_key config_keys[] = {
     {"listener", "tls", CONFIG_WORD, "none", 0, 0,
      WORDS("none", "starttls", "required", "implicit"), AT_LISTENER(tls),
      "whether clients may or must use TLS"},
+    {"listener", "tls_min_version", CONFIG_TEXT, "", 0, 0, NULL,
+     AT_LISTENER(tls_min_version),
+     "as tls.min_version; 1.0 and 1.1 only with networks"},
+    {"listener", "client_certificate", CONFIG_WORD, "off", 0, 0,
+     WORDS("off", "optional", "required"), AT_LISTENER(client_certificate),
+     "whoever shows one that tls.client_ca vouches for may relay"},
     {"listener", "auth", CONFIG_OFF, "off", 0, 0, WORDS("off"), 0,
      "authentication of clients"},
     {"listener", "networks", CONFIG_NETWORKS, "", 0, CONFIG_LIST_MAX, NULL,
@@ -82,10 +89,16 @@ const struct config_key config_keys[] = {
      "PEM file with our certificate and its chain"},
     {"tls", "key", CONFIG_SECRET, "", 0, 0, NULL, AT(tls.key),
      "PEM file with its key"},
-    {"tls", "client_ca", CONFIG_OFF, "", 0, 0, UNSET, 0,
+    {"tls", "client_ca", CONFIG_FILE, "", 0, 0, NULL, AT(tls.client_ca),
      "trust anchors for certificates of clients"},
     {"tls", "min_version", CONFIG_TEXT, "1.2", 0, 0, NULL, AT(tls.min_version),
      "1.2 or 1.3"},
+
+    {"sni", "certificate", CONFIG_FILE, "", 0, 0, NULL, AT_SNI(certificate),
+     "PEM file with a certificate and its chain, for clients that ask for one "
+     "of its names"},
+    {"sni", "key", CONFIG_SECRET, "", 0, 0, NULL, AT_SNI(key),
+     "PEM file with its key"},
 
     {"access", "networks", CONFIG_NETWORKS, "127.0.0.0/8,::1/128", 0,
      CONFIG_LIST_MAX, NULL, AT(access.networks),
@@ -249,9 +262,9 @@ const size_t config_key_count = sizeof(config_keys) / sizeof(*config_keys);
 
 /* `oauth` stands inside a route. */
 const char *const config_sections[] = {
-    "",         "history",  "log",    "listener", "tls",    "access", "users",
-    "resolver", "policy",   "domain", "route",    "oauth",  "dkim",   "rewrite",
-    "retry",    "delivery", "tlsrpt", "http",     "control"};
+    "",        "history",  "log",      "listener", "tls",   "sni",    "access",
+    "users",   "resolver", "policy",   "domain",   "route", "oauth",  "dkim",
+    "rewrite", "retry",    "delivery", "tlsrpt",   "http",  "control"};
 const size_t config_section_count =
     sizeof(config_sections) / sizeof(*config_sections);
 
@@ -267,8 +280,9 @@ config_section_find(const char *name)
 bool
 config_section_has_title(const char *section)
 {
-    return strcmp(section, "listener") == 0 || strcmp(section, "domain") == 0 ||
-           strcmp(section, "route") == 0 || strcmp(section, "dkim") == 0;
+    return strcmp(section, "listener") == 0 || strcmp(section, "sni") == 0 ||
+           strcmp(section, "domain") == 0 || strcmp(section, "route") == 0 ||
+           strcmp(section, "dkim") == 0;
 }
 
 bool

@@ -47,6 +47,18 @@ config_check_where(const char *where, struct addr *peer, struct err *err)
 }
 
 static void
+check_sni(const struct check *k, const struct config_sni *sni)
+{
+    if (sni->certificate[0] == '\0')
+        blame(k, "sni", sni->name, "certificate", "is missing");
+    if (sni->key[0] == '\0')
+        blame(k, "sni", sni->name, "key", "is missing");
+    if (k->c->tls.certificate[0] == '\0')
+        blame(k, "sni", sni->name, "certificate",
+              "needs tls.certificate, for clients that ask for no name of it");
+}
+
+static void
 check_tls(const struct check *k)
 {
     const struct config *c = k->c;
@@ -60,6 +72,47 @@ check_tls(const struct check *k)
         blame(k, "tls", "", "certificate", "needs tls.key as well");
     if (has_key && !has_certificate)
         blame(k, "tls", "", "key", "needs tls.certificate as well");
+    for (size_t i = 0; i < c->sni_count; i++)
+        check_sni(k, &c->sni[i]);
+}
+
+/* RFC 8996: TLS 1.0 and 1.1 must not be used.  Where a printer knows nothing
+ * better, its network is named, so that nobody else is led there. */
+static void
+check_version(const struct check *k, struct config_listener *l)
+{
+    static const char *const known[] = {"1.0", "1.1", "1.2", "1.3"};
+    size_t i = 0;
+
+    if (l->tls_min_version[0] == '\0') {
+        l->tls_min_version = k->c->tls.min_version;
+        return;
+    }
+    while (i < 4 && strcmp(known[i], l->tls_min_version) != 0)
+        i++;
+    if (i == 4)
+        blame(k, "listener", l->name, "tls_min_version",
+              "is none of 1.0, 1.1, 1.2, 1.3");
+    else if (i < 2 && l->networks.count == 0)
+        blame(k, "listener", l->name, "tls_min_version",
+              "below 1.2 needs the networks of those who know nothing better");
+}
+
+static void
+check_client_certificate(const struct check *k, const struct config_listener *l)
+{
+    static const char key[] = "client_certificate";
+
+    if (l->client_certificate == CONFIG_CLIENT_CERTIFICATE_OFF)
+        return;
+    if (k->c->tls.client_ca[0] == '\0')
+        blame(k, "listener", l->name, key, "needs tls.client_ca");
+    if (l->tls == CONFIG_TLS_NONE)
+        blame(k, "listener", l->name, key, "needs TLS");
+    if (l->client_certificate == CONFIG_CLIENT_CERTIFICATE_REQUIRED &&
+        l->tls == CONFIG_TLS_STARTTLS)
+        blame(k, "listener", l->name, key,
+              "required needs tls = \"required\" or \"implicit\"");
 }
 
 static void
@@ -84,7 +137,7 @@ static void
 check_listener(const struct check *k, size_t i)
 {
     const struct config *c = k->c;
-    const struct config_listener *l = &c->listener[i];
+    struct config_listener *l = &c->listener[i];
     struct addr where;
     struct err err;
 
@@ -94,6 +147,8 @@ check_listener(const struct check *k, size_t i)
         blame(k, "listener", l->name, "address", err.text);
     if (l->tls != CONFIG_TLS_NONE && c->tls.certificate[0] == '\0')
         blame(k, "listener", l->name, "tls", "needs tls.certificate");
+    check_version(k, l);
+    check_client_certificate(k, l);
     check_proxies(k, l);
     for (size_t j = 0; j < i && l->address[0] != '\0'; j++)
         if (strcmp(c->listener[j].address, l->address) == 0)

@@ -32,6 +32,7 @@ struct intake_client {
     const char *helo;
     bool is_esmtp;
     const struct net_tls_facts *tls; /* NULL in clear */
+    bool has_certificate;            /* whose subject counts */
 };
 
 struct intake;

@@ -1,6 +1,7 @@
 #include "relay/daemon/receive_inside.h"
 
 #include "relay/daemon/intake.h"
+#include "relay/daemon/server_tls.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -85,7 +86,7 @@ void
 receive_start_tls(struct receive *r)
 {
     struct net_tls_setup setup = {
-        .tls = r->worker->tls_server,
+        .tls = server_tls_find(r->worker->server_tls, r->pass.listener),
         .is_server = true,
     };
 
@@ -175,6 +176,7 @@ on_secured(void *ctx, const struct err *err)
 {
     struct receive *r = ctx;
 
+    receive_log_tls(r, err);
     if (err) {
         r->over = true;
     } else {

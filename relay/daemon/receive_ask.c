@@ -86,7 +86,8 @@ may_send(const struct receive *r, const struct mail_address *to,
          struct mail_status *why)
 {
     struct policy_access_rules may = rules(r);
-    struct policy_access_client client = {.peer = &r->peer};
+    struct policy_access_client client = {
+        .peer = &r->peer, .has_certificate = receive_has_certificate(r)};
 
     return is_open(r, why) && policy_access(&may, &client, &r->from, to, why);
 }
@@ -121,6 +122,7 @@ receive_on_data(struct receive *r)
         .helo = smtp_server_helo(r->smtp),
         .is_esmtp = smtp_server_is_esmtp(r->smtp),
         .tls = net_conn_tls(r->conn),
+        .has_certificate = receive_has_certificate(r),
     };
 
     if (is_able(r, &status)) {

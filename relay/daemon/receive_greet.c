@@ -1,5 +1,6 @@
 #include "relay/base/mem.h"
 #include "relay/daemon/receive_inside.h"
+#include "relay/daemon/server_tls.h"
 
 static bool
 may_connect(const struct config_listener *l, const struct addr *peer)
@@ -39,14 +40,15 @@ receive_start(struct worker *w, int fd, const struct addr *peer,
               const struct config_listener *l, const struct gate_pass *pass)
 {
     struct receive *r = mem_new(struct receive);
+    bool has_tls = server_tls_find(w->server_tls, l->name) != NULL;
     struct smtp_server_config config = {
         .hostname = w->config->hostname,
         .size_max = l->size_max,
         .rcpt_max = l->rcpt_max,
-        .offer_starttls = w->tls_server && (l->tls == CONFIG_TLS_STARTTLS ||
-                                            l->tls == CONFIG_TLS_REQUIRED),
+        .offer_starttls = has_tls && (l->tls == CONFIG_TLS_STARTTLS ||
+                                      l->tls == CONFIG_TLS_REQUIRED),
         .require_tls = l->tls == CONFIG_TLS_REQUIRED,
-        .offer_requiretls = w->tls_server != NULL,
+        .offer_requiretls = has_tls,
         .is_tls = l->tls == CONFIG_TLS_IMPLICIT,
     };
 

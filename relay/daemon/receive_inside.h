@@ -3,8 +3,9 @@
  * else's.
  *
  * How a session begins is in receive_greet.c, what its client may do in
- * receive_ask.c, how long it may take in receive_time.c, and how octets and
- * events move, until its end, in receive.c.
+ * receive_ask.c, what TLS has shown of him in receive_tls.c, how long it may
+ * take in receive_time.c, and how octets and events move, until its end, in
+ * receive.c.
  */
 #ifndef RELAY_DAEMON_RECEIVE_INSIDE_H
 #define RELAY_DAEMON_RECEIVE_INSIDE_H
@@ -49,6 +50,14 @@ void receive_log_reject(struct receive *r, const struct mail_status *status,
 void receive_on_mail(struct receive *r, const struct smtp_server_event *ev);
 void receive_on_rcpt(struct receive *r, const struct smtp_server_event *ev);
 void receive_on_data(struct receive *r);
+
+/* ---- receive_tls.c ---- */
+
+/* Has the client shown a certificate that is as good as a password? */
+bool receive_has_certificate(const struct receive *r);
+
+/* At the end of a handshake; err as in net_conn_events. */
+void receive_log_tls(const struct receive *r, const struct err *err);
 
 /* ---- receive_time.c ---- */
 

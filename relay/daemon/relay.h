@@ -16,6 +16,7 @@
 
 #include <stdatomic.h>
 
+struct cert_watch;
 struct dispatch;
 struct dkim_shelf;
 struct dnssec;
@@ -39,12 +40,15 @@ struct relay {
     struct sender_shelf *senders; /* any thread may borrow the map */
     struct refusals *refusals;    /* any thread may add */
     _Atomic bool store_is_healthy;
+    _Atomic int64_t certificate_not_after; /* Unix seconds, the first end of a
+                                              certificate; 0: there is none */
     _Atomic bool is_draining;
     _Atomic bool reload_is_good; /* the last one was, or there was none */
 
     /* The main thread's. */
     uv_loop_t loop;
     struct config *config;
+    struct cert_watch *cert_watch;
     struct dispatch *dispatch;
     struct dnssec *dnssec;
     struct expiring *expiring;

@@ -1,6 +1,7 @@
 #include "relay/daemon/serve.h"
 
 #include "relay/base/mem.h"
+#include "relay/daemon/cert_watch.h"
 #include "relay/daemon/directory.h"
 #include "relay/daemon/dispatch.h"
 #include "relay/daemon/dkim_shelf.h"
@@ -43,6 +44,8 @@ struct serve {
 
     struct config *old; /* still looked at by somebody, during a reload */
     unsigned reload_waits;
+    struct server_tls **keys; /* until the workers have taken theirs */
+    struct server_tls_facts key_facts;
     bool reload_again;
 };
 
@@ -233,7 +236,8 @@ reroute_done(struct task *task)
 }
 
 static void
-swap_config(struct serve *s, struct config *next)
+swap_config(struct serve *s, struct config *next, struct server_tls **sets,
+            const struct server_tls_facts *facts)
 {
     struct reroute_call *x = mem_new(struct reroute_call);
 
@@ -246,7 +250,8 @@ swap_config(struct serve *s, struct config *next)
     sender_shelf_configure(s->relay.senders);
     s->reload_waits = s->relay.worker_count + 1;
     for (unsigned i = 0; i < s->relay.worker_count; i++)
-        worker_reload(s->relay.workers[i], next, reload_part_done, s);
+        worker_reload(s->relay.workers[i], next, sets[i], reload_part_done, s);
+    cert_watch_configure(s->relay.cert_watch, facts);
     dnssec_configure(s->relay.dnssec); /* behind the reload, in each inbox */
     x->call.work = work_reroute;
     x->call.task.run = reroute_done;
@@ -267,7 +272,26 @@ may_swap(struct serve *s, const struct config *next, struct err *err)
         return err_set(err, ERR_INPUT,
                        "state_directory, control.socket, http.address, workers "
                        "and user change with a restart only");
-    return worker_check_tls(next, err) && doors_open(&s->doors, next, err);
+    return worker_check_tls(next, err);
+}
+
+/* What can fail is done first; then everybody gets what is new. */
+static bool
+take_config(struct serve *s, struct config *next, struct err *err)
+{
+    unsigned count = s->relay.worker_count;
+    struct server_tls **sets = mem_array(struct server_tls *, count);
+    struct server_tls_facts facts;
+    bool ok = may_swap(s, next, err) &&
+              server_tls_load(next, sets, count, &facts, err) &&
+              doors_open(&s->doors, next, err);
+
+    if (ok)
+        swap_config(s, next, sets, &facts);
+    else
+        server_tls_free_all(sets, count);
+    free(sets);
+    return ok;
 }
 
 static void
@@ -303,13 +327,11 @@ begin_reload(struct serve *s, struct buf *why)
         add_why(s, errs.text[i], why);
     log_notes(s, &errs);
     config_errors_done(&errs);
-    if (ok && !may_swap(s, next, &err)) {
+    if (ok && !take_config(s, next, &err)) {
         add_why(s, err.text, why);
         config_free(&next);
         ok = false;
     }
-    if (ok)
-        swap_config(s, next);
     return ok;
 }
 
@@ -451,16 +473,29 @@ main_arrived(void *ctx, struct mailbox_letter *first)
         dispatch_pump(s->relay.dispatch);
 }
 
+/* Keys that only root may read are read before it is somebody else. */
 static bool
-start_workers(struct relay *relay, struct err *err)
+read_keys(struct serve *s, struct err *err)
 {
+    const struct config *c = s->relay.config;
+
+    s->keys = mem_array(struct server_tls *, c->workers);
+    return server_tls_load(c, s->keys, c->workers, &s->key_facts, err);
+}
+
+static bool
+start_workers(struct serve *s, struct err *err)
+{
+    struct relay *relay = &s->relay;
+
     relay->workers = mem_array(struct worker *, relay->config->workers);
     relay->worker_count = relay->config->workers;
     for (unsigned i = 0; i < relay->worker_count; i++) {
-        relay->workers[i] = worker_start(relay, i, err);
+        relay->workers[i] = worker_start(relay, i, &s->keys[i], err);
         if (!relay->workers[i])
             return false;
     }
+    relay->cert_watch = cert_watch_new(relay, &s->key_facts);
     return true;
 }
 
@@ -513,13 +548,13 @@ start(struct serve *s, struct err *err)
     net_work_widen(relay->config->workers); /* as many can sign at once */
     relay->dkim = dkim_shelf_new(relay);
     s->doors.relay = relay;
-    if (!doors_open(&s->doors, relay->config, err) ||
+    if (!doors_open(&s->doors, relay->config, err) || !read_keys(s, err) ||
         !process_become(relay->config, err))
         return false;
     process_harden();
     relay->log = log_open(STDOUT_FILENO, &relay->config->log, err);
     relay->senders = sender_shelf_new(relay);
-    if (!relay->log || !open_store(s, err) || !start_workers(relay, err))
+    if (!relay->log || !open_store(s, err) || !start_workers(s, err))
         return false;
     relay->dispatch = dispatch_new(relay);
     dispatch_configure(relay->dispatch);
@@ -575,6 +610,7 @@ shut(struct serve *s)
     dispatch_free(&relay->dispatch);
     refresher_free(&relay->refresher);
     expiring_free(&relay->expiring);
+    cert_watch_free(&relay->cert_watch);
     dnssec_free(&relay->dnssec);
     dkim_shelf_free(&relay->dkim);
     tls_report_free(&relay->tls_report);
@@ -594,6 +630,9 @@ shut(struct serve *s)
     log_close(&relay->log);
     metric_set_free(&relay->metrics);
     refusals_free(&relay->refusals);
+    if (s->keys)
+        server_tls_free_all(s->keys, relay->config->workers);
+    free(s->keys);
     config_free(&relay->config);
     own_close(&s->lock_fd);
 }

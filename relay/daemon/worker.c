@@ -7,6 +7,7 @@
 #include "relay/daemon/probe.h"
 #include "relay/daemon/receive.h"
 #include "relay/daemon/resolver.h"
+#include "relay/daemon/server_tls.h"
 #include "relay/daemon/tls_result.h"
 #include "relay/daemon/trust.h"
 
@@ -32,7 +33,7 @@ open_dns(struct worker *w, enum dnssec_way way, struct err *err)
 }
 
 struct tls_set {
-    struct net_tls *mx, *https, *server;
+    struct net_tls *mx, *https;
     struct trust *trust;
 };
 
@@ -41,7 +42,6 @@ free_tls(struct tls_set *t)
 {
     net_tls_free(&t->mx);
     net_tls_free(&t->https);
-    net_tls_free(&t->server);
     trust_free(&t->trust);
 }
 
@@ -74,12 +74,6 @@ open_tls(const struct config *c, const struct worker *like, struct tls_set *out,
         like ? net_tls_client_like(like->tls_https) : open_https(c, t.mx, err);
     if (!t.https)
         return err_in(err, "policy.https_ca");
-    if (c->tls.certificate[0]) {
-        t.server = net_tls_server(c->tls.certificate, c->tls.key,
-                                  c->tls.min_version, err);
-        if (!t.server)
-            return err_in(err, "tls.certificate");
-    }
     *out = t;
     t = (struct tls_set){0};
     return true;
@@ -96,11 +90,10 @@ worker_check_tls(const struct config *config, struct err *err)
 static void
 set_tls(struct worker *w, struct tls_set *t)
 {
-    struct tls_set old = {w->tls_mx, w->tls_https, w->tls_server, w->trust};
+    struct tls_set old = {w->tls_mx, w->tls_https, w->trust};
 
     w->tls_mx = t->mx;
     w->tls_https = t->https;
-    w->tls_server = t->server;
     w->trust = t->trust;
     *t = (struct tls_set){0};
     free_tls(&old);
@@ -117,6 +110,7 @@ close_all(struct worker *w)
     pool_free(&w->pool);
     net_dns_free(&w->dns);
     set_tls(w, &nothing);
+    server_tls_free(&w->server_tls);
     net_inbox_close(&w->inbox);
 }
 
@@ -139,7 +133,8 @@ mask_signals(sigset_t *old)
 }
 
 struct worker *
-worker_start(struct relay *relay, unsigned number, struct err *err)
+worker_start(struct relay *relay, unsigned number, struct server_tls **set,
+             struct err *err)
 {
     struct worker *w = mem_new(struct worker);
     struct tls_set tls = {0};
@@ -155,6 +150,7 @@ worker_start(struct relay *relay, unsigned number, struct err *err)
     if (uv_loop_init(&w->loop) != 0)
         abort();
     set_tls(w, &tls);
+    w->server_tls = take(set);
     net_inbox_open(&w->inbox, &w->loop, task_run_all, w);
     w->pool = pool_new(w);
     w->resolver = resolver_new(w);
@@ -229,6 +225,7 @@ struct reload_task {
     struct task task;
     struct worker *worker;
     const struct config *config;
+    struct server_tls *server_tls;
     void (*done)(void *ctx);
     void *ctx;
 };
@@ -243,7 +240,7 @@ reload_done(struct task *task)
 }
 
 /* The main thread has checked that the files are good; should one have
- * changed in between, the old certificates stay. */
+ * changed in between, the old trust anchors stay. */
 static void
 reload_arrived(struct task *task)
 {
@@ -253,6 +250,8 @@ reload_arrived(struct task *task)
     struct err err;
 
     w->config = x->config;
+    server_tls_free(&w->server_tls);
+    w->server_tls = x->server_tls;
     if (open_tls(w->config, NULL, &tls, &err))
         set_tls(w, &tls);
     resolver_forget(w->resolver, NULL);
@@ -263,15 +262,43 @@ reload_arrived(struct task *task)
 
 void
 worker_reload(struct worker *w, const struct config *config,
-              void (*done)(void *ctx), void *ctx)
+              struct server_tls *set, void (*done)(void *ctx), void *ctx)
 {
     struct reload_task *x = mem_new(struct reload_task);
 
     x->task.run = reload_arrived;
     x->worker = w;
     x->config = config;
+    x->server_tls = set;
     x->done = done;
     x->ctx = ctx;
+    worker_post(w, &x->task);
+}
+
+struct show_task {
+    struct task task;
+    struct worker *worker;
+    struct server_tls *server_tls;
+};
+
+static void
+show_arrived(struct task *task)
+{
+    struct show_task *x = own_container(task, struct show_task, task);
+
+    server_tls_free(&x->worker->server_tls);
+    x->worker->server_tls = x->server_tls;
+    free(x);
+}
+
+void
+worker_show(struct worker *w, struct server_tls *set)
+{
+    struct show_task *x = mem_new(struct show_task);
+
+    x->task.run = show_arrived;
+    x->worker = w;
+    x->server_tls = set;
     worker_post(w, &x->task);
 }
 

@@ -20,6 +20,7 @@ struct pool;
 struct probe;
 struct resolver;
 struct receive;
+struct server_tls;
 struct deliver;
 struct tls_pending;
 struct trust;
@@ -34,11 +35,11 @@ struct worker {
     struct net_inbox inbox;
 
     struct net_dns *dns;
-    enum dnssec_way dnssec;     /* how dns resolves */
-    struct net_tls *tls_mx;     /* client, towards MX hosts and smarthosts */
-    struct trust *trust;        /* the same, where a rule names anchors */
-    struct net_tls *tls_https;  /* client, towards policy hosts */
-    struct net_tls *tls_server; /* NULL without a certificate */
+    enum dnssec_way dnssec;    /* how dns resolves */
+    struct net_tls *tls_mx;    /* client, towards MX hosts and smarthosts */
+    struct trust *trust;       /* the same, where a rule names anchors */
+    struct net_tls *tls_https; /* client, towards policy hosts */
+    struct server_tls *server_tls;
 
     struct resolver *resolver;
     struct pool *pool;
@@ -54,11 +55,12 @@ struct worker {
 };
 
 /* Opens everything on the calling thread, so that errors stop the start, then
- * runs the loop on a thread of its own. */
+ * runs the loop on a thread of its own.  `set` is taken over once all of that
+ * has worked. */
 struct worker *worker_start(struct relay *relay, unsigned number,
-                            struct err *err) must_use;
+                            struct server_tls **set, struct err *err) must_use;
 
-/* Can the certificates and trust anchors of this configuration be used? */
+/* Can the trust anchors of this configuration be used? */
 bool worker_check_tls(const struct config *config, struct err *err) must_use;
 
 /* The settings for a host that these trust anchors vouch for; "": those of
@@ -73,10 +75,14 @@ void worker_post(struct worker *w, struct task *task);
 void worker_accept(struct worker *w, int fd, const struct addr *peer,
                    const struct gate_pass *pass);
 
-/* Gives the worker another configuration; `done` runs on the main thread when
+/* Gives the worker another configuration, and takes the set that belongs to it;
+ * `done` runs on the main thread when
  * the old one is no longer looked at. */
 void worker_reload(struct worker *w, const struct config *config,
-                   void (*done)(void *ctx), void *ctx);
+                   struct server_tls *set, void (*done)(void *ctx), void *ctx);
+
+/* Takes over what clients are shown from now on. */
+void worker_show(struct worker *w, struct server_tls *set);
 
 /* Resolves in this way from now on; until the first time no name is looked
  * up. */

@@ -277,6 +277,24 @@ add_tls(struct folding *f, const struct mail_received *r)
     add_token(f, buf_slice(&token));
 }
 
+static bool
+is_comment_char(char c)
+{
+    return c >= ' ' && c <= '~' && c != '(' && c != ')' && c != '\\';
+}
+
+static void
+add_tls_client(struct folding *f, const char *client)
+{
+    scoped(buf_free) struct buf token = {0};
+
+    buf_add_text(&token, "(client certificate ");
+    for (; *client != '\0'; client++)
+        buf_add_byte(&token, is_comment_char(*client) ? *client : '?');
+    buf_add_byte(&token, ')');
+    add_token(f, buf_slice(&token));
+}
+
 static void
 add_rcpt(struct folding *f, const char *rcpt)
 {
@@ -302,6 +320,8 @@ mail_header_received(struct buf *out, const struct mail_received *r)
     add_clause(&f, "with", r->with);
     if (r->tls_version)
         add_tls(&f, r);
+    if (r->tls_client)
+        add_tls_client(&f, r->tls_client);
     add_clause(&f, "id", r->id);
     if (r->rcpt)
         add_rcpt(&f, r->rcpt);

@@ -50,8 +50,9 @@ struct mail_received {
     const char *by;        /* our host name */
     const char *with;      /* "ESMTPS" and so on (RFC 3848) */
     const char *tls_version, *tls_cipher; /* NULL without TLS */
-    const char *id;                       /* queue id */
-    const char *rcpt; /* NULL unless there is exactly one recipient */
+    const char *tls_client; /* whom its certificate names; NULL: nobody */
+    const char *id;         /* queue id */
+    const char *rcpt;       /* NULL unless there is exactly one recipient */
     int64_t unix_ms;
 };
 

@@ -4,11 +4,8 @@
 #include "relay/net/tls_context.h"
 
 #include <openssl/err.h>
-#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { SESSION_CONTEXT_SIZE = 16 };
 
 void
 net_tls_need(const void *object)
@@ -27,8 +24,8 @@ net_tls_reason(const char *otherwise)
     return reason ? reason : otherwise;
 }
 
-static struct net_tls *
-new_context(const SSL_METHOD *method)
+struct net_tls *
+net_tls_new(const SSL_METHOD *method)
 {
     struct net_tls *t = mem_new(struct net_tls);
     /* No renegotiation: it lets a peer buy much work with little. */
@@ -50,7 +47,7 @@ new_context(const SSL_METHOD *method)
 static struct net_tls *
 new_client(void)
 {
-    struct net_tls *t = new_context(TLS_client_method());
+    struct net_tls *t = net_tls_new(TLS_client_method());
 
     SSL_CTX_set_verify_depth(t->ssl, NET_TLS_DEPTH_MAX);
     SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_CLIENT |
@@ -104,53 +101,6 @@ net_tls_client(const char *ca, struct err *err)
     return t;
 }
 
-/* A key behind a password would make OpenSSL ask the terminal. */
-static int
-no_password(char *buf, int size, int rwflag, void *ctx)
-{
-    (void)buf, (void)size, (void)rwflag, (void)ctx;
-    return -1;
-}
-
-static bool
-load_identity(SSL_CTX *ssl, const char *certificate, const char *key,
-              struct err *err)
-{
-    SSL_CTX_set_default_passwd_cb(ssl, no_password);
-    if (SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1)
-        return err_set(err, ERR_INPUT, "%s: %s", certificate,
-                       net_tls_reason("no certificate"));
-    if (SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1 ||
-        SSL_CTX_check_private_key(ssl) != 1)
-        return err_set(err, ERR_INPUT, "%s: %s", key,
-                       net_tls_reason("no private key"));
-    return true;
-}
-
-struct net_tls *
-net_tls_server(const char *certificate, const char *key,
-               const char *min_version, struct err *err)
-{
-    struct net_tls *t = new_context(TLS_server_method());
-    unsigned char context[SESSION_CONTEXT_SIZE];
-
-    /* Sessions live in tickets, which only this context can open; the server
-     * itself remembers none. */
-    SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_OFF);
-    if (RAND_bytes(context, sizeof(context)) != 1 ||
-        SSL_CTX_set_session_id_context(t->ssl, context, sizeof(context)) != 1)
-        abort();
-    SSL_CTX_set_num_tickets(t->ssl, 1);
-    /* Early data can be replayed (RFC 8446 section 8). */
-    SSL_CTX_set_max_early_data(t->ssl, 0);
-    SSL_CTX_set_dh_auto(t->ssl, 1);
-    if (min_version && strcmp(min_version, "1.3") == 0)
-        SSL_CTX_set_min_proto_version(t->ssl, TLS1_3_VERSION);
-    if (!load_identity(t->ssl, certificate, key, err))
-        net_tls_free(&t);
-    return t;
-}
-
 struct net_tls *
 net_tls_share(const struct net_tls *t)
 {
@@ -171,6 +121,7 @@ net_tls_free(struct net_tls **t)
         SSL_CTX_set_app_data((*t)->ssl, NULL);
     SSL_CTX_free((*t)->ssl);
     net_tls_cache_done(&(*t)->sessions);
+    net_tls_identities_done(&(*t)->identities);
     free(*t);
     *t = NULL;
 }

@@ -37,11 +37,7 @@ struct net_tls *net_tls_client_of(const char *ca, struct err *err) must_use;
  * anchors are in memory once, for as long as one of the two needs them. */
 struct net_tls *net_tls_client_like(const struct net_tls *other);
 
-/* For the server role: chain and key in PEM.  Checks that they fit.
- * `min_version` is "1.2" or "1.3"; NULL: "1.2". */
-struct net_tls *net_tls_server(const char *certificate, const char *key,
-                               const char *min_version,
-                               struct err *err) must_use;
+/* For the server role: see tls_server.h. */
 void net_tls_free(struct net_tls **t);
 
 /* How hard the peer's certificate is looked at. */
@@ -89,8 +85,8 @@ struct net_tls_chain {
 struct net_tls_setup {
     struct net_tls *tls;
     bool is_server;
-    const char *sni; /* client: the server name sent; NULL: none */
-    enum net_tls_check check;
+    const char *sni;          /* client: the server name sent; NULL: none */
+    enum net_tls_check check; /* of a server; of clients: see tls_server.h */
     const char *names[NET_TLS_NAMES_MAX]; /* any one of them must match */
     const char *dane_base;                /* TLSA base domain */
     const struct net_tls_tlsa *tlsa;
@@ -120,7 +116,8 @@ struct net_tls_facts {
     enum net_tls_verdict verdict; /* of PKIX or DANE, whichever was asked */
     char why[160];     /* of a verdict that isn't VERIFIED, for people */
     char matched[256]; /* the reference name that matched */
-    char subject[256]; /* of the leaf: first DNS-ID, printable */
+    char subject[256]; /* of the leaf: first DNS-ID, printable; of a client's
+                          first mail address, else as above; "": none came */
     char issuer[256];
     int64_t not_after; /* of the leaf, Unix seconds; 0 unknown */
     bool is_stranger;  /* the certificate is none of the fingerprints */

@@ -4,6 +4,7 @@
 
 #include "relay/base/err.h"
 #include "relay/net/tls_cache.h"
+#include "relay/net/tls_identity.h"
 
 #include <openssl/ssl.h>
 
@@ -12,8 +13,13 @@
  * which is NULL from then on. */
 struct net_tls {
     SSL_CTX *ssl;
-    struct net_tls_cache sessions;
+    struct net_tls_cache sessions;        /* client */
+    struct net_tls_identities identities; /* server: to choose from by name;
+                                             none: there is one only */
 };
+
+/* What both roles have in common. */
+struct net_tls *net_tls_new(const SSL_METHOD *method);
 
 /* For who needs the context longer than its owner may keep it: the same
  * settings and trust, no sessions.  Free it as any. */

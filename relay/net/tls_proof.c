@@ -48,24 +48,33 @@ copy_name(char *to, size_t size, const X509_NAME *name)
     BIO_free(text);
 }
 
+/* The first alternative name of a type that is a text. */
+static bool
+copy_alternative(char *to, size_t size, const GENERAL_NAMES *names, int type)
+{
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+        if (name->type == type) {
+            const ASN1_IA5STRING *id = name->d.ia5;
+
+            copy_printable(to, size, (const char *)ASN1_STRING_get0_data(id),
+                           (size_t)ASN1_STRING_length(id));
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
-copy_subject(char *to, size_t size, X509 *leaf)
+copy_subject(const struct net_tls_proof *p, char *to, size_t size, X509 *leaf)
 {
     GENERAL_NAMES *names =
         X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
 
-    copy_name(to, size, X509_get_subject_name(leaf));
-    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-
-        if (name->type == GEN_DNS) {
-            const ASN1_IA5STRING *id = name->d.dNSName;
-
-            copy_printable(to, size, (const char *)ASN1_STRING_get0_data(id),
-                           (size_t)ASN1_STRING_length(id));
-            break;
-        }
-    }
+    if (!(p->is_of_client && copy_alternative(to, size, names, GEN_EMAIL)) &&
+        !copy_alternative(to, size, names, GEN_DNS))
+        copy_name(to, size, X509_get_subject_name(leaf));
     GENERAL_NAMES_free(names);
 }
 
@@ -186,6 +195,25 @@ net_tls_proof_prepare(struct net_tls_proof *p, SSL *ssl,
     SSL_set_verify(ssl, p->pin_count ? SSL_VERIFY_PEER : mode, NULL);
 }
 
+void
+net_tls_proof_prepare_server(struct net_tls_proof *p, SSL *ssl,
+                             const struct net_tls_setup *setup)
+{
+    int mode = SSL_get_verify_mode(ssl);
+
+    p->is_of_client = true;
+    p->chain = setup->chain;
+    p->check = mode == SSL_VERIFY_NONE   ? NET_TLS_CHECK_NONE
+               : mode == SSL_VERIFY_PEER ? NET_TLS_CHECK_OBSERVE
+                                         : NET_TLS_CHECK_PKIX;
+}
+
+bool
+net_tls_proof_is_wanted(const struct net_tls_proof *p)
+{
+    return !p->is_of_client || p->check == NET_TLS_CHECK_PKIX;
+}
+
 static void
 note_matched(struct net_tls_proof *p, X509_STORE_CTX *store)
 {
@@ -296,7 +324,7 @@ net_tls_proof_look(struct net_tls_proof *p, X509_STORE_CTX *store)
 
     p->has_looked = true;
     p->facts = (struct net_tls_facts){.verdict = NET_TLS_UNCHECKED};
-    copy_subject(p->facts.subject, sizeof(p->facts.subject), leaf);
+    copy_subject(p, p->facts.subject, sizeof(p->facts.subject), leaf);
     copy_name(p->facts.issuer, sizeof(p->facts.issuer),
               X509_get_issuer_name(leaf));
     p->facts.not_after = unix_time(X509_get0_notAfter(leaf));

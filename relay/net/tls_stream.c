@@ -3,6 +3,7 @@
 #include "relay/base/mem.h"
 #include "relay/net/timer.h"
 #include "relay/net/tls_context.h"
+#include "relay/net/tls_identity_use.h"
 #include "relay/net/tls_proof.h"
 
 #include <limits.h>
@@ -20,6 +21,7 @@ struct net_tls_stream {
     char *key;        /* of the session, or NULL */
     int64_t proven_s; /* when the session that is offered was */
     char *alpn;       /* or NULL */
+    struct net_tls_identities identities; /* server: to choose from */
     struct net_tls_proof proof;
 };
 
@@ -147,6 +149,16 @@ choose_protocol(SSL *ssl, const unsigned char **chosen,
                                  : SSL_TLSEXT_ERR_NOACK;
 }
 
+/* Runs once the client has said which name it wants. */
+static int
+choose_identity(SSL *ssl, void *ctx)
+{
+    struct net_tls_stream *s = ctx;
+
+    net_tls_identities_choose(ssl, &s->identities);
+    return 1;
+}
+
 /* ---- beginning and end ---- */
 
 static void
@@ -196,8 +208,16 @@ become_client(struct net_tls_stream *s, const struct net_tls_setup *setup)
 static void
 become_server(struct net_tls_stream *s, const struct net_tls_setup *setup)
 {
-    SSL_CTX_set_alpn_select_cb(SSL_get_SSL_CTX(s->ssl), choose_protocol, NULL);
+    SSL_CTX *context = SSL_get_SSL_CTX(s->ssl);
+
+    SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
+    SSL_CTX_set_cert_verify_callback(context, verify, NULL);
     SSL_set_accept_state(s->ssl);
+    net_tls_proof_prepare_server(&s->proof, s->ssl, setup);
+    /* A share of its own: settings may be loaded anew during the handshake. */
+    s->identities = net_tls_identities_share(&setup->tls->identities);
+    if (s->identities.count > 0)
+        SSL_set_cert_cb(s->ssl, choose_identity, s);
     s->alpn = mem_text(setup->alpn);
     s->is_server = true;
 }
@@ -227,6 +247,7 @@ net_tls_stream_free(struct net_tls_stream **s)
         return;
     SSL_free((*s)->ssl);
     BIO_meth_free((*s)->method);
+    net_tls_identities_done(&(*s)->identities);
     free((*s)->key);
     free((*s)->alpn);
     free(*s);
@@ -279,8 +300,8 @@ settle(struct net_tls_stream *s, struct err *err)
 {
     bool is_resumed = SSL_session_reused(s->ssl) == 1;
 
-    /* Whatever way a server has found round its certificate, it ends here. */
-    if (!s->is_server && !s->proof.has_looked &&
+    /* Whatever way a peer has found round its certificate, it ends here. */
+    if (net_tls_proof_is_wanted(&s->proof) && !s->proof.has_looked &&
         (!is_resumed || !net_tls_proof_is_met(&s->proof)))
         return refused(s, "no certificate", err);
     s->is_settled = s->is_up = true;

@@ -124,6 +124,19 @@ class Authority:
         path.chmod(0o600)
         return Cert(path)
 
+    def client(self, *mails, expired=False):
+        """Of a client, for its mail addresses."""
+        builder = self._builder(
+            _name(mails[0]), self._cert.subject, self._leaf_key,
+            -10 * DAY, -DAY if expired else 30 * DAY,
+        ).add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
+        ).add_extension(
+            x509.SubjectAlternativeName([x509.RFC822Name(m) for m in mails]),
+            critical=False,
+        )
+        return self._save(builder.sign(self._key, hashes.SHA256()), self._leaf_key)
+
     @property
     def certificate(self):
         return self._cert

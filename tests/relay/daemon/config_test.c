@@ -402,6 +402,17 @@ what_is_wrong_is_said_with_file_line_and_key(void **state)
          "1: listener.x.address: is not an absolute path"},
         {"listener \"x y\" { address = \"127.0.0.1:25\" }",
          "1: listener.x y: a name has from 1 to 64"},
+        {"listener \"x\" { address = \"127.0.0.1:25\" client_certificate = "
+         "required }",
+         "1: listener.x.client_certificate: needs tls.client_ca"},
+        {"listener \"x\" { address = \"127.0.0.1:25\" tls_min_version = 1.1 }",
+         "1: listener.x.tls_min_version: below 1.2 needs the networks"},
+        {"listener \"x\" { address = \"127.0.0.1:25\" tls_min_version = 0.9 "
+         "}",
+         "1: listener.x.tls_min_version: is none of"},
+        {"sni \"x\" { }", "1: sni.x.certificate: is missing"},
+        {"sni \"x y\" { }", "1: sni.x y: a name has from 1 to 64"},
+        {"tls { client_ca = \"/nowhere\" }", "1: tls.client_ca: /nowhere: "},
         {"listener \"x\" { address = \"127.0.0.1:25\" tls = starttls }",
          "1: listener.x.tls: needs tls.certificate"},
         {"listener \"x\" { address = \"127.0.0.1:25\" }\n"
@@ -503,8 +514,6 @@ what_is_not_built_yet_is_refused_unless_it_is_off(void **state)
          "1: listener.x.auth: not available in this version"},
         {"users { file = \"/etc/sealpost/users\" }",
          "1: users.file: not available in this version"},
-        {"tls { client_ca = \"/x\" }",
-         "1: tls.client_ca: not available in this version"},
         {"route \"r\" { to = {\"*\"} via = {\"h.example\"} auth = plain }",
          "1: route.r.auth: not available in this version"},
         {"route \"r\" { to = {\"*\"} via = {\"h.example\"} password = secret }",

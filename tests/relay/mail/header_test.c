@@ -264,6 +264,27 @@ writes_a_trace_field(void **state)
 }
 
 static void
+a_clients_certificate_is_named_in_a_comment(void **state)
+{
+    struct mail_received r = {
+        .helo = "app.example.com",
+        .client_ip = "192.0.2.7",
+        .by = "relay.example.org",
+        .with = "ESMTPS",
+        .tls_version = "TLSv1.3",
+        .tls_client = "CN=a (b) \\",
+        .id = "3j2k",
+    };
+
+    (void)state;
+    check_received(&r, "Received: from app.example.com ([192.0.2.7]) by "
+                       "relay.example.org\r\n"
+                       "\twith ESMTPS (TLSv1.3) (client certificate CN=a "
+                       "?b? ?) id 3j2k;\r\n"
+                       "\tThu, 01 Jan 1970 00:00:00 +0000\r\n");
+}
+
+static void
 writes_nothing_a_client_made_up(void **state)
 {
     struct mail_received r = {
@@ -328,6 +349,7 @@ main(void)
         cmocka_unit_test(looks_no_further_than_its_budget),
         cmocka_unit_test(believes_no_value_that_was_cut),
         cmocka_unit_test(writes_a_trace_field),
+        cmocka_unit_test(a_clients_certificate_is_named_in_a_comment),
         cmocka_unit_test(writes_nothing_a_client_made_up),
         cmocka_unit_test(reads_back_its_own_trace_field),
     };

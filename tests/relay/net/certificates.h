@@ -5,6 +5,8 @@
 #ifndef TESTS_RELAY_NET_CERTIFICATES_H
 #define TESTS_RELAY_NET_CERTIFICATES_H
 
+#include "relay/net/tls_server.h"
+
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -118,6 +120,26 @@ authority_open(struct authority *a)
     authority_issue(
         a, "ca",
         &(struct wish){.common_name = "Test Authority", .is_authority = true});
+}
+
+/* A server with one certificate, and whatever else the setup says. */
+static inline struct net_tls *
+make_server(const char *certificate, const char *key,
+            struct net_tls_server_setup setup, struct err *err)
+{
+    struct net_tls_identity *id = net_tls_identity_load(certificate, key, err);
+    struct net_tls_identities ids = {0};
+    struct net_tls *t;
+
+    if (!id)
+        return NULL;
+    net_tls_identities_add(&ids, id);
+    setup.identities = &ids;
+    if (!setup.name)
+        setup.name = "test";
+    t = net_tls_server(&setup, err);
+    net_tls_identities_done(&ids);
+    return t;
 }
 
 static inline void

@@ -30,8 +30,9 @@ make(void **state)
     authority_issue(
         &ca, "good",
         &(struct wish){.common_name = "x", .names = "DNS:mx.example.com"});
-    server_tls = net_tls_server(authority_path(&ca, "good.pem"),
-                                authority_path(&ca, "good.key"), NULL, &err);
+    server_tls = make_server(authority_path(&ca, "good.pem"),
+                             authority_path(&ca, "good.key"),
+                             (struct net_tls_server_setup){0}, &err);
     client_tls = net_tls_client(authority_path(&ca, "ca.pem"), &err);
     assert_non_null(server_tls);
     assert_non_null(client_tls);

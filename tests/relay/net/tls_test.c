@@ -41,8 +41,8 @@ static void
 a_chain_and_its_key_make_a_server(void **state)
 {
     struct err err;
-    struct net_tls *t =
-        net_tls_server(path("one.pem"), path("one.key"), NULL, &err);
+    struct net_tls *t = make_server(path("one.pem"), path("one.key"),
+                                    (struct net_tls_server_setup){0}, &err);
 
     (void)state;
     assert_non_null(t);
@@ -68,8 +68,8 @@ what_does_not_fit_or_exist_names_its_file(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct err err = {0};
 
-        assert_null(net_tls_server(path(cases[i].certificate),
-                                   path(cases[i].key), NULL, &err));
+        assert_null(make_server(path(cases[i].certificate), path(cases[i].key),
+                                (struct net_tls_server_setup){0}, &err));
         assert_int_equal(err.kind, ERR_INPUT);
         assert_non_null(strstr(err.text, cases[i].named));
     }
@@ -87,8 +87,8 @@ a_key_behind_a_password_is_an_error_and_asks_nobody(void **state)
                          (char *)(uintptr_t) "secret");
     fclose(f);
     EVP_PKEY_free(key);
-    assert_null(
-        net_tls_server(path("one.pem"), path("locked.key"), NULL, &err));
+    assert_null(make_server(path("one.pem"), path("locked.key"),
+                            (struct net_tls_server_setup){0}, &err));
     assert_non_null(strstr(err.text, "locked.key"));
     assert_null(strstr(err.text, "secret"));
 }
