@@ -14,7 +14,8 @@ static const int64_t DAY_MS = 86400 * INT64_C(1000);
 struct tls_report {
     struct relay *relay;
     struct net_timer *timer;
-    uint64_t again_ms;
+    int64_t due_ms; /* wall clock, of the next round */
+    int64_t again_ms;
     struct round *round; /* under way */
 };
 
@@ -79,13 +80,23 @@ free_round(struct round *x)
     free(x);
 }
 
+/* The wall clock says when: it may be set, and the timer stands still while the
+ * machine sleeps.  So it is looked at now and then. */
 static void
-set_timer(struct tls_report *t, int64_t covered_ms)
+set_timer(struct tls_report *t, int64_t due_ms)
 {
-    int64_t now = net_clock_wall();
-    int64_t due = tls_report_due_ms(now, covered_ms, arc4random());
+    int64_t left_ms = due_ms - net_clock_wall();
 
-    net_timer_set(t->timer, (uint64_t)(due - now));
+    t->due_ms = due_ms;
+    if (left_ms > TLS_REPORT_LOOK_MS)
+        left_ms = TLS_REPORT_LOOK_MS;
+    net_timer_set(t->timer, left_ms > 0 ? (uint64_t)left_ms : 0);
+}
+
+static void
+set_next(struct tls_report *t, int64_t covered_ms)
+{
+    set_timer(t, tls_report_due_ms(net_clock_wall(), covered_ms, arc4random()));
 }
 
 /* Tries what is left again, but for the rounds that somebody asked for. */
@@ -107,10 +118,10 @@ end_round(struct round *x)
     }
     if (sums.failed == 0) {
         t->again_ms = TLS_REPORT_AGAIN_MS;
-        set_timer(t, covered_ms);
+        set_next(t, covered_ms);
         return;
     }
-    net_timer_set(t->timer, t->again_ms);
+    set_timer(t, net_clock_wall() + t->again_ms);
     if (t->again_ms < TLS_REPORT_AGAIN_MAX_MS)
         t->again_ms *= 2;
 }
@@ -293,11 +304,15 @@ tick(void *ctx)
     struct tls_report *t = ctx;
     struct round *x = NULL;
 
+    if (net_clock_wall() < t->due_ms) {
+        set_timer(t, t->due_ms);
+        return;
+    }
     if (!t->round && t->relay->config->tlsrpt.enabled &&
         !atomic_load(&t->relay->is_draining))
         x = new_round(t);
     if (!x) {
-        net_timer_set(t->timer, TLS_REPORT_AGAIN_MS);
+        set_timer(t, net_clock_wall() + TLS_REPORT_AGAIN_MS);
         return;
     }
     policy_tlsrpt_day(net_clock_wall(), x->until);
@@ -334,7 +349,7 @@ tls_report_new(struct relay *relay)
     t->relay = relay;
     t->again_ms = TLS_REPORT_AGAIN_MS;
     t->timer = net_timer_new(&relay->loop, tick, t);
-    set_timer(t, 0);
+    set_next(t, 0);
     return t;
 }
 

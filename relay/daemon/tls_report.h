@@ -17,6 +17,7 @@ enum {
     TLS_REPORT_AGAIN_MS = 15 * 60 * 1000,      /* at first, then doubled */
     TLS_REPORT_AGAIN_MAX_MS = 4 * 60 * 60 * 1000,
     TLS_REPORT_KEEP_MS = 28 * 60 * 60 * 1000, /* behind the end of the day */
+    TLS_REPORT_LOOK_MS = 10 * 60 * 1000,      /* at the wall clock */
     TLS_REPORT_BATCH = 50,                    /* counts in memory at a time */
 };
 
