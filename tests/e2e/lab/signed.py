@@ -1,7 +1,7 @@
 """A signed root and the zones below it, served by Knot; and resolvers.
 
     root "."     signed; its key is the trust anchor, zones.anchor
-    lab.         signed, and the root has its DS: secure
+    lab.         signed, and the root has its DS: secure; example. too
     plain.       not signed, no DS: insecure
     bogus.       signed, but the DS in the root is of another key
     expired.     signed, with signatures of last month
@@ -49,12 +49,13 @@ KNOTD, KEYMGR, UNBOUND = "/usr/sbin/knotd", "/usr/sbin/keymgr", "/usr/sbin/unbou
 PATIENCE = 10
 DAY = 24 * 3600
 
-SIGNED = (".", "lab.", "org.", "bogus.", "dnssec-failed.org.")
+SIGNED = (".", "lab.", "example.", "org.", "bogus.", "dnssec-failed.org.")
 UNSIGNED = ("plain.",)
 EXPIRED = "expired."
 # Child, parent and whether the DS is right.
 DELEGATIONS = (
     ("lab.", ".", True),
+    ("example.", ".", True),
     ("org.", ".", True),
     ("bogus.", ".", False),
     ("dnssec-failed.org.", "org.", False),
