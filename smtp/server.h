@@ -50,7 +50,9 @@ struct smtp_server_config {
     bool offer_starttls;   /* a certificate is configured */
     bool require_tls;      /* 530 5.7.0 to MAIL in clear */
     bool is_tls;           /* implicit TLS: the session starts inside it */
-    bool offer_requiretls; /* inside TLS (RFC 8689) */
+    bool is_private;       /* never leaves this machine's kernel: what RFC 8689
+                              asks of the way to us is met without TLS */
+    bool offer_requiretls; /* inside TLS (RFC 8689), or where is_private */
 };
 
 enum smtp_server_event_kind {

@@ -69,6 +69,12 @@ begin(struct smtp_server *s, struct slice name, bool is_esmtp)
     keep_helo(s, name);
 }
 
+static bool
+is_confidential(const struct smtp_server *s)
+{
+    return s->is_tls || s->config.is_private;
+}
+
 static enum smtp_session_turn
 on_ehlo(struct smtp_server *s, struct slice args)
 {
@@ -89,8 +95,9 @@ on_ehlo(struct smtp_server *s, struct slice args)
                s->config.hostname, (unsigned long long)s->config.size_max,
                s->config.offer_starttls && !s->is_tls ? "250-STARTTLS\r\n" : "",
                /* RFC 8689 section 4.1: only inside TLS */
-               s->config.offer_requiretls && s->is_tls ? "250-REQUIRETLS\r\n"
-                                                       : "");
+               s->config.offer_requiretls && is_confidential(s)
+                   ? "250-REQUIRETLS\r\n"
+                   : "");
     return SMTP_SESSION_PEER;
 }
 
@@ -133,8 +140,9 @@ static const char *
 read_mail(struct smtp_server *s, struct slice args, uint64_t *size,
           struct err *err)
 {
-    const struct smtp_param_session session = {
-        .is_tls = s->is_tls, .offers_requiretls = s->config.offer_requiretls};
+    const struct smtp_param_session session = {.is_tls = is_confidential(s),
+                                               .offers_requiretls =
+                                                   s->config.offer_requiretls};
     const char *refusal;
     struct smtp_path path;
     struct slice text;

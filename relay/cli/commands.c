@@ -51,20 +51,21 @@ const struct cli_command cli_commands[] = {
      "  -N never|LIST         notify of success, failure, delay (RFC 3461)\n"
      "  -R full|hdrs          how much a notification returns\n"
      "  -V ENVID              envelope id for notifications\n"
-     "  -O requiretls=yes     refused by this version\n"
+     "  -O requiretls=yes     confidential all the way, or not at all\n"
      "  -v                    show the relay's replies\n"
      "  -bs                   speak SMTP on stdin and stdout\n"
      "  -bp                   list the queue, as mailq does\n"
-     "  -q                    try everything again now\n"
+     "  -q, -bi               nothing: the relay sees to it by itself\n"
      "      --config FILE     the configuration: which listener, which host\n"
      "                        name\n"
-     "      --socket PATH     the control socket, for -bp and -q\n"
+     "      --socket PATH     the control socket, for -bp\n"
      "\n"
      "Goes to $SEALPOST_SMTP (127.0.0.1:2525, unix:/path), else to the first\n"
      "listener of the configuration.  Nothing is sent unless all recipients\n"
-     "are accepted.  Exit: 0 accepted and safe on disk; 64 wrong words, 65\n"
-     "bad address or message, 67 no such recipient, 69 refused, 70 the relay\n"
-     "speaks no SMTP, 75 try again later.\n",
+     "are accepted.  When no relay runs, the message is left in the maildrop.\n"
+     "Exit: 0 safe on disk; 64 wrong words, 65 bad sender or message, 67 bad\n"
+     "or refused recipient, 69 refused, 70 the relay speaks no SMTP, 75 try\n"
+     "again later.\n",
      cli_send},
     {"status", "[--json]", "what the relay is doing, on one screen",
      TARGET_HELP JSON_HELP, cli_status},

@@ -1,6 +1,7 @@
 #include "relay/base/mem.h"
 #include "relay/base/own.h"
 #include "relay/cli/commands.h"
+#include "relay/cli/drop.h"
 #include "relay/cli/letter.h"
 #include "relay/cli/mailq.h"
 #include "relay/cli/send_options.h"
@@ -9,6 +10,7 @@
 #include "relay/cli/submit.h"
 #include "relay/cli/target.h"
 #include "relay/mail/address.h"
+#include "smtp/server.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -92,7 +94,7 @@ add_recipient(void *ctx, const char *text)
     struct err err;
 
     if (!mail_address_parse(slice_of(whole), true, &address, &err)) {
-        s->code = cli_fail(EX_DATAERR, "the recipient %s: %s", whole, err.text);
+        s->code = cli_fail(EX_NOUSER, "the recipient %s: %s", whole, err.text);
         return;
     }
     if (is_known(&s->envelope, address.text))
@@ -144,17 +146,99 @@ read_letter(struct send *s, struct buf *out)
     return s->code;
 }
 
+/* --- on its way --- */
+
+/* A relay that was named by hand may be on another host. */
+static const char *
+maildrop(const struct send *s)
+{
+    const char *given = getenv("SEALPOST_SMTP");
+
+    if (given && *given)
+        return NULL;
+    if (!s->config)
+        return CONFIG_MAILDROP_DEFAULT;
+    return s->config->maildrop.enabled ? s->config->maildrop.directory : NULL;
+}
+
+static bool
+has_long_line(struct slice message)
+{
+    while (message.len > 0)
+        if (slice_cut(&message, '\n').len >= SMTP_SERVER_LINE_MAX)
+            return true;
+    return false;
+}
+
+/* What the relay would refuse later, when there is nobody to be told. */
+static int
+check_for_drop(const struct send *s, struct slice message)
+{
+    if (message.len > 0 && memchr(message.p, '\0', message.len))
+        return cli_fail(EX_DATAERR, "the message is no text: it has a NUL");
+    if (has_long_line(message))
+        return cli_fail(EX_DATAERR,
+                        "the message has a line of more than %d "
+                        "octets",
+                        SMTP_SERVER_LINE_MAX);
+    if (s->config && message.len > s->config->access.size_max)
+        return cli_fail(EX_UNAVAILABLE,
+                        "the message is larger than the relay takes");
+    return EX_OK;
+}
+
+/* `why` the relay was not given it, for people; `code` for that when it can't
+ * be left either. */
+static int
+leave(struct send *s, struct slice message, int code, const char *why)
+{
+    const char *directory = maildrop(s);
+    char *path scoped(own_free) = NULL;
+    struct err err;
+    int bad;
+
+    if (!directory)
+        return cli_fail(code, "%s", why);
+    bad = check_for_drop(s, message);
+    if (bad != EX_OK)
+        return bad;
+    if (!cli_drop(directory, s->host, &s->envelope, message, &path, &err))
+        return cli_fail(code, "%s; nor can it be left in %s", why, err.text);
+    if (s->options->verbose)
+        printf("%s; left in %s\n", why, path);
+    return EX_OK;
+}
+
+static int
+submit(struct send *s, int fd, struct slice message)
+{
+    bool begun = false;
+    int code = cli_submit(fd, s->host, &s->envelope, message,
+                          s->options->verbose, &begun);
+
+    if (code != EX_TEMPFAIL || begun)
+        return code;
+    return leave(s, message, code, "the relay was not told of the message");
+}
+
+/* REQUIRETLS is asked for where nobody can listen: RFC 8689 section 4.1. */
 static int
 hand_over(struct send *s, struct slice message)
 {
     char *where scoped(own_free) = NULL;
+    char *why scoped(own_free) = NULL;
     int fd scoped(own_close) = -1;
+    bool is_private = s->options->requiretls;
     struct err err;
 
-    if (!cli_smtp_open(s->config, &fd, &where, &err))
-        return cli_fail(EX_TEMPFAIL, "the relay can't be reached at %s: %s",
-                        where, err.text);
-    return cli_submit(fd, s->host, &s->envelope, message, s->options->verbose);
+    if (cli_smtp_open(s->config, is_private, &fd, &where, &err))
+        return submit(s, fd, message);
+    if (is_private && err.kind == ERR_MISSING)
+        return leave(s, message, EX_UNAVAILABLE,
+                     "requiretls: there is no listener on a Unix socket, and "
+                     "TCP is in clear");
+    why = mem_printf("the relay can't be reached at %s: %s", where, err.text);
+    return leave(s, message, EX_TEMPFAIL, why);
 }
 
 static int
@@ -164,10 +248,6 @@ send_message(struct send *s, const struct cli_command *self, int argc,
     struct buf message scoped(buf_free) = {0};
     int code;
 
-    if (s->options->requiretls)
-        return cli_fail(EX_UNAVAILABLE,
-                        "requiretls: this version can't promise it; the "
-                        "message was not sent");
     set_from(s);
     for (int i = 1; i < argc; i++)
         mail_address_list_each(slice_of(argv[i]), add_recipient, s);
@@ -192,7 +272,7 @@ pass_smtp(const struct config *config)
     int fd scoped(own_close) = -1;
     struct err err;
 
-    if (!cli_smtp_open(config, &fd, &where, &err))
+    if (!cli_smtp_open(config, false, &fd, &where, &err))
         return cli_fail(EX_TEMPFAIL, "the relay can't be reached at %s: %s",
                         where, err.text);
     if (!cli_smtp_pass(fd, &err))
@@ -218,6 +298,7 @@ cli_send(const struct cli_command *self, int argc, char **argv)
         send.config = cli_target_config(&target);
         set_host(&send);
         send.envelope.ret = options.ret;
+        send.envelope.requiretls = options.requiretls;
         send.envelope.envid = mem_text(options.envid);
         code = send_message(&send, self, argc, argv);
         mail_envelope_done(&send.envelope);
@@ -228,8 +309,8 @@ cli_send(const struct cli_command *self, int argc, char **argv)
     case CLI_SEND_QUEUE:
         code = cli_mailq_print(&target, false);
         break;
-    case CLI_SEND_FLUSH:
-        code = cli_mailq_flush(&target, NULL, NULL);
+    case CLI_SEND_NOTHING:
+        code = EX_OK;
         break;
     }
     cli_target_close(&target);

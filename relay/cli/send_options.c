@@ -25,6 +25,9 @@ set_mode(struct words *w, const char *value)
     case 'p':
         w->out->mode = CLI_SEND_QUEUE;
         return CLI_GO_ON;
+    case 'i': /* aliases to be read anew: there are none */
+        w->out->mode = CLI_SEND_NOTHING;
+        return CLI_GO_ON;
     case 'd':
     case 'D':
         return cli_command_misuse(w->command,
@@ -134,7 +137,7 @@ set_attached(struct words *w, char letter, const char *rest)
     if (letter == 'b')
         return set_mode(w, rest);
     if (letter == 'q')
-        w->out->mode = CLI_SEND_FLUSH;
+        w->out->mode = CLI_SEND_NOTHING;
     if (letter == 'o' && strcmp(rest, "i") == 0)
         w->out->dots = true;
     return CLI_GO_ON;

@@ -12,9 +12,9 @@
 
 enum cli_send_mode {
     CLI_SEND_MESSAGE,
-    CLI_SEND_SMTP,  /* -bs */
-    CLI_SEND_QUEUE, /* -bp */
-    CLI_SEND_FLUSH, /* -q */
+    CLI_SEND_SMTP,    /* -bs */
+    CLI_SEND_QUEUE,   /* -bp */
+    CLI_SEND_NOTHING, /* -q, -bi: the relay sees to it by itself */
 };
 
 struct cli_send_options {

@@ -10,17 +10,27 @@
 
 #define DEFAULT_WHERE "127.0.0.1:2525"
 
+static bool
+is_unix(const char *address)
+{
+    return strncmp(address, "unix:", 5) == 0;
+}
+
 static char *
-choose(const struct config *c)
+choose(const struct config *c, bool is_private)
 {
     const char *given = getenv("SEALPOST_SMTP");
 
     if (given && *given)
         return mem_text(given);
-    for (size_t i = 0; c && i < c->listener_count; i++)
-        if (c->listener[i].tls == CONFIG_TLS_NONE ||
-            c->listener[i].tls == CONFIG_TLS_STARTTLS)
-            return mem_text(c->listener[i].address);
+    for (size_t i = 0; c && i < c->listener_count; i++) {
+        const struct config_listener *l = &c->listener[i];
+        bool in_clear =
+            l->tls == CONFIG_TLS_NONE || l->tls == CONFIG_TLS_STARTTLS;
+
+        if (in_clear && (is_unix(l->address) || !is_private))
+            return mem_text(l->address);
+    }
     return mem_text(DEFAULT_WHERE);
 }
 
@@ -64,13 +74,16 @@ connect_unix(const char *path, int *fd, struct err *err)
 }
 
 bool
-cli_smtp_open(const struct config *c, int *fd, char **where, struct err *err)
+cli_smtp_open(const struct config *c, bool is_private, int *fd, char **where,
+              struct err *err)
 {
     struct addr to;
 
-    *where = choose(c);
-    if (strncmp(*where, "unix:", 5) == 0)
+    *where = choose(c, is_private);
+    if (is_unix(*where))
         return connect_unix(*where + 5, fd, err);
+    if (is_private)
+        return err_set(err, ERR_MISSING, "there is no Unix socket to speak by");
     if (!addr_parse_port(slice_of(*where), 25, &to, err))
         return false;
     make_reachable(&to);

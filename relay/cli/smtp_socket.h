@@ -12,9 +12,10 @@
 enum { CLI_SMTP_CONNECT_S = 30 };
 
 /* `c` may be NULL.  *where names what was tried, also after a failure: a heap
- * string. */
-bool cli_smtp_open(const struct config *c, int *fd, char **where,
-                   struct err *err) must_use;
+ * string.  `is_private`: only a Unix socket will do; ERR_MISSING: there is
+ * none. */
+bool cli_smtp_open(const struct config *c, bool is_private, int *fd,
+                   char **where, struct err *err) must_use;
 bool cli_smtp_send(int fd, struct buf *out, struct err *err) must_use;
 
 #endif

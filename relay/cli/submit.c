@@ -201,7 +201,7 @@ converse(struct submit *s)
 
 int
 cli_submit(int fd, const char *our_name, const struct mail_envelope *envelope,
-           struct slice message, bool verbose)
+           struct slice message, bool verbose, bool *begun)
 {
     struct submit s = {
         .fd = fd, .envelope = envelope, .message = message, .verbose = verbose};
@@ -216,6 +216,7 @@ cli_submit(int fd, const char *our_name, const struct mail_envelope *envelope,
                        s.passed);
     if (s.code == EX_OK && s.passed < envelope->rcpt_count)
         s.code = cli_fail(EX_TEMPFAIL, "the relay did not accept the message");
+    *begun = s.begun > 0;
     smtp_client_free(&s.smtp);
     free(s.rcpt);
     return s.code;

@@ -11,9 +11,10 @@
 
 /* Over a connection that is open and has said nothing yet.  The exit code:
  * EX_OK only when every recipient was accepted; else the reasons are on
- * stderr.  `verbose`: the replies too. */
+ * stderr.  `verbose`: the replies too.  *begun: the relay came as far as being
+ * told of the message. */
 int cli_submit(int fd, const char *our_name,
                const struct mail_envelope *envelope, struct slice message,
-               bool verbose);
+               bool verbose, bool *begun);
 
 #endif

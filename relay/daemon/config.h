@@ -29,6 +29,10 @@
  * somebody else looks here when control.socket is not there. */
 #define CONFIG_CONTROL_DEFAULT "/run/sealpost/control.sock"
 
+/* The maildrop where an operator has made it, so that every user may have one;
+ * a client that can't read the configuration looks here, too. */
+#define CONFIG_MAILDROP_DEFAULT "/var/spool/sealpost"
+
 enum {
     CONFIG_FILE_MAX = 1024 * 1024, /* octets of a configuration file */
     CONFIG_ERRORS_MAX = 100,       /* kept; one more says that there are more */
@@ -266,6 +270,11 @@ struct config {
     struct {
         const char *socket; /* path */
     } control;
+
+    struct {
+        bool enabled;
+        const char *directory; /* an absolute path, never "" */
+    } maildrop;
 
     struct config_origins *origins;
 };

@@ -376,6 +376,19 @@ check_control(const struct check *k)
 }
 
 static void
+check_maildrop(const struct check *k)
+{
+    struct config *c = k->c;
+
+    if (c->maildrop.directory[0] == '\0')
+        c->maildrop.directory =
+            settle(k, "maildrop", "directory",
+                   config_default_maildrop(c->state_directory));
+    if (c->maildrop.directory[0] != '/')
+        blame(k, "maildrop", "", "directory", "is not an absolute path");
+}
+
+static void
 check_retry(const struct check *k)
 {
     const struct queue_schedule *s = &k->c->retry;
@@ -422,4 +435,5 @@ config_check(struct config *c, struct config_errors *errs)
     check_tlsrpt(&k);
     check_http(&k);
     check_control(&k);
+    check_maildrop(&k);
 }

@@ -49,6 +49,7 @@ char *config_default_state(void);
 /* The full name of this machine, or as much of it as is known.  Allocated. */
 char *config_default_hostname(void);
 /* The default for control.socket.  Allocated. */
+char *config_default_maildrop(const char *state_directory);
 char *config_default_control(const char *state_directory);
 
 #endif

@@ -61,6 +61,14 @@ config_default_control(const char *state_directory)
     return mem_printf("%s/control.sock", state_directory);
 }
 
+char *
+config_default_maildrop(const char *state_directory)
+{
+    if (access(CONFIG_MAILDROP_DEFAULT, W_OK | X_OK) == 0)
+        return mem_text(CONFIG_MAILDROP_DEFAULT);
+    return mem_printf("%s/maildrop", state_directory);
+}
+
 static char *
 canonical_name(const char *host)
 {

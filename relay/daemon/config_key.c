@@ -248,6 +248,14 @@ const struct config_key config_keys[] = {
      "default: /run/sealpost/control.sock where that can be used, else "
      "control.sock in the state directory"},
 
+    {"maildrop", "enabled", CONFIG_BOOL, "true", 0, 0, NULL,
+     AT(maildrop.enabled),
+     "take in what `sealpost send` left while no relay ran"},
+    {"maildrop", "directory", CONFIG_TEXT, "", 0, 0, NULL,
+     AT(maildrop.directory),
+     "where it is left; default: /var/spool/sealpost where that can be used, "
+     "else maildrop in the state directory"},
+
     {"dkim", "selector", CONFIG_TEXTS, "", 0, CONFIG_DKIM_KEYS_MAX, NULL,
      AT_DKIM(selector), "names of its keys in DNS"},
     {"dkim", "key", CONFIG_TEXTS, "", 0, CONFIG_DKIM_KEYS_MAX, NULL,
@@ -262,9 +270,10 @@ const size_t config_key_count = sizeof(config_keys) / sizeof(*config_keys);
 
 /* `oauth` stands inside a route. */
 const char *const config_sections[] = {
-    "",        "history",  "log",      "listener", "tls",   "sni",    "access",
-    "users",   "resolver", "policy",   "domain",   "route", "oauth",  "dkim",
-    "rewrite", "retry",    "delivery", "tlsrpt",   "http",  "control"};
+    "",       "history", "log",      "listener", "tls",      "sni",
+    "access", "users",   "resolver", "policy",   "domain",   "route",
+    "oauth",  "dkim",    "rewrite",  "retry",    "delivery", "tlsrpt",
+    "http",   "control", "maildrop"};
 const size_t config_section_count =
     sizeof(config_sections) / sizeof(*config_sections);
 

@@ -35,7 +35,9 @@ make_directories(const struct config *c, const struct passwd *pw,
     const struct directory_owner owner = {pw->pw_uid, pw->pw_gid};
 
     return directory_make(c->state_directory, 0700, &owner, err) &&
-           directory_make_for(c->control.socket, 0755, &owner, err);
+           directory_make_for(c->control.socket, 0755, &owner, err) &&
+           (!c->maildrop.enabled ||
+            directory_make(c->maildrop.directory, 0700, &owner, err));
 }
 
 /* Bound as root, they are for the user to speak at and to remove. */

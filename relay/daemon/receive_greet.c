@@ -41,6 +41,8 @@ receive_start(struct worker *w, int fd, const struct addr *peer,
 {
     struct receive *r = mem_new(struct receive);
     bool has_tls = server_tls_find(w->server_tls, l->name) != NULL;
+    bool is_private = strncmp(l->address, "unix:", 5) == 0 &&
+                      peer->any.sa_family == AF_UNSPEC;
     struct smtp_server_config config = {
         .hostname = w->config->hostname,
         .size_max = l->size_max,
@@ -48,7 +50,8 @@ receive_start(struct worker *w, int fd, const struct addr *peer,
         .offer_starttls = has_tls && (l->tls == CONFIG_TLS_STARTTLS ||
                                       l->tls == CONFIG_TLS_REQUIRED),
         .require_tls = l->tls == CONFIG_TLS_REQUIRED,
-        .offer_requiretls = has_tls,
+        .is_private = is_private,
+        .offer_requiretls = is_private || has_tls,
         .is_tls = l->tls == CONFIG_TLS_IMPLICIT,
     };
 

@@ -10,6 +10,7 @@
 #include "relay/daemon/expiring.h"
 #include "relay/daemon/gate.h"
 #include "relay/daemon/lock.h"
+#include "relay/daemon/maildrop.h"
 #include "relay/daemon/notify.h"
 #include "relay/daemon/process.h"
 #include "relay/daemon/refresher.h"
@@ -34,6 +35,7 @@ struct serve {
     struct net_http_server *http;
     struct net_listen *control, *web;
     struct doors doors;
+    struct maildrop *maildrop; /* NULL: none is watched */
     int lock_fd;
     uv_signal_t on_term, on_int, on_hup;
     struct net_timer *drain_timer;
@@ -268,10 +270,12 @@ may_swap(struct serve *s, const struct config *next, struct err *err)
     if (strcmp(now->state_directory, next->state_directory) != 0 ||
         strcmp(now->control.socket, next->control.socket) != 0 ||
         strcmp(now->http.address, next->http.address) != 0 ||
+        now->maildrop.enabled != next->maildrop.enabled ||
+        strcmp(now->maildrop.directory, next->maildrop.directory) != 0 ||
         now->workers != next->workers || strcmp(now->user, next->user) != 0)
         return err_set(err, ERR_INPUT,
-                       "state_directory, control.socket, http.address, workers "
-                       "and user change with a restart only");
+                       "state_directory, control.socket, http.address, "
+                       "maildrop, workers and user change with a restart only");
     return worker_check_tls(next, err);
 }
 
@@ -358,7 +362,8 @@ static bool
 is_quiet(const struct serve *s)
 {
     return gate_count(s->relay.gate) == 0 &&
-           dispatch_is_idle(s->relay.dispatch) && s->reload_waits == 0;
+           dispatch_is_idle(s->relay.dispatch) && s->reload_waits == 0 &&
+           maildrop_is_quiet(s->maildrop);
 }
 
 static void
@@ -419,6 +424,7 @@ serve_close(struct relay *relay)
         return;
     say(relay, LOG_LEVEL_INFO, "drain", "state", "begun");
     doors_close(&s->doors);
+    maildrop_stop(s->maildrop);
     for (unsigned i = 0; i < relay->worker_count; i++)
         worker_shut(relay->workers[i]);
 }
@@ -535,6 +541,14 @@ open_web(struct serve *s, struct err *err)
     return s->web || err_in(err, "http.address");
 }
 
+static bool
+open_maildrop(struct serve *s, struct err *err)
+{
+    s->maildrop = maildrop_start(&s->relay, err);
+    return s->maildrop || err->kind == ERR_NONE ||
+           err_in(err, "maildrop.directory");
+}
+
 /* Ports first, while we may still be root; then everything else as the user
  * that the configuration names. */
 static bool
@@ -562,7 +576,7 @@ start(struct serve *s, struct err *err)
     relay->expiring = expiring_new(relay);
     relay->dnssec = dnssec_new(relay);
     relay->tls_report = tls_report_new(relay);
-    if (!open_control(s, err) || !open_web(s, err))
+    if (!open_control(s, err) || !open_web(s, err) || !open_maildrop(s, err))
         return false;
     watch(s, &s->on_term, SIGTERM);
     watch(s, &s->on_int, SIGINT);
@@ -621,9 +635,11 @@ shut(struct serve *s)
         uv_close((uv_handle_t *)&s->on_int, NULL);
         uv_close((uv_handle_t *)&s->on_hup, NULL);
     }
+    maildrop_stop(s->maildrop);
     net_inbox_close(&relay->inbox);
     (void)uv_run(&relay->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&relay->loop);
+    maildrop_free(&s->maildrop);
     gate_free(&relay->gate);
     if (s->over)
         say(relay, LOG_LEVEL_INFO, "drain", "state", "done");

@@ -2,6 +2,7 @@
 
 #include "relay/base/mem.h"
 #include "relay/daemon/arrival.h"
+#include "relay/daemon/batch.h"
 #include "relay/daemon/deliver.h"
 #include "relay/daemon/pool.h"
 #include "relay/daemon/probe.h"
@@ -427,6 +428,8 @@ cut_arrived(struct task *task)
         deliver_cut(w->deliveries);
     while (w->probes)
         probe_cut(w->probes);
+    while (w->batches)
+        batch_cut(w->batches);
     resolver_cut(w->resolver);
     tls_result_cut(w);
     x->task.run = cut_done;

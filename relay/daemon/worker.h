@@ -16,6 +16,7 @@
 #include "relay/net/timer.h"
 
 struct arrival;
+struct batch;
 struct pool;
 struct probe;
 struct resolver;
@@ -48,6 +49,7 @@ struct worker {
     size_t kept;                     /* octets; see INTAKE_KEEP_MAX */
     struct deliver *deliveries;      /* list */
     struct probe *probes;            /* list */
+    struct batch *batches;           /* list */
     struct tls_pending *tls_pending; /* list; see tls_result.h */
     size_t tls_pending_count;
     bool is_stopping; /* no more of anything is begun */

@@ -406,9 +406,10 @@ def test_without_i_a_dot_ends_the_message(world, sh):
         ([], "x", 64),
         (["-Z", "a@x.test"], "x", 64),
         (["-t"], "Subject: nobody\n\nx\n", 64),
-        (["no@"], "x", 65),
+        (["no@"], "x", 67),
         (["-f", "bad@", "a@x.test"], "x", 65),
-        (["-O", "requiretls=yes", "a@x.test"], "x", 69),
+        (["-bd"], "x", 64),
+        (["-N", "sometimes", "a@x.test"], "x", 64),
         (["a@x.test"], "no text: \0\n", 65),
     ],
 )
@@ -493,7 +494,7 @@ def test_reload_drain_and_healthcheck(world, new_relay):
     assert sh("healthcheck", "live").returncode == 0
     done = sh("healthcheck")
     assert done.returncode == 1 and "draining" in done.stderr
-    assert sh.sendmail("-f", "a@x.test", "b@x.test").returncode == 75
+    assert sh.sendmail("-f", "a@x.test", "b@x.test").returncode == 0, "left for later"
     assert sh("reload").returncode == 78
     assert "draining" in sh.ok("status")
     relay.stop()

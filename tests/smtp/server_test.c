@@ -54,9 +54,11 @@ ehlo_offers_what_there_is(void **state)
         {.size_max = 5, .offer_starttls = true, .offer_requiretls = true},
         {.size_max = 5, .is_tls = true, .offer_starttls = true},
         {.size_max = 5, .is_tls = true, .offer_requiretls = true},
+        {.size_max = 5, .is_private = true, .offer_requiretls = true},
+        {.size_max = 5, .is_private = true},
     };
-    static const char *const extra[] = {"250-STARTTLS\r\n", "",
-                                        "250-REQUIRETLS\r\n"};
+    static const char *const extra[] = {
+        "250-STARTTLS\r\n", "", "250-REQUIRETLS\r\n", "250-REQUIRETLS\r\n", ""};
 
     (void)state;
     for (size_t i = 0; i < sizeof(configs) / sizeof(configs[0]); i++) {

@@ -93,8 +93,10 @@ modes_are_told_apart(void **state)
     assert_int_equal(parse("-bm")->o.mode, CLI_SEND_MESSAGE);
     assert_int_equal(parse("-bs")->o.mode, CLI_SEND_SMTP);
     assert_int_equal(parse("-bp")->o.mode, CLI_SEND_QUEUE);
-    assert_int_equal(parse("-q")->o.mode, CLI_SEND_FLUSH);
-    assert_int_equal(parse("-q30m")->o.mode, CLI_SEND_FLUSH);
+    assert_int_equal(parse("-q")->o.mode, CLI_SEND_NOTHING);
+    assert_int_equal(parse("-q30m")->o.mode, CLI_SEND_NOTHING);
+    assert_int_equal(parse("-bi")->o.mode, CLI_SEND_NOTHING);
+    assert_int_equal(parse("-bd -q30m")->code, EX_USAGE);
 }
 
 /* RFC 3461 section 4 */
@@ -129,7 +131,6 @@ what_cannot_be_meant_is_a_misuse(void **state)
         "-Z",
         "-f",
         "-bd",
-        "-bi",
         "-b",
         "-N maybe",
         "-N never,delay",
