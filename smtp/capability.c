@@ -1,5 +1,7 @@
 #include "smtp/capability.h"
 
+#include "smtp/sasl.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -61,12 +63,34 @@ set_size(struct smtp_capability *out, struct slice number)
 }
 
 static void
+add_auth(struct smtp_capability *out, struct slice names)
+{
+    enum smtp_sasl_mechanism m;
+
+    out->has_auth = true;
+    while (names.len > 0)
+        if (smtp_sasl_find(slice_cut(&names, ' '), &m))
+            out->auth |= SMTP_SASL_BIT(m);
+}
+
+static void
 add_keyword(struct smtp_capability *out, struct slice line)
 {
     struct slice parameters = slice_trim(line);
     struct slice keyword = slice_cut(&parameters, ' ');
 
     parameters = slice_trim(parameters);
+    if (slice_is_nocase(keyword, "AUTH")) {
+        add_auth(out, parameters);
+        return;
+    }
+    /* Deviation: "AUTH=LOGIN PLAIN", for servers that still say it as it was
+     * before RFC 4954. */
+    if (slice_starts_nocase(keyword, "AUTH=")) {
+        add_auth(out, slice_from(keyword, 5));
+        add_auth(out, parameters);
+        return;
+    }
     if (slice_is_nocase(keyword, "SIZE")) {
         set_size(out, parameters);
         return;

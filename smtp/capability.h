@@ -9,6 +9,8 @@
 struct smtp_capability {
     bool starttls, pipelining, eightbitmime, smtputf8, dsn, chunking;
     bool requiretls, enhanced_codes;
+    bool has_auth;     /* AUTH was offered (RFC 4954), by these mechanisms: */
+    unsigned auth;     /* of those that smtp/sasl.h knows; SMTP_SASL_BIT */
     bool size;         /* SIZE was offered (RFC 1870) */
     uint64_t size_max; /* octets; 0: no limit known */
     char name[256];    /* the first word of the reply: what the server calls

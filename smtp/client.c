@@ -104,12 +104,21 @@ smtp_client_new(const char *our_name, enum smtp_client_tls tls)
 }
 
 void
+smtp_client_authenticate(struct smtp_client *c,
+                         const struct smtp_sasl_account *account)
+{
+    assert(c->tls != SMTP_CLIENT_TLS_OFFERED);
+    c->account = account;
+}
+
+void
 smtp_client_free(struct smtp_client **place)
 {
     struct smtp_client *c = take(place);
 
     if (!c)
         return;
+    smtp_turn_auth_done(c);
     buf_free(&c->piece);
     buf_free(&c->out);
     free(c->ours);
@@ -148,6 +157,22 @@ smtp_client_tls_up(struct smtp_client *c)
     /* RFC 3207 section 4.2: what was learnt in clear is forgotten */
     c->capability = (struct smtp_capability){.size = false};
     told(c, smtp_turn_command(c, SMTP_STEP_EHLO, "EHLO ", c->our_name));
+}
+
+struct smtp_sasl_client_work
+smtp_client_auth_work(const struct smtp_client *c)
+{
+    return smtp_sasl_client_work(c->sasl);
+}
+
+void
+smtp_client_salted(struct smtp_client *c,
+                   const uint8_t salted[SMTP_SASL_SCRAM_KEY])
+{
+    if (is_ending(c))
+        return;
+    assert(is_asked(c, SMTP_CLIENT_DERIVE));
+    smtp_turn_auth_salted(c, salted);
 }
 
 static enum smtp_turn
@@ -297,6 +322,8 @@ smtp_client_step(const struct smtp_client *c)
         return "body";
     if (c->owed.total > 0)
         return smtp_turn_name(c->owed.runs[0].step);
+    if (c->asked == SMTP_CLIENT_DERIVE)
+        return "AUTH";
     return c->asked == SMTP_CLIENT_START_TLS ? "TLS handshake" : "idle";
 }
 

@@ -8,7 +8,7 @@
  * output, then rearms its one timer.  What is told to a session that is over,
  * or about to be, is passed over: the driver need not look first.
  *
- *     greeting -> EHLO -> [START_TLS -> EHLO] -> READY <-------------------+
+ *     greeting -> EHLO -> [START_TLS -> EHLO] -> [AUTH] -> READY <---------+
  *                   | 5yz, no TLS needed: HELO     |                       |
  *                                                  |                       |
  *            mail(): MAIL RCPT.. DATA, in one flight where PIPELINING is   |
@@ -34,6 +34,7 @@
 #include "relay/mail/envelope.h"
 #include "smtp/capability.h"
 #include "smtp/reply.h"
+#include "smtp/sasl_client.h"
 
 enum {
     SMTP_CLIENT_RCPT_MAX = 100, /* of a transaction; RFC 5321 section
@@ -54,11 +55,17 @@ enum smtp_client_end {
                                     421 at any point: `reply` has it */
     SMTP_CLIENT_END_NO_STARTTLS, /* required and not offered, or refused, or
                                     EHLO is unknown to the server */
+    SMTP_CLIENT_END_NO_AUTH,     /* no mechanism that fits is offered, or the
+                                    server got its part of one wrong */
+    SMTP_CLIENT_END_AUTH,        /* it does not take our word: `reply` has it,
+                                    without what it repeats of ours */
     SMTP_CLIENT_END_PROTOCOL,    /* the peer broke the protocol */
 };
 
 enum smtp_client_event_kind {
     SMTP_CLIENT_START_TLS, /* do a TLS handshake, then call tls_up */
+    SMTP_CLIENT_DERIVE,    /* AUTH wants slow work: do what
+                              smtp_client_auth_work says, then call salted */
     SMTP_CLIENT_READY,     /* call mail or quit, or keep for later */
     SMTP_CLIENT_RCPT,      /* the server's word on recipient number `rcpt` */
     SMTP_CLIENT_BODY,      /* send the message by body, then body_end */
@@ -101,10 +108,21 @@ struct smtp_client *smtp_client_new(const char *our_name,
                                     enum smtp_client_tls tls);
 void smtp_client_free(struct smtp_client **c);
 
+/* Before the first feed: no READY without AUTH.  The account is borrowed until
+ * READY or OVER.  Never with TLS_OFFERED, which may mean none; with TLS_NEVER
+ * the connection has it already.  (RFC 4954) */
+void smtp_client_authenticate(struct smtp_client *c,
+                              const struct smtp_sasl_account *account);
+
 /* Uses at most one reply and returns how many octets that took.  Take the
  * events before feeding the rest. */
 size_t smtp_client_feed(struct smtp_client *c, struct slice in);
 void smtp_client_tls_up(struct smtp_client *c);
+
+/* The work that DERIVE asks for, good until `salted`; and its result. */
+struct smtp_sasl_client_work smtp_client_auth_work(const struct smtp_client *c);
+void smtp_client_salted(struct smtp_client *c,
+                        const uint8_t salted[SMTP_SASL_SCRAM_KEY]);
 
 /*
  * Starts a transaction; only when READY.  What the server can't carry is

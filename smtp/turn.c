@@ -174,12 +174,12 @@ on_ehlo(struct smtp_client *c, const struct answer *a)
     smtp_capability_parse((struct slice){a->reply->text, a->reply->len},
                           &c->capability);
     if (c->has_tls || c->tls == SMTP_CLIENT_TLS_NEVER)
-        return smtp_turn_ask(c, SMTP_CLIENT_READY);
+        return smtp_turn_be_ready(c);
     if (c->capability.starttls)
         return smtp_turn_command(c, SMTP_STEP_STARTTLS, "STARTTLS", "");
     if (c->tls == SMTP_CLIENT_TLS_REQUIRED)
         return no_starttls(c, "the server does not offer STARTTLS");
-    return smtp_turn_ask(c, SMTP_CLIENT_READY);
+    return smtp_turn_be_ready(c);
 }
 
 static enum smtp_turn
@@ -191,7 +191,7 @@ on_helo(struct smtp_client *c, const struct answer *a)
         return refused_or_broken(c, a);
     /* The name, but no keywords: only a reply to EHLO offers anything. */
     smtp_capability_parse(slice_cut(&text, '\n'), &c->capability);
-    return smtp_turn_ask(c, SMTP_CLIENT_READY);
+    return smtp_turn_be_ready(c);
 }
 
 static enum smtp_turn
@@ -203,7 +203,13 @@ on_starttls(struct smtp_client *c, const struct answer *a)
         return broken(c, a);
     if (smtp_turn_is_tls_missing(c))
         return give_up_on(c, a, SMTP_CLIENT_END_NO_STARTTLS);
-    return smtp_turn_ask(c, SMTP_CLIENT_READY);
+    return smtp_turn_be_ready(c);
+}
+
+static enum smtp_turn
+on_auth(struct smtp_client *c, const struct answer *a)
+{
+    return smtp_turn_auth_reply(c, a->reply);
 }
 
 enum smtp_turn
@@ -370,6 +376,7 @@ static const struct {
     [SMTP_STEP_EHLO] = {"EHLO", on_ehlo, 300},
     [SMTP_STEP_HELO] = {"HELO", on_helo, 300},
     [SMTP_STEP_STARTTLS] = {"STARTTLS", on_starttls, 120},
+    [SMTP_STEP_AUTH] = {"AUTH", on_auth, 120},
     [SMTP_STEP_MAIL] = {"MAIL", on_mail, 300},
     [SMTP_STEP_RCPT] = {"RCPT", on_rcpt, 300},
     [SMTP_STEP_DATA] = {"DATA", on_data, 120},
@@ -387,6 +394,9 @@ smtp_turn_reply(struct smtp_client *c, const struct smtp_reply *r)
 {
     enum smtp_turn_step step = settle(c);
     struct answer answer = {steps[step].name, r};
+
+    if (step == SMTP_STEP_AUTH && r->code != 334)
+        answer.reply = smtp_turn_auth_scrub(c, r);
 
     if (step == SMTP_STEP_QUIT) {
         c->turn = on_quit(c, &answer);

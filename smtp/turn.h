@@ -10,11 +10,13 @@
 #define SMTP_TURN_H
 
 #include "smtp/client.h"
+#include "smtp/sasl_client.h"
 #include "smtp/stuff.h"
 
 enum {
     SMTP_TURN_BLOCK_S = 180,    /* RFC 5321 section 4.5.3.2.5 */
     SMTP_TURN_HANDSHAKE_S = 60, /* our own */
+    SMTP_TURN_SAID_MAX = 3,     /* answers of an exchange */
 };
 
 /* What a reply can be the answer to. */
@@ -23,6 +25,7 @@ enum smtp_turn_step {
     SMTP_STEP_EHLO,
     SMTP_STEP_HELO,
     SMTP_STEP_STARTTLS,
+    SMTP_STEP_AUTH, /* or a line of the exchange behind it */
     SMTP_STEP_MAIL,
     SMTP_STEP_RCPT,
     SMTP_STEP_DATA,
@@ -58,6 +61,11 @@ struct smtp_client {
     enum smtp_client_tls tls;
     bool has_tls;
     struct smtp_capability capability;
+
+    const struct smtp_sasl_account *account; /* NULL: none, or no longer */
+    struct smtp_sasl_client *sasl;           /* while AUTH is under way, and */
+    struct buf said[SMTP_TURN_SAID_MAX];     /* what was said by it */
+    size_t said_count;
 
     enum smtp_turn turn;
     unsigned turn_number;
@@ -99,6 +107,22 @@ enum smtp_turn smtp_turn_command(struct smtp_client *c,
                                  enum smtp_turn_step step, const char *verb,
                                  const char *parameter);
 enum smtp_turn smtp_turn_send_rcpt(struct smtp_client *c);
+
+/* --- turn_auth.c --- */
+
+/* READY; but first AUTH, where there is an account. */
+enum smtp_turn smtp_turn_be_ready(struct smtp_client *c);
+enum smtp_turn smtp_turn_auth_reply(struct smtp_client *c,
+                                    const struct smtp_reply *r);
+void smtp_turn_auth_salted(struct smtp_client *c,
+                           const uint8_t salted[SMTP_SASL_SCRAM_KEY]);
+/* The reply without what must not be told; good until the next one. */
+const struct smtp_reply *smtp_turn_auth_scrub(struct smtp_client *c,
+                                              const struct smtp_reply *r);
+/* Forgets the exchange. */
+void smtp_turn_auth_done(struct smtp_client *c);
+
+/* --- */
 
 /* Required, and not there yet. */
 bool smtp_turn_is_tls_missing(const struct smtp_client *c);

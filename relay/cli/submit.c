@@ -119,7 +119,8 @@ static void
 act_on(struct submit *s, const struct smtp_client_event *ev)
 {
     switch (ev->kind) {
-    case SMTP_CLIENT_START_TLS: /* never: it was not asked for */
+    case SMTP_CLIENT_START_TLS: /* never: neither was asked for */
+    case SMTP_CLIENT_DERIVE:
         break;
     case SMTP_CLIENT_READY:
         begin_mail(s);

@@ -9,6 +9,8 @@
  *     BDAT, was sent to its end, and was answered behind it by a whole line
  *     that starts with 2
  *   - each recipient hears one word at most and, before READY, at least one
+ *   - with an account, nothing is mailed before AUTH has succeeded, nothing of
+ *     it goes out in clear, and what the server echoes is not told
  *   - nothing follows OVER
  *   - a session that is not over either waits for somebody or is idle
  */
@@ -20,12 +22,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { RCPTS = 3, MAILS_MAX = 4 };
+enum { RCPTS = 3, MAILS_MAX = 4, HAS_ACCOUNT = 0x80 };
+
+static const char secret[] = "correct-horse";
 
 struct play {
     struct smtp_client *c;
     uint8_t wish;
     struct smtp_client_mail mail;
+    bool has_account, is_authentic;
     unsigned mails;
     bool is_tls, is_over, is_ready, is_open; /* open: a mail, no last word */
     bool has_body, has_end, has_word[RCPTS];
@@ -41,7 +46,8 @@ check_sent(struct play *p, bool in_body)
     struct buf *out = smtp_client_output(p->c);
 
     if (!in_body && (p->wish & 3) == SMTP_CLIENT_TLS_REQUIRED && !p->is_tls)
-        assert(!out->len || !memmem(out->p, out->len, "MAIL", 4));
+        assert(!out->len || (!memmem(out->p, out->len, "MAIL", 4) &&
+                             !memmem(out->p, out->len, "AUTH", 4)));
     buf_clear(out);
 }
 
@@ -92,6 +98,26 @@ check_ready(const struct play *p)
 }
 
 static void
+derive(struct play *p)
+{
+    struct smtp_sasl_client_work work = smtp_client_auth_work(p->c);
+    uint8_t salted[SMTP_SASL_SCRAM_KEY] = {1};
+
+    assert(slice_is(work.password, secret) && work.salt.len > 0);
+    smtp_client_salted(p->c, salted);
+}
+
+/* It ended in the middle of AUTH, or for want of it. */
+static void
+check_unsaid(const struct smtp_client_event *ev)
+{
+    if (ev->end != SMTP_CLIENT_END_AUTH && ev->end != SMTP_CLIENT_END_NO_AUTH)
+        return;
+    assert(!strstr(ev->err->text, secret));
+    assert(!ev->reply || !strstr(ev->reply->text, secret));
+}
+
+static void
 act_on(struct play *p, const struct smtp_client_event *ev)
 {
     assert(!p->is_over);
@@ -103,8 +129,16 @@ act_on(struct play *p, const struct smtp_client_event *ev)
         p->is_tls = true;
         smtp_client_tls_up(p->c);
         break;
+    case SMTP_CLIENT_DERIVE:
+        assert(p->has_account && !p->is_authentic);
+        derive(p);
+        break;
     case SMTP_CLIENT_READY:
         check_ready(p);
+        if (p->has_account && !p->is_authentic) {
+            assert(strncmp(p->last_line, "235", 3) == 0);
+            p->is_authentic = true;
+        }
         p->is_open = false;
         p->is_ready = true;
         if (p->mails < MAILS_MAX)
@@ -128,6 +162,7 @@ act_on(struct play *p, const struct smtp_client_event *ev)
         break;
     case SMTP_CLIENT_OVER:
         p->is_over = true;
+        check_unsaid(ev);
         assert(!ev->reply || ev->reply->code >= 400);
         assert((ev->end == SMTP_CLIENT_END_QUIT) == !ev->err);
         break;
@@ -184,6 +219,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .from = "s@example.org", .rcpt = list, .rcpt_count = RCPTS};
     struct slice in = slice_from((struct slice){(const char *)data, size}, 2);
     struct play p = {.wish = size > 2 ? data[0] : 3};
+    struct smtp_sasl_account account = {
+        .mechanisms = size > 2 ? data[1] >> 2 & 31 : 0,
+        .user = "user",
+        .secret = secret,
+        .host = "mx.example.net",
+        .nonce = "n",
+    };
 
     if ((p.wish & 3) == 3)
         return 0;
@@ -195,6 +237,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                        .size = 8,
                                        .has_8bit = p.wish & 4};
     p.c = smtp_client_new("us", (enum smtp_client_tls)(p.wish & 3));
+    p.has_account =
+        data[1] & HAS_ACCOUNT && (p.wish & 3) != SMTP_CLIENT_TLS_OFFERED;
+    if (p.has_account)
+        smtp_client_authenticate(p.c, &account);
     while (in.len > 0)
         hear(&p, slice_cut(&in, '\xff'));
     smtp_client_free(&p.c);

@@ -29,6 +29,7 @@
 struct dialog {
     const char *script;
     enum smtp_client_tls tls;
+    const struct smtp_sasl_account *account;
     const struct smtp_client_mail *mail;
     const char *pieces[3]; /* of the body */
     unsigned mails;        /* to send before QUIT */
@@ -52,6 +53,8 @@ dialog_end(enum smtp_client_end end)
         [SMTP_CLIENT_END_QUIT] = "quit",
         [SMTP_CLIENT_END_REFUSED] = "refused",
         [SMTP_CLIENT_END_NO_STARTTLS] = "no-starttls",
+        [SMTP_CLIENT_END_NO_AUTH] = "no-auth",
+        [SMTP_CLIENT_END_AUTH] = "auth",
         [SMTP_CLIENT_END_PROTOCOL] = "protocol",
     };
 
@@ -62,9 +65,13 @@ static void
 dialog_note(struct dialog_run *run, const struct smtp_client_event *ev)
 {
     static const char *const names[] = {
-        [SMTP_CLIENT_START_TLS] = "start-tls", [SMTP_CLIENT_READY] = "ready",
-        [SMTP_CLIENT_RCPT] = "rcpt",           [SMTP_CLIENT_BODY] = "body",
-        [SMTP_CLIENT_VERDICT] = "verdict",     [SMTP_CLIENT_OVER] = "over",
+        [SMTP_CLIENT_START_TLS] = "start-tls",
+        [SMTP_CLIENT_READY] = "ready",
+        [SMTP_CLIENT_DERIVE] = "derive",
+        [SMTP_CLIENT_RCPT] = "rcpt",
+        [SMTP_CLIENT_BODY] = "body",
+        [SMTP_CLIENT_VERDICT] = "verdict",
+        [SMTP_CLIENT_OVER] = "over",
     };
 
     buf_printf(&run->log, "! %s", names[ev->kind]);
@@ -84,6 +91,16 @@ dialog_note(struct dialog_run *run, const struct smtp_client_event *ev)
 }
 
 static void
+dialog_derive(struct smtp_client *c)
+{
+    struct smtp_sasl_client_work work = smtp_client_auth_work(c);
+    uint8_t salted[SMTP_SASL_SCRAM_KEY];
+
+    smtp_sasl_scram_salt(work.password, work.salt, work.iterations, salted);
+    smtp_client_salted(c, salted);
+}
+
+static void
 dialog_act(struct dialog_run *run, const struct smtp_client_event *ev)
 {
     const struct dialog *d = run->d;
@@ -91,6 +108,9 @@ dialog_act(struct dialog_run *run, const struct smtp_client_event *ev)
     switch (ev->kind) {
     case SMTP_CLIENT_START_TLS:
         smtp_client_tls_up(run->c);
+        break;
+    case SMTP_CLIENT_DERIVE:
+        dialog_derive(run->c);
         break;
     case SMTP_CLIENT_READY:
         if (run->mails < d->mails)
@@ -176,6 +196,8 @@ dialog_run_cut(const struct dialog *d, size_t cut)
     struct slice rest = slice_of(d->script);
     size_t heard = 0;
 
+    if (d->account)
+        smtp_client_authenticate(run.c, d->account);
     while (rest.len > 0) {
         scoped(buf_free) struct buf segment = {0};
         struct slice line = slice_cut(&rest, '\n');
