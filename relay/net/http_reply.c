@@ -1,6 +1,7 @@
 #include "relay/net/http_reply.h"
 
 #include "relay/base/mem.h"
+#include "relay/base/secret.h"
 #include "relay/net/http_head.h"
 
 #include <llhttp.h>
@@ -19,7 +20,8 @@ struct net_http_reply {
     struct buf body;
     size_t framing, extensions;
     bool is_whole, has_failed;
-    struct err err;
+    bool hears_refusals;
+    struct err refusal, err;
 };
 
 __attribute__((format(printf, 3, 4))) static bool
@@ -51,6 +53,29 @@ show(const char *text, char out[SHOWN_SIZE])
 
 /* --- the head --- */
 
+/* The value before its parameters is the type. */
+static bool
+is_media_type(const char *value, const char *type)
+{
+    struct slice rest = slice_of(value);
+
+    return slice_is_nocase(slice_trim(slice_cut(&rest, ';')), type);
+}
+
+/* What comes with it is of use only in the form that was asked for. */
+static bool
+note_refusal(struct net_http_reply *r, const char *status)
+{
+    const char *type = net_http_head_find(&r->head, "Content-Type");
+    char shown[SHOWN_SIZE];
+
+    if (!type || !is_media_type(type, r->media_type))
+        return fail(r, ERR_INPUT, "expected status 200, got %s",
+                    show(status, shown));
+    err_set(&r->refusal, ERR_INPUT, "status %s", show(status, shown));
+    return true;
+}
+
 /* RFC 9112 section 4: "HTTP/1.1 200 OK", the reason may be empty or, as many
  * servers have it, absent with its space. */
 static bool
@@ -67,20 +92,13 @@ check_status(struct net_http_reply *r)
     if (strspn(line, "0123456789") != 3 || (line[3] && line[3] != ' '))
         return fail(r, ERR_INPUT, "expected a status of 3 digits, got \"%s\"",
                     show(line, shown));
+    if (r->hears_refusals && line[0] == '4')
+        return note_refusal(r, line);
     if (r->media_type ? strncmp(line, "200", 3) != 0 : line[0] != '2')
         return fail(r, ERR_INPUT, "expected status 200, got %s%s",
                     show(line, shown),
                     line[0] == '3' ? " (redirects are not followed)" : "");
     return true;
-}
-
-/* The value before its parameters is the type. */
-static bool
-is_media_type(const char *value, const char *type)
-{
-    struct slice rest = slice_of(value);
-
-    return slice_is_nocase(slice_trim(slice_cut(&rest, ';')), type);
 }
 
 static bool
@@ -251,7 +269,7 @@ net_http_reply_free(struct net_http_reply **slot)
         return;
     *slot = NULL;
     net_http_head_done(&r->head);
-    buf_free(&r->body);
+    secret_buf_free(&r->body);
     free(r->media_type);
     free(r);
 }
@@ -299,6 +317,18 @@ net_http_reply_end(struct net_http_reply *r, struct err *err)
     if (r->has_failed)
         *err = r->err;
     return !r->has_failed;
+}
+
+void
+net_http_reply_hear_refusals(struct net_http_reply *r)
+{
+    r->hears_refusals = true;
+}
+
+const struct err *
+net_http_reply_refusal(const struct net_http_reply *r)
+{
+    return r->refusal.kind ? &r->refusal : NULL;
 }
 
 bool

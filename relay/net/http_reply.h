@@ -7,6 +7,9 @@
  * is known for certain, because a policy that was cut off may still parse.
  * relay/net/http_head checks the head, llhttp decides where the body ends.
  * It does no I/O.
+ *
+ * Where a refusal has something to say, it is read like an answer: 4yz with a
+ * body of the type expected.
  */
 #ifndef RELAY_NET_HTTP_REPLY_H
 #define RELAY_NET_HTTP_REPLY_H
@@ -37,6 +40,11 @@ bool net_http_reply_feed(struct net_http_reply *r, struct slice in,
 /* The server has ended the connection in order.  True: the response is whole;
  * only now, when nothing else told its length. */
 bool net_http_reply_end(struct net_http_reply *r, struct err *err) must_use;
+
+/* Before the first feed: 4yz is whole, too, when its body is of the type. */
+void net_http_reply_hear_refusals(struct net_http_reply *r);
+/* Of a whole response: NULL, or that it was a refusal. */
+const struct err *net_http_reply_refusal(const struct net_http_reply *r);
 
 bool net_http_reply_is_whole(const struct net_http_reply *r);
 struct slice net_http_reply_body(const struct net_http_reply *r); /* borrowed */

@@ -1,6 +1,7 @@
 #include "relay/net/https.h"
 
 #include "relay/base/mem.h"
+#include "relay/base/secret.h"
 #include "relay/net/conn.h"
 #include "relay/net/dial.h"
 #include "relay/net/http_reply.h"
@@ -49,7 +50,7 @@ destroy(struct net_https *h)
     free(h->path);
     free(h->media_type);
     free(h->body_type);
-    buf_free(&h->body);
+    secret_buf_free(&h->body);
     free(h->addresses);
     free(h);
 }
@@ -67,8 +68,10 @@ finish(struct net_https *h, const struct err *err)
 
     if (proven)
         facts = *proven;
-    if (!err && !h->body_type)
+    if (!err && h->media_type) {
         body = net_http_reply_body(reply);
+        err = net_http_reply_refusal(reply);
+    }
     *h->slot = NULL;
     destroy(h);
     done(ctx, body, err, proven ? &facts : NULL);
@@ -122,7 +125,7 @@ send_request(struct net_https *h)
     if (h->body_type)
         buf_printf(&out, "Content-Type: %s\r\nContent-Length: %zu\r\n",
                    h->body_type, h->body.len);
-    else
+    if (h->media_type)
         buf_printf(&out, "Accept: %s\r\n", h->media_type);
     buf_add_text(&out, "Accept-Encoding: identity\r\n"
                        "Connection: close\r\n\r\n");
@@ -278,8 +281,9 @@ net_https_start(struct net_https **slot, uv_loop_t *loop,
     for (size_t i = 0; i < h->count; i++)
         h->addresses[i] = request->addresses[i];
     h->deadline = uv_now(loop) + request->limit_ms;
-    h->reply =
-        net_http_reply_new(request->body_type ? NULL : request->media_type);
+    h->reply = net_http_reply_new(request->media_type);
+    if (request->body_type && request->media_type)
+        net_http_reply_hear_refusals(h->reply);
     h->timer = net_timer_new(loop, time_is_up, h);
     *slot = h;
     if (check(request, &h->early)) {

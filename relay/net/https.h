@@ -6,7 +6,8 @@
  * server's certificate must be valid for `host` (RFC 8461 section 3.3).
  *
  * A GET; or a POST, of which only the status of the response counts: any 2yz
- * is success.
+ * is success.  A POST that asks for a media type is answered like a GET, and a
+ * refusal (4yz) of that type is handed on with its body.
  */
 #ifndef RELAY_NET_HTTPS_H
 #define RELAY_NET_HTTPS_H
@@ -27,11 +28,13 @@ struct net_https_request {
     struct net_tls *tls;
     const char *host;       /* SNI, Host and reference name; a valid domain */
     const char *path;       /* "/.well-known/mta-sts.txt" */
-    const char *media_type; /* required, parameters ignored: "text/plain" */
+    const char *media_type; /* of the answer; required, parameters ignored:
+                               "text/plain" */
     const struct addr *addresses; /* with port; tried in order */
     size_t address_count;
     uint64_t limit_ms; /* in all */
-    /* POST: the media type of `body`, and media_type is not used; NULL: GET. */
+    /* POST: the media type of `body`, and media_type may be NULL: no answer is
+     * wanted; NULL: GET. */
     const char *body_type;
     struct slice body;
 };
@@ -39,7 +42,8 @@ struct net_https_request {
 struct net_https;
 
 /* err NULL: `body` is whole and borrowed.  Else err says why; ERR_TLS for
- * certificate trouble, then `facts` (may be NULL) tells more. */
+ * certificate trouble, then `facts` (may be NULL) tells more.  With a refusal
+ * that has one, `body` is there as well. */
 typedef void net_https_fn(void *ctx, struct slice body, const struct err *err,
                           const struct net_tls_facts *facts);
 

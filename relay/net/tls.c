@@ -2,6 +2,7 @@
 
 #include "relay/base/mem.h"
 #include "relay/net/tls_context.h"
+#include "relay/net/tls_identity_use.h"
 
 #include <openssl/err.h>
 #include <stdlib.h>
@@ -99,6 +100,16 @@ net_tls_client(const char *ca, struct err *err)
         net_tls_free(&t);
     }
     return t;
+}
+
+bool
+net_tls_identify(struct net_tls *t, const char *certificate, const char *key,
+                 struct err *err)
+{
+    struct net_tls_identity *id scoped(net_tls_identity_free) =
+        net_tls_identity_load(certificate, key, err);
+
+    return id && net_tls_identity_use(t->ssl, id, err);
 }
 
 struct net_tls *

@@ -37,6 +37,11 @@ struct net_tls *net_tls_client_of(const char *ca, struct err *err) must_use;
  * anchors are in memory once, for as long as one of the two needs them. */
 struct net_tls *net_tls_client_like(const struct net_tls *other);
 
+/* A client's own certificate, for servers that ask for one: chain and key in
+ * PEM.  Checks that they fit. */
+bool net_tls_identify(struct net_tls *t, const char *certificate,
+                      const char *key, struct err *err) must_use;
+
 /* For the server role: see tls_server.h. */
 void net_tls_free(struct net_tls **t);
 

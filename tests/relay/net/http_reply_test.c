@@ -365,6 +365,51 @@ any_success_is_one_without_a_media_type(void **state)
     }
 }
 
+/* RFC 6749 section 5.2 has a JSON object in a 400. */
+static void
+a_refusal_of_the_right_type_is_read_where_that_is_wanted(void **state)
+{
+    static const struct {
+        const char *text, *body;
+    } rows[] = {
+        {"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n"
+         "Content-Length: 2\r\n\r\nno",
+         "no"},
+        {"HTTP/1.1 401\r\nContent-Type: text/plain; charset=x\r\n"
+         "Transfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n",
+         "no"},
+        {"HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\n"
+         "Content-Length: 2\r\n\r\nno",
+         NULL},
+        {"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno", NULL},
+        {"HTTP/1.1 500 Oops\r\nContent-Type: text/plain\r\n"
+         "Content-Length: 2\r\n\r\nno",
+         NULL},
+        {"HTTP/1.1 302 Found\r\nContent-Type: text/plain\r\n"
+         "Content-Length: 2\r\n\r\nno",
+         NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        scoped(net_http_reply_free) struct net_http_reply *r =
+            net_http_reply_new("text/plain");
+        struct err err = {0};
+        bool ok = true;
+
+        net_http_reply_hear_refusals(r);
+        for (const char *p = rows[i].text; *p && ok; p++)
+            ok = net_http_reply_feed(r, (struct slice){p, 1}, &err);
+        assert_int_equal(ok, rows[i].body != NULL);
+        if (!ok)
+            continue;
+        assert_true(net_http_reply_is_whole(r));
+        assert_true(slice_is(net_http_reply_body(r), rows[i].body));
+        assert_non_null(net_http_reply_refusal(r));
+        assert_non_null(strstr(net_http_reply_refusal(r)->text, "status 40"));
+    }
+}
+
 int
 main(void)
 {
@@ -382,6 +427,8 @@ main(void)
         cmocka_unit_test(keeps_its_limits),
         cmocka_unit_test(what_the_server_says_is_shown_in_one_printable_line),
         cmocka_unit_test(any_success_is_one_without_a_media_type),
+        cmocka_unit_test(
+            a_refusal_of_the_right_type_is_read_where_that_is_wanted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

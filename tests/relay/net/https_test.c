@@ -336,6 +336,36 @@ posts_a_body(void **state)
 }
 
 static void
+posts_a_form_and_reads_the_answer(void **state)
+{
+    static const char *const answers[] = {
+        HELLO,
+        "HTTP/1.1 400 No\r\nContent-Type: text/plain\r\n"
+        "Content-Length: 5\r\n\r\nhello",
+        "HTTP/1.1 503 No\r\nContent-Type: text/plain\r\n"
+        "Content-Length: 5\r\n\r\nhello",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct net_https_request request;
+        struct server s;
+        struct outcome o;
+
+        open_server(&s, "good", ANSWER, answers[i]);
+        request = request_to(&s.addr, 1);
+        request.body_type = "application/x-www-form-urlencoded";
+        request.body = slice_of("a=b");
+        o = fetch(request);
+        close_server(&s);
+        assert_string_equal(o.body, i < 2 ? "hello" : "");
+        assert_int_equal(o.err.kind, i < 1 ? ERR_NONE : ERR_INPUT);
+        assert_non_null(strstr(s.request, "\r\nAccept: text/plain\r\n"));
+        assert_non_null(strstr(s.request, "\r\nContent-Length: 3\r\n"));
+    }
+}
+
+static void
 a_wildcard_certificate_will_do(void **state)
 {
     (void)state;
@@ -567,6 +597,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fetches_a_policy),
         cmocka_unit_test(posts_a_body),
+        cmocka_unit_test(posts_a_form_and_reads_the_answer),
         cmocka_unit_test(a_wildcard_certificate_will_do),
         cmocka_unit_test(a_certificate_that_proves_nothing_fails),
         cmocka_unit_test(a_response_that_is_none_fails_in_one_line),
