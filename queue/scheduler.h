@@ -15,6 +15,9 @@
  *      |                            v        v
  *      +------ time is up ------- blocked: its jobs go back to the store
  *
+ * A destination that is held has refused us, whatever the mail: it is blocked
+ * at once, and none of its mail is older for it.
+ *
  * A destination that is unknown, or was blocked, is probed by one job.
  * Destinations take turns, so that none waits for another's backlog.
  */
@@ -141,6 +144,12 @@ void queue_scheduler_unreached(struct queue_scheduler *s,
  * MAIL, so the destination can be. */
 bool queue_scheduler_ease(struct queue_scheduler *s, const char *destination,
                           const char *why, bool is_reached, int64_t now_ms);
+
+/* It was reached, and does not take us for who we say we are. */
+void queue_scheduler_hold(struct queue_scheduler *s, const char *destination,
+                          const char *why, int64_t now_ms);
+bool queue_scheduler_is_held(const struct queue_scheduler *s,
+                             const char *destination);
 
 /* A job of an order is finished and its results are in the store: it is gone
  * afterwards, and its message with the last one.  This may be long after the

@@ -45,6 +45,7 @@ struct queue_destination {
     int64_t pause_ms;             /* how long nothing new was sent behind it */
     uint64_t good;                /* jobs that got through since then */
 
+    bool is_held; /* has refused us, and not been reached since */
     bool is_open; /* a peer was reached since the last trouble */
     unsigned failures, strikes;
     int64_t blocked_until_ms;

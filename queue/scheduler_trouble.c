@@ -68,6 +68,7 @@ queue_scheduler_reached(struct queue_scheduler *s, const char *destination)
     struct queue_destination *d = queue_scheduler_get(s, destination);
 
     d->is_open = true;
+    d->is_held = false;
     d->strikes = d->failures = 0;
     d->good++;
     if (!d->eased)
@@ -87,11 +88,34 @@ queue_scheduler_unreached(struct queue_scheduler *s, const char *destination,
     /* Whoever says that it gets too much is there. */
     if (d->home == QUEUE_HOME_BLOCKED || queue_scheduler_is_easing(d, now_ms))
         return;
+    d->is_held = false;
     free(d->why);
     d->why = mem_text(why);
     d->strikes++;
     if (!d->is_open || d->active <= 1 || d->strikes >= QUEUE_STRIKES_MAX)
         block(s, d, now_ms);
+}
+
+void
+queue_scheduler_hold(struct queue_scheduler *s, const char *destination,
+                     const char *why, int64_t now_ms)
+{
+    struct queue_destination *d = queue_scheduler_get(s, destination);
+
+    d->is_held = true;
+    free(d->why);
+    d->why = mem_text(why);
+    if (d->home != QUEUE_HOME_BLOCKED)
+        block(s, d, now_ms);
+}
+
+bool
+queue_scheduler_is_held(const struct queue_scheduler *s,
+                        const char *destination)
+{
+    const struct queue_destination *d = queue_scheduler_find(s, destination);
+
+    return d && d->is_held;
 }
 
 void
