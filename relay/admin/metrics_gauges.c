@@ -1,5 +1,6 @@
 #include "relay/admin/metrics.h"
 
+#include "relay/admin/accounts.h"
 #include "relay/base/mem.h"
 #include "relay/base/own.h"
 #include "relay/daemon/dispatch.h"
@@ -249,6 +250,7 @@ admin_metrics_gauges(struct metric_page *page, struct relay *relay,
     add(page, "sealpost_sts_policies_expiring",
         "MTA-STS policies that end within a week and can't be fetched anew.",
         (double)expiring_count(relay->expiring));
+    admin_accounts_gauges(page, relay);
     add_mode(page, relay->config->mode);
     add(page, "sealpost_draining", "1 when no more mail is taken.",
         atomic_load(&relay->is_draining));

@@ -1,5 +1,6 @@
 #include "relay/admin/routes.h"
 
+#include "relay/admin/accounts.h"
 #include "relay/admin/answer.h"
 #include "relay/admin/status_parts.h"
 #include "relay/base/mem.h"
@@ -150,7 +151,7 @@ status(const struct relay *relay, const struct queue_counts *counts)
 
     return json_pack(
         "{s:s, s:s, s:o, s:s, s:o, s:i, s:o, s:I, s:i, s:I, s:o, s:o, s:o,"
-        " s:o, s:o, s:o}",
+        " s:o, s:o, s:o, s:o}",
         "version", SEALPOST_VERSION, "state", state_name(relay), "hostname",
         admin_text(c->hostname), "mode", config_mode_name(c->mode),
         "redirect_to",
@@ -161,7 +162,8 @@ status(const struct relay *relay, const struct queue_counts *counts)
         queue_part(counts), "counters", counters_part(relay->metrics),
         "destinations", destinations_part(relay), "dnssec",
         dnssec_part(relay->dnssec), "refusals", admin_status_refusals(relay),
-        "expiring", admin_status_expiring(relay));
+        "expiring", admin_status_expiring(relay), "accounts",
+        admin_accounts(relay));
 }
 
 static void

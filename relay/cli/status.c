@@ -98,6 +98,38 @@ print_destination(const json_t *d, int64_t now)
                cli_term_paint(CLI_PLAIN));
 }
 
+/* How AUTH goes at the hosts of a route. */
+static void
+print_account(const json_t *a, int64_t now)
+{
+    char span[CLI_TERM_TEXT];
+    const char *state = cli_text(a, "state");
+    int64_t until = cli_time(a, "expires");
+
+    printf("  %-30s as %s: %s%s%s", cli_text(a, "route"), cli_text(a, "user"),
+           cli_term_paint(strcmp(state, "held") == 0 ? CLI_RED : CLI_PLAIN),
+           state, cli_term_paint(CLI_PLAIN));
+    if (until > now)
+        printf(", token good for %s", cli_term_span(until - now, span));
+    (void)fputc('\n', stdout);
+    if (*cli_text(a, "why"))
+        printf("    %s%s%s\n", cli_term_paint(CLI_DIM), cli_text(a, "why"),
+               cli_term_paint(CLI_PLAIN));
+}
+
+static void
+print_accounts(const json_t *list, int64_t now)
+{
+    size_t i;
+    json_t *one;
+
+    if (json_array_size(list) == 0)
+        return;
+    printf("\n%saccounts%s of routes: %zu\n", cli_term_paint(CLI_BOLD),
+           cli_term_paint(CLI_PLAIN), json_array_size(list));
+    json_array_foreach(list, i, one) print_account(one, now);
+}
+
 static void
 print_status(const json_t *s, int64_t now)
 {
@@ -125,6 +157,7 @@ print_status(const json_t *s, int64_t now)
            cli_number(c, "policy_shadowed"),
            cli_text(json_object_get(s, "dnssec"), "way"));
     cli_status_policy(s, now);
+    print_accounts(json_object_get(s, "accounts"), now);
     if (cli_number(d, "count") == 0)
         return;
     printf("\n%sdestinations%s with work or trouble: %" PRId64 "\n",

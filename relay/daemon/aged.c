@@ -135,6 +135,9 @@ unreached(const struct aged *a, struct queue_message *m, struct report **report)
     *report = report_new(NULL, job);
     (*report)->is_aged = true;
     (*report)->failures = failures;
+    for (size_t i = 0; i < job->rcpt_count; i++)
+        (*report)->rcpt[i].is_held = queue_scheduler_is_held(
+            a->scheduler, m->rcpt[job->rcpt[i]].destination);
     report_decide_rest(*report, &status);
     return job;
 }

@@ -129,6 +129,45 @@ room_for(const struct build *b, const char *section, size_t size, size_t *count)
     return config_keep(b->c->origins, mem_zeroed(*count + 1, size));
 }
 
+/* A section that says nothing is as good as none. */
+static void
+build_oauth(const struct build *b, struct config_route *r)
+{
+    static const struct config_oauth none = {.tenant = "",
+                                             .token_url = "",
+                                             .path = "",
+                                             .client_id = "",
+                                             .client_secret = "",
+                                             .client_secret_file = "",
+                                             .refresh_token = "",
+                                             .refresh_token_file = "",
+                                             .scope = "",
+                                             .ca = "",
+                                             .host.name = ""};
+    struct config_block *block =
+        config_raw_find(&b->c->origins->raw, "oauth", r->name);
+
+    r->oauth = none;
+    if (block && block->count > 0)
+        build_block(b, block, r);
+}
+
+/* By the environment alone. */
+static void
+find_lone_oauth(const struct build *b)
+{
+    const struct config_raw *raw = &b->c->origins->raw;
+
+    for (size_t i = 0; i < raw->count; i++) {
+        const struct config_block *block = &raw->block[i];
+
+        if (strcmp(block->section, "oauth") == 0 && block->count > 0 &&
+            !config_raw_find(raw, "route", block->title))
+            config_error(b->errs, block->origin, block->row[0].name,
+                         "there is no such route");
+    }
+}
+
 static void
 build_titled(const struct build *b)
 {
@@ -159,28 +198,12 @@ build_titled(const struct build *b)
         } else if (strcmp(block->section, "route") == 0) {
             check_name(b, block);
             c->route[route].name = block->title;
-            build_block(b, block, &c->route[route++]);
+            build_block(b, block, &c->route[route]);
+            build_oauth(b, &c->route[route++]);
         } else if (strcmp(block->section, "dkim") == 0) {
             c->dkim[dkim].domain = block->title;
             build_block(b, block, &c->dkim[dkim++]);
         }
-    }
-}
-
-/* Blocks of features that are not there yet: an empty one is an error too. */
-static void
-refuse_blocks(const struct build *b)
-{
-    const struct config_raw *raw = &b->c->origins->raw;
-
-    for (size_t i = 0; i < raw->count; i++) {
-        const struct config_block *block = &raw->block[i];
-        scoped(own_free) char *name =
-            config_name(block->section, block->title, "");
-
-        if (strcmp(block->section, "oauth") == 0 && block->count > 0)
-            config_error(b->errs, block->origin, name,
-                         "not available in this version");
     }
 }
 
@@ -208,7 +231,7 @@ build(struct config *c, struct config_errors *errs)
     add_default_listener(&c->origins->raw);
     build_plain(&b);
     build_titled(&b);
-    refuse_blocks(&b);
+    find_lone_oauth(&b);
     /* Values fit each other only once each of them is one. */
     if (errs->count == before)
         config_check(c, errs);

@@ -148,6 +148,42 @@ struct config_via {
     bool is_address;   /* host is an IP address */
 };
 
+/* Where tokens for a route come from (RFC 6749); in force when token_url is not
+ * "". */
+struct config_oauth {
+    unsigned preset;       /* enum config_oauth_preset */
+    const char *tenant;    /* of microsoft365 */
+    const char *token_url; /* the next three, for people */
+    struct {
+        const char *name; /* A-label form */
+        unsigned port;
+    } host;
+    const char *path;
+    const char *client_id;
+    const char *client_secret, *client_secret_file; /* one at most; each a
+                                                       secret, or its path */
+    const char *refresh_token, *refresh_token_file; /* none: client credentials
+                                                     */
+    const char *scope;
+    const char *ca; /* PEM file besides the system's */
+};
+
+enum config_oauth_preset {
+    CONFIG_OAUTH_OTHER,
+    CONFIG_OAUTH_MICROSOFT365,
+    CONFIG_OAUTH_GOOGLE,
+};
+
+/* The words of route.auth. */
+enum config_auth {
+    CONFIG_AUTH_AUTO, /* the best that is offered, where there is a user */
+    CONFIG_AUTH_PLAIN,
+    CONFIG_AUTH_LOGIN,
+    CONFIG_AUTH_SCRAM_SHA_256,
+    CONFIG_AUTH_XOAUTH2,
+    CONFIG_AUTH_OAUTHBEARER,
+};
+
 struct config_route {
     const char *name;
     struct config_texts from, to; /* "local@domain", "@domain" or "*"; from
@@ -158,6 +194,15 @@ struct config_route {
     const char *anchors;  /* as in a domain block */
     unsigned connections; /* at once, to all its hosts */
     struct span_rate rate;
+    enum config_auth auth;
+    unsigned mechanisms; /* that may be used; SMTP_SASL_BIT; 0: no AUTH */
+    const char *user;
+    const char *password, *password_file; /* one at most: a secret, or its path
+                                           */
+    const char *certificate, *key;        /* PEM files; both or neither */
+    struct policy_fingerprint *fingerprint; /* as of a domain */
+    size_t fingerprint_count;
+    struct config_oauth oauth;
 };
 
 /* The keys that sign for a domain and those below it (RFC 6376). */

@@ -27,6 +27,11 @@ static const struct alias aliases[] = {
     {"RELAYHOST_PASSWORD", "route", "password", "RELAYHOST",
      "RELAYHOST_PASSWORD_FILE"},
     {"RELAYHOST_PASSWORD_FILE", "route", "password_file", "RELAYHOST", NULL},
+    {"XOAUTH2_CLIENT_ID", "oauth", "client_id", "RELAYHOST", NULL},
+    {"XOAUTH2_SECRET", "oauth", "client_secret", "RELAYHOST", NULL},
+    {"XOAUTH2_TOKEN_ENDPOINT", "oauth", "token_url", "RELAYHOST", NULL},
+    {"XOAUTH2_INITIAL_REFRESH_TOKEN", "oauth", "refresh_token", "RELAYHOST",
+     NULL},
     {"SMTP_SERVER", "route", "via", NULL, NULL},
     {"SMTP_USERNAME", "route", "user", "SMTP_SERVER", NULL},
     {"SMTP_PASSWORD", "route", "password", "SMTP_SERVER", "SMTP_PASSWORD_FILE"},
@@ -60,7 +65,9 @@ value_of(const struct reading *r, const char *name)
 static struct config_block *
 block_of(const struct reading *r, const char *section)
 {
-    const char *title = strcmp(section, "route") == 0 ? block_name : "";
+    bool is_of_route =
+        strcmp(section, "route") == 0 || strcmp(section, "oauth") == 0;
+    const char *title = is_of_route ? block_name : "";
     struct config_block *b = config_raw_find(r->raw, section, title);
 
     return b ? b : config_raw_add(r->raw, section, title, environment);

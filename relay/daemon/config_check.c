@@ -277,33 +277,6 @@ check_domains(const struct check *k)
             report_twin(k, c->domain[i].name);
 }
 
-static void
-check_route(const struct check *k, const struct config_route *r)
-{
-    if (r->to.count == 0)
-        blame(k, "route", r->name, "to", "is missing: \"*\" is everybody");
-    if (r->via_count == 0)
-        blame(k, "route", r->name, "via", "is missing");
-    if (r->anchors[0] && r->level < POLICY_LEVEL_VERIFIED)
-        blame(k, "route", r->name, "ca", unverified);
-    for (size_t i = 0; i < r->via_count; i++) {
-        if (r->via[i].is_address && r->level == POLICY_LEVEL_VERIFIED) {
-            blame(k, "route", r->name, "via",
-                  "a certificate can't be verified against an IP address: "
-                  "give the host's name, or set tls = \"required\"");
-            return;
-        }
-        if (r->via[i].is_mx && r->via_count > 1)
-            blame(k, "route", r->name, "via",
-                  "mx: stands alone in this version");
-        if (r->via[i].implicit_tls && r->level == POLICY_LEVEL_NONE) {
-            blame(k, "route", r->name, "tls",
-                  "\"none\" does not go with port 465");
-            return;
-        }
-    }
-}
-
 static bool
 is_token(struct slice text)
 {
@@ -428,7 +401,7 @@ config_check(struct config *c, struct config_errors *errs)
     check_policy(&k);
     check_domains(&k);
     for (size_t i = 0; i < c->route_count; i++)
-        check_route(&k, &c->route[i]);
+        config_route_check(c, errs, &c->route[i]);
     config_dkim_check(c, errs);
     check_retry(&k);
     config_check_rewrite(c, errs);

@@ -41,6 +41,13 @@ void config_check_blame(const struct config *c, struct config_errors *errs,
                         const char *section, const char *title, const char *key,
                         const char *why);
 
+/* ---- config_route.c ---- */
+void config_route_check(struct config *c, struct config_errors *errs,
+                        struct config_route *r);
+/* Appends a secret, out of `file` unless that is "", without the line end. */
+bool config_route_secret(const char *value, const char *file, struct buf *out,
+                         struct err *err) must_use;
+
 /* ---- config_default.c ---- */
 
 /* The default for state_directory; NULL: there is none to be had.  Allocated.

@@ -100,6 +100,18 @@ struct target {
     struct slice title; /* as written */
 };
 
+/* ROUTE__NAME__OAUTH__TENANT: the section within a route. */
+static const struct config_key *
+find_inner_key(const char *section, struct slice name)
+{
+    struct slice rest = name, word;
+
+    if (strcmp(section, "route") == 0 && cut_word(&rest, &word) &&
+        is_upper_of(word, "oauth"))
+        return find_key("oauth", rest);
+    return find_key(section, name);
+}
+
 static struct target
 find_target(struct slice name)
 {
@@ -116,7 +128,7 @@ find_target(struct slice name)
         if (!config_section_has_title(config_sections[i]))
             t.key = find_key(config_sections[i], rest);
         else if (cut_word(&rest, &t.title))
-            t.key = find_key(config_sections[i], rest);
+            t.key = find_inner_key(config_sections[i], rest);
     }
     return t;
 }
@@ -290,6 +302,47 @@ read_credentials(const struct env *e)
             read_credential(e, directory, &config_keys[i]);
 }
 
+/* A file in place of a path that is the key of a block: "route.NAME.password"
+ * and the like. */
+static void
+read_route_credential(const struct env *e, const char *directory,
+                      const char *title, const struct config_key *key)
+{
+    scoped(own_free) char *name = config_name(key->section, title, key->name);
+    scoped(own_free) char *file = mem_printf("%s/%s", directory, name);
+    char word[WORD_MAX];
+    struct target t = {.key = key};
+    size_t len = strlen(file);
+
+    if (len > 5 && strcmp(file + len - 5, "_file") == 0)
+        file[len - 5] = '\0';
+    upper(title, word);
+    t.title = slice_of(word);
+    if (access(file, F_OK) == 0)
+        set_value(e, &t, file, slice_of(file));
+}
+
+static void
+read_route_credentials(const struct env *e)
+{
+    static const char *const keys[][2] = {{"route", "password_file"},
+                                          {"route", "key"},
+                                          {"oauth", "client_secret_file"},
+                                          {"oauth", "refresh_token_file"}};
+    const char *directory = find_variable(e, "CREDENTIALS_DIRECTORY");
+    size_t blocks = e->raw->count;
+
+    for (size_t i = 0; directory && i < blocks; i++) {
+        scoped(own_free) char *title = mem_text(e->raw->block[i].title);
+
+        if (strcmp(e->raw->block[i].section, "route") != 0)
+            continue;
+        for (size_t j = 0; j < sizeof(keys) / sizeof(keys[0]); j++)
+            read_route_credential(e, directory, title,
+                                  config_key_find(keys[j][0], keys[j][1]));
+    }
+}
+
 void
 config_env_read(char *const *variables, struct config_raw *raw,
                 struct config_errors *errs)
@@ -299,6 +352,7 @@ config_env_read(char *const *variables, struct config_raw *raw,
     if (!config_raw_find(raw, "", ""))
         (void)config_raw_add(raw, "", "", environment);
     read_credentials(&e);
+    read_route_credentials(&e);
     for (size_t i = 0; variables[i]; i++) {
         const char *equal = strchr(variables[i], '=');
         scoped(own_free) char *name = NULL;

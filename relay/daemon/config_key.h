@@ -14,8 +14,9 @@
 
 enum config_type {
     CONFIG_TEXT,
-    CONFIG_FILE,   /* path of a file that must be readable; "" none */
-    CONFIG_SECRET, /* likewise, and closed to everybody else */
+    CONFIG_PASSWORD, /* likewise, never shown */
+    CONFIG_FILE,     /* path of a file that must be readable; "" none */
+    CONFIG_SECRET,   /* likewise, and closed to everybody else */
     CONFIG_BOOL,
     CONFIG_CHOICE, /* enum: false, true, or behind these an index into words */
     CONFIG_COUNT,  /* unsigned */

@@ -235,6 +235,7 @@ struct fingerprints {
     size_t count;
 };
 LIES_LIKE(struct config_domain, fingerprint, fingerprint_count, fingerprints);
+LIES_LIKE(struct config_route, fingerprint, fingerprint_count, fingerprints);
 
 static int
 hex_digit(char c)
@@ -317,6 +318,7 @@ config_list_parse(const struct config_setting *s, void *place,
     case CONFIG_VIAS:
         return parse_vias(s, place, o, err);
     case CONFIG_TEXT:
+    case CONFIG_PASSWORD:
     case CONFIG_FILE:
     case CONFIG_SECRET:
     case CONFIG_BOOL:

@@ -1,7 +1,7 @@
 #include "relay/base/text.h"
 #include "relay/daemon/config_value.h"
 
-/* The text can be read again as a configuration. */
+/* The text can be read again as a configuration, but for the secrets. */
 
 static bool
 is_bare(enum config_type type)
@@ -13,6 +13,15 @@ static bool
 is_shown(const struct config_key *key)
 {
     return key->type != CONFIG_OFF && key->type != CONFIG_OFF_LIST;
+}
+
+/* Whether there is one may be told. */
+static const char *
+shown(const struct config_setting *s, size_t i)
+{
+    bool is_secret = s->key->type == CONFIG_PASSWORD && s->value[i][0] != '\0';
+
+    return is_secret ? "***" : s->value[i];
 }
 
 static void
@@ -38,34 +47,55 @@ put_value(const struct config_setting *s, FILE *out)
         if (is_bare(s->key->type))
             (void)fputs(s->value[i], out);
         else
-            put_quoted(s->value[i], out);
+            put_quoted(shown(s, i), out);
     }
     (void)fputs(is_list ? "}" : "", out);
 }
 
 static void
-put_block(const struct config_block *b, FILE *out)
+put_rows(const struct config_block *b, const char *indent, FILE *out)
 {
-    bool is_top = b->section[0] == '\0';
-
-    if (!is_top) {
-        (void)fprintf(out, "%s ", b->section);
-        if (config_section_has_title(b->section)) {
-            put_quoted(b->title, out);
-            (void)fputc(' ', out);
-        }
-        (void)fputs("{\n", out);
-    }
     for (size_t i = 0; i < b->count; i++) {
         const struct config_setting *s = &b->row[i];
 
         if (!is_shown(s->key))
             continue;
-        (void)fprintf(out, "%s%s = ", is_top ? "" : "    ", s->key->name);
+        (void)fprintf(out, "%s%s = ", indent, s->key->name);
         put_value(s, out);
         (void)fprintf(out, "  # %s\n", s->origin);
     }
-    (void)fputs(is_top ? "" : "}\n", out);
+}
+
+/* The section within a route. */
+static void
+put_inner(const struct config_raw *raw, const struct config_block *outer,
+          FILE *out)
+{
+    const struct config_block *b = config_raw_find(raw, "oauth", outer->title);
+
+    if (strcmp(outer->section, "route") != 0 || !b || b->count == 0)
+        return;
+    (void)fputs("    oauth {\n", out);
+    put_rows(b, "        ", out);
+    (void)fputs("    }\n", out);
+}
+
+static void
+put_block(const struct config_raw *raw, const struct config_block *b, FILE *out)
+{
+    if (b->section[0] == '\0') {
+        put_rows(b, "", out);
+        return;
+    }
+    (void)fprintf(out, "%s ", b->section);
+    if (config_section_has_title(b->section)) {
+        put_quoted(b->title, out);
+        (void)fputc(' ', out);
+    }
+    (void)fputs("{\n", out);
+    put_rows(b, "    ", out);
+    put_inner(raw, b, out);
+    (void)fputs("}\n", out);
 }
 
 static bool
@@ -113,7 +143,7 @@ put_json_value(const struct config_setting *s, FILE *out)
         else if (is_bare(s->key->type))
             (void)fputs(s->value[i], out);
         else
-            put_json_text(s->value[i], out);
+            put_json_text(shown(s, i), out);
     }
     (void)fputs(is_list ? "]" : "", out);
 }
@@ -151,8 +181,8 @@ print_section(const struct config_raw *raw, const char *section, bool json,
             continue;
         if (json)
             put_json_block(b, first, out);
-        else if (has_shown(b))
-            put_block(b, out);
+        else if (has_shown(b) && strcmp(section, "oauth") != 0)
+            put_block(raw, b, out);
     }
 }
 

@@ -13,8 +13,11 @@
 static void
 clear_setting(struct config_setting *s)
 {
-    for (size_t i = 0; i < s->count; i++)
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->key->type == CONFIG_PASSWORD)
+            explicit_bzero(s->value[i], strlen(s->value[i]));
         free(s->value[i]);
+    }
     free(s->value);
     free(s->origin);
     free(s->name);

@@ -236,6 +236,7 @@ parse_scalar(const struct config_setting *s, void *place, struct err *err)
         *(const char **)place = text;
         return check_file(k, text, err);
     case CONFIG_TEXT:
+    case CONFIG_PASSWORD:
         *(const char **)place = text;
         return true;
     case CONFIG_BOOL:

@@ -100,6 +100,10 @@ all_failed(struct deliver *d)
 {
     struct mail_status status = d->last;
 
+    if (d->is_refused) {
+        deliver_hold(d);
+        return;
+    }
     if (d->requiretls && d->unproven == d->failures && is_all_tried(d)) {
         make_final(&status);
         report_decide_rest(d->report, &status);
@@ -206,6 +210,7 @@ deliver_settle(struct deliver *d)
                 d->next->at = d->at;
             policy_plan_done(&d->plan);
             tls_result_free(&d->tls_result);
+            credential_free(&d->credential);
             free(d);
             return;
         }
@@ -301,6 +306,8 @@ use_facts(struct deliver *d, const struct policy_facts *facts)
 
     if (gone) {
         route_is_gone(d);
+    } else if (!deliver_may_authenticate(d)) {
+        deliver_end_order(d);
     } else {
         make_plan(d, facts);
         plan_made(d, route);
@@ -344,13 +351,15 @@ is_known(const struct deliver *d)
 }
 
 void
-deliver_start(struct worker *w, struct queue_order *order)
+deliver_start(struct worker *w, struct queue_order *order,
+              struct credential *credential)
 {
     struct deliver *d = mem_new(struct deliver);
 
     assert(order->count > 0);
     d->worker = w;
     d->order = order;
+    d->credential = credential;
     d->count = order->count;
     d->next = w->deliveries;
     d->at = &w->deliveries;

@@ -24,7 +24,11 @@ struct deliver;
 /* The relay stops: what is under way is put off and reported, at once. */
 void deliver_cut(struct deliver *d);
 
-/* Runs the order; `dispatch_report` gets a report for each of its jobs. */
-void deliver_start(struct worker *w, struct queue_order *order);
+struct credential;
+
+/* Runs the order; `dispatch_report` gets a report for each of its jobs.  Takes
+ * the credential over; NULL: it has none. */
+void deliver_start(struct worker *w, struct queue_order *order,
+                   struct credential *credential);
 
 #endif

@@ -12,10 +12,12 @@
 
 #include "policy/plan.h"
 #include "relay/daemon/candidate.h"
+#include "relay/daemon/credential.h"
 #include "relay/daemon/deliver.h"
 #include "relay/daemon/report.h"
 #include "relay/daemon/tls_result.h"
 #include "relay/net/dial.h"
+#include "relay/net/work.h"
 #include "smtp/client.h"
 
 /* What to do once the callback under way has done its work. */
@@ -45,6 +47,13 @@ struct deliver {
     size_t candidate_count, candidate; /* `candidate`: the one under way */
     bool in_clear; /* opportunistic TLS failed at this address: without it */
     char *key;     /* of the connection; see candidate_key */
+
+    struct credential *credential; /* NULL: none */
+    struct smtp_sasl_account account;
+    char nonce[SMTP_SASL_NONCE_MAX + 1];
+    struct net_work *derive;
+    bool is_refused; /* somewhere, for this job: as `refusal` says */
+    struct mail_status refusal;
 
     struct net_dial *dial;
     struct net_conn *conn;
@@ -113,6 +122,24 @@ void deliver_stop_body(struct deliver *d);
 void deliver_read_body(struct deliver *d);
 void deliver_send_body(struct deliver *d);
 
+/* --- deliver_auth.c --- */
+
+/* False: this order is not for this configuration. */
+bool deliver_may_authenticate(const struct deliver *d);
+/* As whom it goes: the route's name where that matters, else "". */
+const char *deliver_identity(const struct deliver *d);
+/* Behind smtp_client_new: has it do AUTH, where that is wanted. */
+void deliver_authenticate(struct deliver *d);
+void deliver_derive(struct deliver *d);
+/* The session ended for want of AUTH, or in it. */
+void deliver_auth_failed(struct deliver *d, const struct smtp_client_event *ev);
+/* Does a reply to something else say that AUTH is wanting?  Then the order is
+ * over. */
+bool deliver_is_unwelcome(struct deliver *d, const struct mail_status *status,
+                          const char *step);
+/* What is known at the end of a job of which AUTH has failed. */
+void deliver_hold(struct deliver *d);
+
 /* --- deliver_session.c --- */
 
 void deliver_hang_up(struct deliver *d, bool politely);
@@ -126,6 +153,7 @@ void deliver_next_job(struct deliver *d);
 /* The order ends here; what was not begun is tried again another time. */
 void deliver_end_order(struct deliver *d);
 bool deliver_may_start(struct deliver *d);
+void deliver_end_order(struct deliver *d);
 void deliver_end_loop(struct deliver *d, const char *how);
 void deliver_settle(struct deliver *d);
 

@@ -2,6 +2,7 @@
 
 #include "relay/base/mem.h"
 #include "relay/daemon/pool.h"
+#include "relay/daemon/router.h"
 
 #include <strings.h>
 
@@ -9,6 +10,7 @@ void
 deliver_hang_up(struct deliver *d, bool politely)
 {
     deliver_stop_body(d);
+    net_work_cancel(&d->derive);
     if (d->conn && politely) {
         smtp_client_quit(d->smtp);
         net_conn_send(d->conn, smtp_client_output(d->smtp));
@@ -53,6 +55,8 @@ on_verdict(struct deliver *d, const struct smtp_client_event *ev)
 
     deliver_stop_body(d);
     reply_status(ev->reply, &status);
+    if (!ev->is_ours && deliver_is_unwelcome(d, &status, ev->command))
+        return;
     status.is_reply = !ev->is_ours;
     deliver_record(d, &status, ev->command);
     report_decide_rest(d->report, &status);
@@ -66,6 +70,8 @@ on_rcpt(struct deliver *d, const struct smtp_client_event *ev)
     reply_status(ev->reply, &status);
     if (mail_status_is_success(&status))
         return; /* the verdict will tell */
+    if (deliver_is_unwelcome(d, &status, ev->command))
+        return;
     if (status.code == 552 && ev->rcpt > 0) {
         /* Too many recipients, by an old code: RFC 5321 section
          * 4.5.3.1.10. */
@@ -141,7 +147,11 @@ on_ready(struct deliver *d)
 static struct net_tls *
 tls_here(const struct deliver *d)
 {
-    return worker_tls(d->worker, deliver_here(d)->host->anchors);
+    bool gone;
+    const struct config_route *route =
+        router_route(d->worker->config, d->order->destination, &gone);
+
+    return worker_tls(d->worker, deliver_here(d)->host->anchors, route);
 }
 
 static void
@@ -239,6 +249,10 @@ on_over(struct deliver *d, const struct smtp_client_event *ev)
                         candidate_policy(deliver_here(d)), why);
         deliver_count_unproven(d, POLICY_CAUSE_NO_TLS, status.text);
         break;
+    case SMTP_CLIENT_END_NO_AUTH:
+    case SMTP_CLIENT_END_AUTH:
+        deliver_auth_failed(d, ev);
+        return;
     case SMTP_CLIENT_END_PROTOCOL:
     case SMTP_CLIENT_END_QUIT:
         mail_status_set(&status, 451, "4.5.0", "%s: %s",
@@ -254,6 +268,9 @@ act_on(struct deliver *d, const struct smtp_client_event *ev)
     switch (ev->kind) {
     case SMTP_CLIENT_START_TLS:
         start_tls(d);
+        break;
+    case SMTP_CLIENT_DERIVE:
+        deliver_derive(d);
         break;
     case SMTP_CLIENT_READY:
         on_ready(d);
@@ -466,6 +483,7 @@ dialled(void *ctx, int fd, const struct err *err)
     d->messages = 0;
     d->conn = net_conn_new(&d->worker->loop, fd, &events, d);
     d->smtp = smtp_client_new(d->worker->config->hostname, tls_level(d));
+    deliver_authenticate(d);
     net_conn_open(d->conn);
     d->turn = UINT32_MAX;
     mind_time(d);
@@ -486,10 +504,20 @@ source(const struct deliver *d)
     return NULL;
 }
 
+/* What a route's own certificate and account have opened serves its mail only.
+ */
+static char *
+key_of(const struct deliver *d)
+{
+    scoped(own_free) char *key = candidate_key(deliver_here(d), d->in_clear);
+
+    return mem_printf("%s %s", key, deliver_identity(d));
+}
+
 void
 deliver_connect(struct deliver *d, bool may_share)
 {
-    d->key = candidate_key(deliver_here(d), d->in_clear);
+    d->key = key_of(d);
     d->began_ms = net_clock_steady();
     if (may_share &&
         pool_take(d->worker->pool, d->key, &d->conn, &d->smtp, &d->messages)) {

@@ -1,6 +1,7 @@
 #include "relay/daemon/dispatch_inside.h"
 
 #include "relay/base/mem.h"
+#include "relay/daemon/account.h"
 #include "relay/daemon/deliver.h"
 #include "relay/daemon/router.h"
 #include "relay/daemon/worker.h"
@@ -99,10 +100,17 @@ tell_scheduler(struct dispatch *d, const struct report *r)
     case REPORT_REACHED:
         if (!r->is_throttled)
             queue_scheduler_reached(d->scheduler, r->order->destination);
+        accounts_reached(d->relay->accounts, r->order->destination);
         break;
     case REPORT_UNREACHED:
         queue_scheduler_unreached(d->scheduler, r->order->destination, why(r),
                                   net_clock_steady());
+        break;
+    case REPORT_HELD:
+        queue_scheduler_hold(d->scheduler, r->order->destination, why(r),
+                             net_clock_steady());
+        accounts_refused(d->relay->accounts, r->order->destination,
+                         r->credential, why(r));
         break;
     case REPORT_NOT_TRIED:
         queue_scheduler_put_back(d->scheduler, r->order->destination, r->job);
@@ -167,6 +175,7 @@ struct order_task {
     struct task task;
     struct worker *worker;
     struct queue_order *order;
+    struct credential *credential;
 };
 
 static void
@@ -174,7 +183,7 @@ order_arrived(struct task *task)
 {
     struct order_task *x = own_container(task, struct order_task, task);
 
-    deliver_start(x->worker, x->order);
+    deliver_start(x->worker, x->order, x->credential);
     free(x);
 }
 
@@ -230,24 +239,55 @@ hold_back(struct dispatch *d, struct queue_order *order)
     answer_all(d, order, &status);
 }
 
+void
+dispatch_go(struct relay *relay, struct queue_order *order,
+            struct credential *credential)
+{
+    struct order_task *x = mem_new(struct order_task);
+
+    x->task.run = order_arrived;
+    x->worker = relay->workers[order->worker];
+    x->order = order;
+    x->credential = credential;
+    worker_post(x->worker, &x->task);
+}
+
+/* One of them learns why; the others were not tried. */
+void
+dispatch_hold(struct relay *relay, struct queue_order *order, const char *why)
+{
+    struct mail_status status = {0};
+    size_t count = order->count; /* it may be gone with the last report */
+
+    mail_status_set(&status, 454, "4.7.0", "the route is held: %s", why);
+    for (size_t i = 0; i < count; i++) {
+        struct report *r = report_new(order, order->jobs[i]);
+
+        r->is_last = i + 1 == count;
+        r->contact = i == 0 ? REPORT_HELD : REPORT_NOT_TRIED;
+        if (i == 0) {
+            struct queue_attempt *a = report_add(r);
+
+            a->at_ms = net_clock_wall();
+            a->step = mem_text("AUTH");
+            a->reply = mem_printf("%d 4.7.0 %s", status.code, status.text);
+            report_decide_rest(r, &status);
+        }
+        dispatch_report(relay, r);
+    }
+}
+
 static void
 do_order(struct dispatch *d, struct queue_order *order)
 {
-    struct order_task *x;
+    struct credential *credential;
 
-    if (d->relay->config->mode == CONFIG_MODE_SINK) {
+    if (d->relay->config->mode == CONFIG_MODE_SINK)
         sink(d, order);
-        return;
-    }
-    if (!may_mail_all(d->relay->config, order)) {
+    else if (!may_mail_all(d->relay->config, order))
         hold_back(d, order);
-        return;
-    }
-    x = mem_new(struct order_task);
-    x->task.run = order_arrived;
-    x->worker = d->relay->workers[order->worker];
-    x->order = order;
-    worker_post(x->worker, &x->task);
+    else if (accounts_admit(d->relay->accounts, order, &credential))
+        dispatch_go(d->relay, order, credential);
 }
 
 void

@@ -17,6 +17,7 @@ enum {
                                     twice after a crash */
 };
 
+struct credential;
 struct dispatch;
 
 /* Main thread.  The relay's store must run. */
@@ -29,6 +30,13 @@ void dispatch_send(struct relay *relay, struct queue_message *m);
 
 /* Takes over a report.  Any thread. */
 void dispatch_report(struct relay *relay, struct report *r);
+
+/* An order that was not admitted at once goes to its worker now, with what it
+ * authenticates with; or comes back, as nobody can.  Main thread. */
+void dispatch_go(struct relay *relay, struct queue_order *order,
+                 struct credential *credential);
+void dispatch_hold(struct relay *relay, struct queue_order *order,
+                   const char *why);
 
 /* Does what there is to do; called whenever something was told.  Main thread,
  * like all that follows. */

@@ -72,6 +72,10 @@ const struct metric_family metrics_families[METRICS_FAMILIES] = {
                          "Reloads of the configuration.",
                          METRIC_COUNTER,
                          {"result"}},
+    [METRICS_TOKENS] = {"sealpost_oauth_refresh",
+                        "Access tokens asked for.",
+                        METRIC_COUNTER,
+                        {"route", "result"}},
 };
 
 struct metric_set *

@@ -27,6 +27,7 @@ enum metrics_family {
     METRICS_FETCHES,         /* of MTA-STS policies, by result */
     METRICS_REPORTS,         /* about TLS, by result */
     METRICS_RELOADS,         /* by result */
+    METRICS_TOKENS,          /* access tokens fetched, by route, result */
     METRICS_FAMILIES
 };
 

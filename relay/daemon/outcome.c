@@ -39,6 +39,13 @@ message(const struct outcome *o)
 
 /* --- what becomes of one recipient --- */
 
+/* Its turn has not come, and the time does not count. */
+static bool
+is_held(const struct report *report, size_t i)
+{
+    return report->contact == REPORT_HELD || report->rcpt[i].is_held;
+}
+
 static char *
 reason(const struct mail_status *s)
 {
@@ -92,9 +99,13 @@ defer(struct outcome *o, size_t i, const struct queue_rcpt *rcpt)
 
     result->outcome = QUEUE_DEFERRED;
     result->warned = rcpt->warned;
-    result->next_ms = aged ? rcpt->next_ms
-                           : queue_schedule_next(schedule, attempts,
-                                                 net_clock_steady(), o->jitter);
+    if (aged)
+        result->next_ms = rcpt->next_ms;
+    else if (is_held(o->report, i))
+        result->next_ms = net_clock_steady(); /* the route waits, not it */
+    else
+        result->next_ms = queue_schedule_next(schedule, attempts,
+                                              net_clock_steady(), o->jitter);
     if (is_due_for_warning(o->relay, message(o), rcpt)) {
         result->warned = true;
         want_notice(o, i, QUEUE_ACTION_DELAYED);
@@ -116,9 +127,9 @@ decide(struct outcome *o, size_t i)
         .outcome = told->outcome,
         .reason = o->reasons[i],
         .attempt = told->attempt,
-        .untried = o->report->is_aged,
+        .untried = o->report->is_aged || is_held(o->report, i),
     };
-    if (told->outcome == QUEUE_DEFERRED &&
+    if (told->outcome == QUEUE_DEFERRED && !is_held(o->report, i) &&
         is_expired(o->relay, o->report, rcpt))
         result->outcome = QUEUE_EXPIRED;
     switch (result->outcome) {
@@ -144,7 +155,7 @@ outcome_is_void(const struct relay *relay, const struct report *report)
     for (size_t i = 0; i < report->rcpt_count; i++) {
         const struct queue_rcpt *rcpt = &m->rcpt[report->rcpt[i].rcpt];
 
-        if (is_expired(relay, report, rcpt) ||
+        if ((!is_held(report, i) && is_expired(relay, report, rcpt)) ||
             is_due_for_warning(relay, m, rcpt))
             return false;
     }

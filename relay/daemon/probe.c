@@ -123,7 +123,8 @@ visit_all(struct probe *p, const struct config_route *route)
             continue;
         }
         p->open++;
-        visit_start(&h->visit, p->worker, &at, PROBE_VISIT_MS, visited, h);
+        visit_start(&h->visit, p->worker, &at, p->destination, PROBE_VISIT_MS,
+                    visited, h);
     }
 }
 

@@ -16,6 +16,7 @@
 
 #include <stdatomic.h>
 
+struct accounts;
 struct cert_watch;
 struct dispatch;
 struct dkim_shelf;
@@ -48,6 +49,7 @@ struct relay {
     /* The main thread's. */
     uv_loop_t loop;
     struct config *config;
+    struct accounts *accounts;
     struct cert_watch *cert_watch;
     struct dispatch *dispatch;
     struct dnssec *dnssec;

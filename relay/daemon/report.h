@@ -15,6 +15,9 @@ enum report_contact {
     REPORT_REACHED,   /* a peer took or refused the message itself */
     REPORT_UNREACHED, /* no peer got as far as MAIL: policy, DNS, connect, TLS,
                          greeting */
+    REPORT_HELD,      /* the route's provider does not take us for who we are:
+                         that says nothing of the mail, and makes none of it
+                         older */
     REPORT_NOT_TRIED, /* the order ended before its turn */
 };
 
@@ -23,6 +26,7 @@ struct relay;
 struct report_rcpt {
     size_t rcpt; /* index into the message's envelope */
     bool decided;
+    bool is_held; /* whatever the report says, its route is: it waits */
     enum queue_outcome outcome; /* DELIVERED, FAILED or DEFERRED */
     struct mail_status status;
     size_t attempt; /* index; SIZE_MAX none */
@@ -37,6 +41,8 @@ struct report {
     bool is_aged; /* nothing was tried: is it time to warn, or to give up? */
     unsigned failures; /* then: how often others failed in a row */
     enum report_contact contact;
+    uint64_t credential; /* HELD: the number of the one that was refused; 0: it
+                            did not come to that */
     struct report_rcpt *rcpt; /* job->rcpt_count */
     size_t rcpt_count;
     struct queue_attempt *attempts;

@@ -142,8 +142,9 @@ router_inputs(const struct config *c, const char *destination,
         .implicit_tls = is_all_implicit(route),
         .is_route = route != NULL,
         .dane = route ? dane_of_routes(c) : rule.dane,
-        .fingerprints = route ? NULL : rule.fingerprint,
-        .fingerprint_count = route ? 0 : rule.fingerprint_count,
+        .fingerprints = route ? route->fingerprint : rule.fingerprint,
+        .fingerprint_count =
+            route ? route->fingerprint_count : rule.fingerprint_count,
         .anchors = route ? route->anchors : rule.anchors,
         .report_only = !route && rule.enforce == CONFIG_ENFORCE_REPORT,
     };

@@ -1,6 +1,7 @@
 #include "relay/daemon/serve.h"
 
 #include "relay/base/mem.h"
+#include "relay/daemon/account.h"
 #include "relay/daemon/cert_watch.h"
 #include "relay/daemon/directory.h"
 #include "relay/daemon/dispatch.h"
@@ -250,6 +251,7 @@ swap_config(struct serve *s, struct config *next, struct server_tls **sets,
     dispatch_configure(s->relay.dispatch);
     dkim_shelf_configure(s->relay.dkim);
     sender_shelf_configure(s->relay.senders);
+    accounts_configure(s->relay.accounts);
     s->reload_waits = s->relay.worker_count + 1;
     for (unsigned i = 0; i < s->relay.worker_count; i++)
         worker_reload(s->relay.workers[i], next, sets[i], reload_part_done, s);
@@ -444,6 +446,7 @@ serve_stop(struct relay *relay)
     for (unsigned i = 0; i < relay->worker_count; i++)
         worker_drain(relay->workers[i]);
     dispatch_drain(relay->dispatch);
+    accounts_drain(relay->accounts);
     s->drain_timer = net_timer_new(&relay->loop, drain_tick, s);
     net_timer_set(s->drain_timer, 1);
 }
@@ -572,6 +575,7 @@ start(struct serve *s, struct err *err)
         return false;
     relay->dispatch = dispatch_new(relay);
     dispatch_configure(relay->dispatch);
+    relay->accounts = accounts_new(relay);
     relay->refresher = refresher_new(relay);
     relay->expiring = expiring_new(relay);
     relay->dnssec = dnssec_new(relay);
@@ -621,6 +625,7 @@ shut(struct serve *s)
     free(relay->workers);
     task_run_all(NULL, mailbox_take(&relay->inbox.box));
     notify_free(&relay->notify);
+    accounts_free(&relay->accounts);
     dispatch_free(&relay->dispatch);
     refresher_free(&relay->refresher);
     expiring_free(&relay->expiring);

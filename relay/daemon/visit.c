@@ -1,6 +1,7 @@
 #include "relay/daemon/visit.h"
 
 #include "relay/base/mem.h"
+#include "relay/daemon/router.h"
 #include "relay/mail/status.h"
 #include "relay/net/dial.h"
 #include "smtp/client.h"
@@ -16,6 +17,7 @@ struct visit {
     struct visit **slot;
     struct worker *worker;
     struct candidate at;
+    const char *destination;
     int64_t began_ms;
     uint64_t limit_ms;
     visit_fn *done;
@@ -124,8 +126,11 @@ static void
 start_tls(struct visit *v)
 {
     struct candidate_pins pins;
+    bool gone;
+    const struct config_route *route =
+        router_route(v->worker->config, v->destination, &gone);
     struct net_tls_setup setup = candidate_tls(
-        &v->at, worker_tls(v->worker, v->at.host->anchors), NULL, &pins);
+        &v->at, worker_tls(v->worker, v->at.host->anchors, route), NULL, &pins);
 
     /* Without a key: a resumed session would show no certificate. */
     setup.chain = &v->report.chain;
@@ -180,6 +185,8 @@ on_over(struct visit *v, const struct smtp_client_event *ev)
         end(v, VISIT_REFUSED, "STARTTLS",
             "%s demands TLS, and it can't be had: %s", v->report.policy, why);
         break;
+    case SMTP_CLIENT_END_NO_AUTH: /* it is not asked for */
+    case SMTP_CLIENT_END_AUTH:
     case SMTP_CLIENT_END_PROTOCOL:
     case SMTP_CLIENT_END_QUIT:
         end(v, VISIT_UNKNOWN, step, "%s", why);
@@ -200,7 +207,8 @@ act_on(struct visit *v, const struct smtp_client_event *ev)
     case SMTP_CLIENT_OVER:
         on_over(v, ev);
         break;
-    case SMTP_CLIENT_RCPT: /* none of these without mail */
+    case SMTP_CLIENT_DERIVE: /* none of these without mail */
+    case SMTP_CLIENT_RCPT:
     case SMTP_CLIENT_BODY:
     case SMTP_CLIENT_VERDICT:
         break;
@@ -335,13 +343,15 @@ source(const struct visit *v)
 
 void
 visit_start(struct visit **slot, struct worker *w, const struct candidate *at,
-            uint64_t limit_ms, visit_fn *done, void *ctx)
+            const char *destination, uint64_t limit_ms, visit_fn *done,
+            void *ctx)
 {
     struct visit *v = mem_new(struct visit);
 
     v->slot = slot;
     v->worker = w;
     v->at = *at;
+    v->destination = destination;
     v->limit_ms = limit_ms;
     v->done = done;
     v->ctx = ctx;

@@ -42,11 +42,11 @@ struct visit;
 /* The report is borrowed: good during the call. */
 typedef void visit_fn(void *ctx, const struct visit_report *report);
 
-/* What the candidate points at has to outlive the visit.  It ends within
- * `limit_ms`. */
+/* What the candidate points at, and the text, have to outlive the visit.  It
+ * ends within `limit_ms`. */
 void visit_start(struct visit **slot, struct worker *w,
-                 const struct candidate *at, uint64_t limit_ms, visit_fn *done,
-                 void *ctx);
+                 const struct candidate *at, const char *destination,
+                 uint64_t limit_ms, visit_fn *done, void *ctx);
 void visit_cancel(struct visit **slot);
 
 #endif

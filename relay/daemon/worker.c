@@ -36,6 +36,8 @@ open_dns(struct worker *w, enum dnssec_way way, struct err *err)
 struct tls_set {
     struct net_tls *mx, *https;
     struct trust *trust;
+    struct net_tls **routes;
+    size_t route_count;
 };
 
 static void
@@ -44,6 +46,10 @@ free_tls(struct tls_set *t)
     net_tls_free(&t->mx);
     net_tls_free(&t->https);
     trust_free(&t->trust);
+    for (size_t i = 0; i < t->route_count; i++)
+        net_tls_free(&t->routes[i]);
+    own_free(&t->routes);
+    t->route_count = 0;
 }
 
 /* The system's trust anchors are more than a megabyte: who trusts the same
@@ -54,6 +60,24 @@ open_https(const struct config *c, const struct net_tls *mx, struct err *err)
     return strcmp(c->policy.https_ca, c->policy.mx_ca) == 0
                ? net_tls_client_like(mx)
                : net_tls_client(c->policy.https_ca, err);
+}
+
+static bool
+open_routes(const struct config *c, struct tls_set *t, struct err *err)
+{
+    t->routes = mem_array(struct net_tls *, c->route_count + 1);
+    t->route_count = c->route_count;
+    for (size_t i = 0; i < c->route_count; i++) {
+        const struct config_route *r = &c->route[i];
+
+        if (r->certificate[0] == '\0')
+            continue;
+        t->routes[i] = net_tls_client_like(
+            r->anchors[0] ? trust_find(t->trust, r->anchors) : t->mx);
+        if (!net_tls_identify(t->routes[i], r->certificate, r->key, err))
+            return err_in(err, "route.%s", r->name);
+    }
+    return true;
 }
 
 /* `like`: a worker with this configuration, while none is loaded anew; or
@@ -71,6 +95,8 @@ open_tls(const struct config *c, const struct worker *like, struct tls_set *out,
     t.trust = like ? trust_like(like->trust) : trust_new(c, err);
     if (!t.trust)
         return err_in(err, "trust anchors of a domain or route");
+    if (!open_routes(c, &t, err))
+        return false;
     t.https =
         like ? net_tls_client_like(like->tls_https) : open_https(c, t.mx, err);
     if (!t.https)
@@ -91,11 +117,14 @@ worker_check_tls(const struct config *config, struct err *err)
 static void
 set_tls(struct worker *w, struct tls_set *t)
 {
-    struct tls_set old = {w->tls_mx, w->tls_https, w->trust};
+    struct tls_set old = {w->tls_mx, w->tls_https, w->trust, w->tls_routes,
+                          w->tls_route_count};
 
     w->tls_mx = t->mx;
     w->tls_https = t->https;
     w->trust = t->trust;
+    w->tls_routes = t->routes;
+    w->tls_route_count = t->route_count;
     *t = (struct tls_set){0};
     free_tls(&old);
 }
@@ -170,8 +199,14 @@ worker_start(struct relay *relay, unsigned number, struct server_tls **set,
 }
 
 struct net_tls *
-worker_tls(const struct worker *w, const char *anchors)
+worker_tls(const struct worker *w, const char *anchors,
+           const struct config_route *route)
 {
+    size_t i = route ? (size_t)(route - w->config->route) : w->tls_route_count;
+
+    if (i < w->tls_route_count && w->tls_routes[i] &&
+        strcmp(route->anchors, anchors) == 0)
+        return w->tls_routes[i];
     return anchors[0] ? trust_find(w->trust, anchors) : w->tls_mx;
 }
 
@@ -240,6 +275,14 @@ reload_done(struct task *task)
     free(x);
 }
 
+/* The routes are others now. */
+static void
+forget_routes(struct worker *w)
+{
+    while (w->tls_route_count > 0)
+        net_tls_free(&w->tls_routes[--w->tls_route_count]);
+}
+
 /* The main thread has checked that the files are good; should one have
  * changed in between, the old trust anchors stay. */
 static void
@@ -255,6 +298,8 @@ reload_arrived(struct task *task)
     w->server_tls = x->server_tls;
     if (open_tls(w->config, NULL, &tls, &err))
         set_tls(w, &tls);
+    else
+        forget_routes(w);
     resolver_forget(w->resolver, NULL);
     pool_empty(w->pool);
     x->task.run = reload_done;

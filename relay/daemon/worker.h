@@ -36,9 +36,12 @@ struct worker {
     struct net_inbox inbox;
 
     struct net_dns *dns;
-    enum dnssec_way dnssec;    /* how dns resolves */
-    struct net_tls *tls_mx;    /* client, towards MX hosts and smarthosts */
-    struct trust *trust;       /* the same, where a rule names anchors */
+    enum dnssec_way dnssec;      /* how dns resolves */
+    struct net_tls *tls_mx;      /* client, towards MX hosts and smarthosts */
+    struct trust *trust;         /* the same, where a rule names anchors */
+    struct net_tls **tls_routes; /* the same, of those routes that show a
+                                    certificate of ours; else NULL */
+    size_t tls_route_count;
     struct net_tls *tls_https; /* client, towards policy hosts */
     struct server_tls *server_tls;
 
@@ -66,8 +69,10 @@ struct worker *worker_start(struct relay *relay, unsigned number,
 bool worker_check_tls(const struct config *config, struct err *err) must_use;
 
 /* The settings for a host that these trust anchors vouch for; "": those of
- * everybody.  Good until the next reload. */
-struct net_tls *worker_tls(const struct worker *w, const char *anchors);
+ * everybody.  With `route`, NULL: none, the certificate
+ * that it shows.  Good until the next reload. */
+struct net_tls *worker_tls(const struct worker *w, const char *anchors,
+                           const struct config_route *route);
 
 /* Any thread. */
 void worker_post(struct worker *w, struct task *task);

@@ -66,6 +66,7 @@ class _Server(SMTP):
 
 
 class Peer:
+    excluded = ["LOGIN", "PLAIN"]  # of aiosmtpd's own mechanisms
     def __init__(
         self,
         loop,
@@ -111,7 +112,7 @@ class Peer:
             "data_size_limit": size or None,
             "tls_context": context if offer and not implicit else None,
             "auth_require_tls": True,
-            "auth_exclude_mechanism": ["LOGIN", "PLAIN"],
+            "auth_exclude_mechanism": self.excluded,
             "timeout": 60,
             "loop": loop.asyncio,
         }

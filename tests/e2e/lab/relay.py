@@ -40,13 +40,22 @@ def _value(v):
     return '"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+def _setting(key, v, indent):
+    """A dict is a section within a section."""
+    if not isinstance(v, dict):
+        return [f"{indent}{key} = {_value(v)}"]
+    inner = [_setting(k, x, indent + "  ")[0] for k, x in v.items()]
+    return [f"{indent}{key} {{", *inner, f"{indent}}}"]
+
+
 def config_text(sections):
     """{"": {"hostname": ...}, 'route "a"': {...}} as a configuration file."""
     lines = [f"{k} = {_value(v)}" for k, v in sections.get("", {}).items()]
     for name, keys in sections.items():
         if name:
             lines += [f"{name} {{"]
-            lines += [f"  {k} = {_value(v)}" for k, v in keys.items()]
+            for k, v in keys.items():
+                lines += _setting(k, v, "  ")
             lines += ["}"]
     return "\n".join(lines) + "\n"
 

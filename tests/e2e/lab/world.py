@@ -13,8 +13,10 @@ from .https_policy import PolicyHosts, policy
 from .ledger import Ledger
 from .loop import Loop
 from .peer import Peer
+from .provider import Provider
 from .relay import Relay
 from .script import Scripted
+from .tokens import Tokens
 
 
 class World:
@@ -50,13 +52,13 @@ class World:
 
     # --- hosts ---
 
-    def peer(self, host=None, tls=True, cert=None, port=None, **options):
+    def peer(self, host=None, tls=True, cert=None, port=None, kind=Peer, **options):
         """An MX host with its address in DNS; tls: with a good certificate.
         port: another one than MX hosts have."""
         host = host or f"mx.{self.name()}"
         if tls and cert is None:
             cert = self.ca.good(host)
-        peer = Peer(
+        peer = kind(
             self.loop,
             self.ledger,
             host,
@@ -68,6 +70,19 @@ class World:
         self.dns.put(host, "A", peer.ip, ttl=1)
         self._peers.append(peer)
         return peer
+
+    def provider(self, host=None, tls=True, **options):
+        """A host that wants AUTH, on a port of its own."""
+        return self.peer(host, tls, kind=Provider, **options)
+
+    def tokens(self):
+        """A token endpoint; `url` is where it is."""
+        host = f"login.{self.name()}"
+        t = Tokens(self.loop, self.ca.good(host), net.address(), net.free_port())
+        self.dns.put(host, "A", t.ip)
+        t.url = f"https://{host}:{t.port}/tenant/oauth2/v2.0/token"
+        self._peers.append(t)
+        return t
 
     def scripted(self, *dialogs, host=None):
         host = host or f"mx.{self.name()}"

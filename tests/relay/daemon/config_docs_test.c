@@ -81,12 +81,17 @@ static char *
 variable_of(const struct config_key *key)
 {
     char *name;
+    bool is_inner = strcmp(key->section, "oauth") == 0;
 
-    if (strcmp(key->section, "oauth") == 0 || strcmp(key->section, "dkim") == 0)
+    if (strcmp(key->section, "dkim") == 0)
         return mem_text("");
-    name = mem_printf(
-        "SEALPOST_%s%s%s%s", key->section, key->section[0] != '\0' ? "__" : "",
-        config_section_has_title(key->section) ? "NAME__" : "", key->name);
+    name =
+        is_inner
+            ? mem_printf("SEALPOST_ROUTE__NAME__OAUTH__%s", key->name)
+            : mem_printf("SEALPOST_%s%s%s%s", key->section,
+                         key->section[0] != '\0' ? "__" : "",
+                         config_section_has_title(key->section) ? "NAME__" : "",
+                         key->name);
     for (char *p = name; *p != '\0'; p++)
         if (*p >= 'a' && *p <= 'z')
             *p = (char)(*p - 'a' + 'A');

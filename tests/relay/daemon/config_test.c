@@ -514,13 +514,6 @@ what_is_not_built_yet_is_refused_unless_it_is_off(void **state)
          "1: listener.x.auth: not available in this version"},
         {"users { file = \"/etc/sealpost/users\" }",
          "1: users.file: not available in this version"},
-        {"route \"r\" { to = {\"*\"} via = {\"h.example\"} auth = plain }",
-         "1: route.r.auth: not available in this version"},
-        {"route \"r\" { to = {\"*\"} via = {\"h.example\"} password = secret }",
-         "1: route.r.password: not available in this version"},
-        {"route \"r\" { to = {\"*\"} via = {\"h.example\"} oauth { scope = x } "
-         "}",
-         "1: route.r.oauth: not available in this version"},
         {"resolver { dnssec = perhaps }",
          "1: resolver.dnssec: \"perhaps\" is none of off, trust, validate, "
          "auto"},
@@ -786,8 +779,8 @@ mistakes_in_the_environment_are_errors_too(void **state)
     expect_env_error("RELAYHOST_PASSWORD", "hunter2",
                      "environment: RELAYHOST_PASSWORD: means nothing without "
                      "RELAYHOST");
-    expect_env_error("SEALPOST_ROUTE__R__PASSWORD_FILE", "/x",
-                     "SEALPOST_ROUTE__R__PASSWORD_FILE: not available");
+    expect_env_error("SEALPOST_ROUTE__R__PASSWORD_FILE", "/nowhere",
+                     "SEALPOST_ROUTE__R__PASSWORD_FILE: /nowhere: No such");
 }
 
 static void
