@@ -3,7 +3,9 @@ are not ours find them good, with keys out of the lab's DNS."""
 
 import json
 import re
+import smtplib
 import subprocess
+import threading
 import time
 
 import pytest
@@ -520,3 +522,33 @@ def test_a_relay_does_not_start_with_a_broken_key(world, tmp_path):
     assert done.returncode == 78
     assert f"{config}:4: dkim.a.test.key: {path} holds no key" in done.stderr
     assert "MC4C" not in done.stderr
+
+
+@pytest.mark.threads
+def test_a_relay_that_ends_while_it_signs_keeps_what_it_took(both):
+    """And signed it before it said so."""
+    taken, stop = [], threading.Event()
+
+    def send(n):
+        while not stop.is_set():
+            try:
+                taken.append(submit(both.relay, both.rcpt, data=both.message()))
+            except (OSError, AssertionError, smtplib.SMTPException):
+                return
+
+    clients = [threading.Thread(target=send, args=(n,)) for n in range(8)]
+    for c in clients:
+        c.start()
+    both.world.ledger.wait(both.rcpt, count=5)
+    both.relay.stop()
+    stop.set()
+    for c in clients:
+        c.join()
+    both.relay.start()
+    until = time.monotonic() + 30
+    for mid in taken:
+        while not (found := [d for d in both.world.ledger.of(both.rcpt)
+                             if mid.encode() in d.data]):
+            assert time.monotonic() < until, mid
+            time.sleep(0.05)
+        assert len(by_dkimpy(both.world, found[0].data)) == 2
