@@ -49,6 +49,7 @@ struct dkim_signer {
     struct dkim_shelf *shelf;
     struct mail_dkim_body *body;
     struct net_work *work;
+    const char *domain; /* the work's */
     dkim_signer_fn *done;
     void *ctx;
 };
@@ -199,10 +200,17 @@ dkim_signer_start(struct dkim_signer *s, uv_loop_t *loop, struct slice header,
     buf_add(&x->header, header);
     mail_dkim_body_end(s->body, x->hash);
     x->unix_s = net_clock_wall() / 1000;
+    s->domain = x->keys.domain;
     s->done = done;
     s->ctx = ctx;
     net_work_start(&s->work, loop, &x->load, signed_it, s);
     return true;
+}
+
+const char *
+dkim_signer_domain(const struct dkim_signer *s)
+{
+    return s->domain;
 }
 
 bool

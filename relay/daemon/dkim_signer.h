@@ -34,6 +34,8 @@ typedef void dkim_signer_fn(void *ctx, const struct slice *fields,
 bool dkim_signer_start(struct dkim_signer *s, uv_loop_t *loop,
                        struct slice header, const char *sender,
                        dkim_signer_fn *done, void *ctx) must_use;
+/* The domain that signs; good from then on until `done` returns. */
+const char *dkim_signer_domain(const struct dkim_signer *s);
 
 /* The same for a message of our own that is in memory; *slot is NULL when
  * nothing signs it, and the caller's to free in `done`. */

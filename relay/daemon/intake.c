@@ -21,6 +21,7 @@ intake_destroy(struct intake *in)
     in->worker->kept -= in->kept;
     queue_message_free(&in->message);
     dkim_signer_free(&in->signer);
+    free(in->signed_by);
     free(in->source);
     free(in);
 }
@@ -103,11 +104,12 @@ set_failure(struct mail_status *status, const struct err *err)
 }
 
 static void
-log_accepted(const struct relay *relay, const struct queue_message *m)
+log_accepted(const struct intake *in, const struct queue_message *m)
 {
     struct log_line line;
 
-    log_begin(&line, relay->log, LOG_LEVEL_INFO, "message.accepted");
+    log_begin(&line, in->worker->relay->log, LOG_LEVEL_INFO,
+              "message.accepted");
     log_id(&line, "mid", m->id);
     log_text(&line, "client", m->origin);
     log_address(&line, "from", m->envelope.from);
@@ -115,6 +117,7 @@ log_accepted(const struct relay *relay, const struct queue_message *m)
     log_int(&line, "rcpts", (int64_t)m->envelope.rcpt_count);
     log_int(&line, "size", (int64_t)m->size);
     log_text(&line, "msgid", m->message_id);
+    log_text(&line, "dkim", in->signed_by);
     log_end(&line);
 }
 
@@ -139,7 +142,7 @@ enqueue_done(struct task *task)
         mail_status_set(&status, 250, "2.0.0", "queued as %s",
                         id_text(m->id, id));
         metrics_count(relay->metrics, METRICS_ACCEPTED, in->source);
-        log_accepted(relay, m);
+        log_accepted(in, m);
         if (x->kept.len == m->size) {
             m->body = x->kept;
             x->kept = (struct buf){0};

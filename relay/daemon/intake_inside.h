@@ -34,6 +34,7 @@ struct intake {
     struct dkim_signer *signer; /* NULL: nothing signs here */
     bool is_hashing;            /* the body has begun */
     bool lacks_blank_line;      /* in front of it */
+    char *signed_by;            /* a domain; NULL: nobody */
 
     unsigned spilled; /* pieces given to the store */
     size_t kept;      /* octets of them in memory, behind the front */

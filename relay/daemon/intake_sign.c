@@ -67,6 +67,7 @@ signed_it(void *ctx, const struct slice *fields,
 {
     struct intake *in = ctx;
 
+    in->signed_by = mem_text(dkim_signer_domain(in->signer));
     dkim_signer_free(&in->signer);
     if (in->worker->is_cut) {
         drop(in);

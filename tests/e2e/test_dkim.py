@@ -98,6 +98,7 @@ def test_a_message_is_signed_by_every_key_of_its_domain(both):
     data = both.message()
     got = both.sent(data)
     both.passes(got)
+    assert both.relay.log.one("message.accepted")["dkim"] == both.domain
     assert got.endswith(data), "the message was changed"
     assert got.startswith(b"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed;")
     for s in signatures(got):
@@ -227,6 +228,7 @@ def test_mail_of_other_domains_passes_as_it_is(one, world):
     data = one.message(sender=author)
     got = one.sent(data, sender=author)
     assert b"DKIM-Signature" not in got and got.endswith(data)
+    assert "dkim" not in one.relay.log.one("message.accepted")
 
 
 def test_the_nearest_domain_above_signs(world, new_relay, tmp_path):
