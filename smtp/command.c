@@ -9,34 +9,40 @@ ends_in_its_only_crlf(struct slice line)
 }
 
 enum smtp_command_got
-smtp_command_read(struct smtp_command_reader *r, struct slice *in,
-                  struct slice *line)
+smtp_command_read_to(char *store, size_t room, size_t *len, struct slice *in,
+                     struct slice *line)
 {
-    size_t room = sizeof(r->line) - r->len;
-    struct slice part = slice_first(*in, room);
+    struct slice part = slice_first(*in, room - *len);
     const char *lf = part.len ? memchr(part.p, '\n', part.len) : NULL;
 
-    if (!lf && in->len > room)
+    if (!lf && in->len > room - *len)
         return SMTP_COMMAND_LONG;
     if (lf)
         part.len = (size_t)(lf - part.p) + 1;
     *in = slice_from(*in, part.len);
 
     *line = part;
-    if (r->len > 0 || !lf) {
+    if (*len > 0 || !lf) {
         if (part.len)
-            memcpy(r->line + r->len, part.p, part.len);
-        r->len += part.len;
-        *line = (struct slice){r->line, r->len};
+            memcpy(store + *len, part.p, part.len);
+        *len += part.len;
+        *line = (struct slice){store, *len};
     }
     if (!lf)
         return SMTP_COMMAND_PART;
 
-    r->len = 0;
+    *len = 0;
     if (!ends_in_its_only_crlf(*line))
         return SMTP_COMMAND_BARE;
     line->len -= 2;
     return SMTP_COMMAND_WHOLE;
+}
+
+enum smtp_command_got
+smtp_command_read(struct smtp_command_reader *r, struct slice *in,
+                  struct slice *line)
+{
+    return smtp_command_read_to(r->line, sizeof(r->line), &r->len, in, line);
 }
 
 static bool

@@ -36,6 +36,12 @@ struct smtp_command_reader {
 enum smtp_command_got smtp_command_read(struct smtp_command_reader *r,
                                         struct slice *in, struct slice *line);
 
+/* The same for lines of another length, with `*len` octets of one begun in
+ * `store`. */
+enum smtp_command_got smtp_command_read_to(char *store, size_t room,
+                                           size_t *len, struct slice *in,
+                                           struct slice *line);
+
 struct smtp_command {
     struct slice verb; /* up to the first space; may be empty */
     struct slice args; /* the rest, without spaces at either end */

@@ -88,6 +88,22 @@ take_envid(struct target *t, struct slice value)
     return NULL;
 }
 
+/* Who a client says has written the message.  We believe it as little as
+ * "<>", which says that it doesn't tell (RFC 4954 section 5), and pass it on to
+ * nobody. */
+static const char *
+take_auth(struct target *t, struct slice value)
+{
+    scoped(buf_free) struct buf text = {0};
+
+    if (!t->session->offers_auth)
+        return "555 5.5.4 AUTH is not offered";
+    if (value.len > SMTP_PARAM_AUTH_MAX ||
+        (!slice_is(value, "<>") && !mail_xtext_decode(value, &text)))
+        return "501 5.5.4 AUTH is <> or a mailbox in xtext";
+    return NULL;
+}
+
 static unsigned
 notify_bit(struct slice word)
 {
@@ -177,6 +193,7 @@ static const struct keyword mail_keywords[] = {
     {"REQUIRETLS", false, take_requiretls},
     {"RET", true, take_ret},
     {"ENVID", true, take_envid},
+    {"AUTH", true, take_auth},
     {NULL, false, NULL},
 };
 

@@ -18,16 +18,19 @@
 enum {
     SMTP_PARAM_ENVID_MAX = 100, /* RFC 3461 section 4.4 */
     SMTP_PARAM_ORCPT_MAX = 500, /* RFC 3461 section 4.2 */
+    SMTP_PARAM_AUTH_MAX = 500,  /* RFC 4954 section 3 */
 };
 
 /* What the session allows. */
 struct smtp_param_session {
     bool is_tls;
     bool offers_requiretls;
+    bool offers_auth;
 };
 
-/* SIZE, BODY, SMTPUTF8, RET, ENVID, REQUIRETLS.  `size` is what SIZE declared,
- * 0 when it was not there; comparing it with a limit is the caller's. */
+/* SIZE, BODY, SMTPUTF8, RET, ENVID, REQUIRETLS, AUTH.  `size` is what SIZE
+ * declared, 0 when it was not there; comparing it with a limit is the caller's.
+ */
 const char *smtp_param_mail(struct slice params,
                             const struct smtp_param_session *session,
                             struct mail_envelope *out, uint64_t *size) must_use;

@@ -94,7 +94,7 @@ is_nonce(struct slice s)
     for (size_t i = 0; i < s.len; i++)
         if (s.p[i] <= ' ' || s.p[i] > '~' || s.p[i] == ',')
             return false;
-    return s.len > 0;
+    return s.len > 0 && s.len <= SMTP_SASL_NONCE_MAX;
 }
 
 /* "=2C" is a comma and "=3D" an equals sign: RFC 5802 section 5.1. */

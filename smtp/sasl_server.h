@@ -16,7 +16,8 @@
 #include "smtp/sasl_verifier.h"
 
 enum {
-    SMTP_SASL_BINDING = 32, /* octets of tls-exporter: RFC 9266 section 2 */
+    SMTP_SASL_BINDING = 32,    /* octets of tls-exporter: RFC 9266 section 2 */
+    SMTP_SASL_NONCE_MAX = 128, /* of either side; our own */
 };
 
 /* What this server can do; XOAUTH2 and OAUTHBEARER it can't. */

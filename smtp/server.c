@@ -1,6 +1,7 @@
 #include "smtp/server.h"
 
 #include "relay/base/mem.h"
+#include "smtp/auth.h"
 #include "smtp/intake.h"
 #include "smtp/session.h"
 #include "smtp/verb.h"
@@ -35,6 +36,8 @@ smtp_server_free(struct smtp_server **place)
         return;
     s->body_open = false; /* nobody is left to be told */
     smtp_session_reset(s, "");
+    smtp_auth_end(s);
+    free(s->auth.user);
     buf_free(&s->refusal);
     buf_free(&s->farewell);
     buf_free(&s->out);
@@ -110,6 +113,14 @@ note_early(struct smtp_server *s)
                         false);
 }
 
+static bool
+is_between_lines(const struct smtp_server *s)
+{
+    return s->mode == SMTP_SESSION_AUTH
+               ? s->auth.len == 0
+               : s->mode == SMTP_SESSION_COMMANDS && s->reader.len == 0;
+}
+
 size_t
 smtp_server_feed(struct smtp_server *s, struct slice in)
 {
@@ -136,9 +147,11 @@ smtp_server_feed(struct smtp_server *s, struct slice in)
     case SMTP_SESSION_SKIP:
         turn = smtp_intake_skip(s, &rest);
         break;
+    case SMTP_SESSION_AUTH:
+        turn = smtp_auth_response(s, &rest);
+        break;
     }
-    smtp_session_settle(s, turn,
-                        s->reader.len == 0 && s->mode == SMTP_SESSION_COMMANDS);
+    smtp_session_settle(s, turn, is_between_lines(s));
     return in.len - rest.len;
 }
 
@@ -234,6 +247,8 @@ smtp_server_answer(struct smtp_server *s, const struct mail_status *status)
         [SMTP_SESSION_ASK_DATA] = answer_data,
         [SMTP_SESSION_ASK_BDAT] = answer_bdat,
         [SMTP_SESSION_ASK_END] = answer_end,
+        [SMTP_SESSION_ASK_VERIFIER] = smtp_auth_answer,
+        [SMTP_SESSION_ASK_AUTH] = smtp_auth_answer,
     };
     enum smtp_session_ask asked = s->asked;
 
@@ -242,6 +257,28 @@ smtp_server_answer(struct smtp_server *s, const struct mail_status *status)
     assert(asked >= SMTP_SESSION_ASK_MAIL);
     s->asked = SMTP_SESSION_ASK_NOTHING;
     smtp_session_settle(s, answers[asked](s, status), true);
+}
+
+void
+smtp_server_verify(struct smtp_server *s,
+                   const struct smtp_sasl_verifier *verifier, const char *nonce)
+{
+    if (s->turn == SMTP_SESSION_NOBODY)
+        return;
+    assert(s->asked == SMTP_SESSION_ASK_VERIFIER);
+    s->asked = SMTP_SESSION_ASK_NOTHING;
+    smtp_session_settle(s, smtp_auth_verify(s, verifier, nonce), true);
+}
+
+void
+smtp_server_bind(struct smtp_server *s,
+                 const uint8_t binding[SMTP_SASL_BINDING])
+{
+    if (s->turn == SMTP_SESSION_NOBODY)
+        return;
+    assert(s->is_tls && s->state == SMTP_SESSION_NEW);
+    memcpy(s->auth.binding, binding, SMTP_SASL_BINDING);
+    s->auth.has_binding = true;
 }
 
 void
@@ -317,7 +354,8 @@ smtp_server_is_idle(const struct smtp_server *s)
 bool
 smtp_server_is_in_body(const struct smtp_server *s)
 {
-    return s->mode != SMTP_SESSION_COMMANDS || s->state == SMTP_SESSION_BDAT;
+    return s->state == SMTP_SESSION_BDAT ||
+           (s->mode != SMTP_SESSION_COMMANDS && s->mode != SMTP_SESSION_AUTH);
 }
 
 void
@@ -350,4 +388,10 @@ bool
 smtp_server_is_tls(const struct smtp_server *s)
 {
     return s->is_tls;
+}
+
+const char *
+smtp_server_user(const struct smtp_server *s)
+{
+    return s->auth.user;
 }

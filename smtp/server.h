@@ -31,6 +31,7 @@
 #include "relay/mail/address.h"
 #include "relay/mail/envelope.h"
 #include "relay/mail/status.h"
+#include "smtp/sasl_server.h"
 
 #include <stdint.h>
 
@@ -40,6 +41,7 @@ enum {
     SMTP_SERVER_LINE_MAX = 65536,   /* of a message; our own */
     SMTP_SERVER_ERRORS_MAX = 20,    /* refused commands before we close */
     SMTP_SERVER_JUNK_MAX = 100,     /* NOOP, RSET, VRFY, HELP between mails */
+    SMTP_SERVER_AUTH_FAILURES_MAX = 3,
 };
 
 /* What this listener offers; copied by smtp_server_new, strings included. */
@@ -53,6 +55,9 @@ struct smtp_server_config {
     bool is_private;       /* never leaves this machine's kernel: what RFC 8689
                               asks of the way to us is met without TLS */
     bool offer_requiretls; /* inside TLS (RFC 8689), or where is_private */
+    unsigned auth;         /* mechanisms that are offered, as SMTP_SASL_BIT()
+                              has them, of SMTP_SASL_SERVER_ALL; 0: none */
+    bool auth_in_clear;    /* also outside of TLS */
 };
 
 enum smtp_server_event_kind {
@@ -68,16 +73,32 @@ enum smtp_server_event_kind {
     SMTP_SERVER_DROP,      /* forget the body received so far: refused,
                               broken or RSET in the middle of BDAT */
     SMTP_SERVER_OVER,      /* send the output, then close */
+    SMTP_SERVER_VERIFIER,  /* SCRAM: smtp_server_verify, or answer a refusal */
+    SMTP_SERVER_AUTH,      /* answer: has this user logged in?  235, 535, 454;
+                              or 421, which ends the session */
+};
+
+/* Good until the answer. */
+struct smtp_server_auth {
+    const char *user;      /* as it was given, of whatever octets; "" when there
+                              is a `why` */
+    const char *mechanism; /* "PLAIN" */
+    /* AUTH: */
+    struct slice password; /* empty: there is none, see is_proven */
+    bool is_proven;        /* SCRAM: against the verifier that was given */
+    const char *why;       /* it can't be allowed whatever the password is: a
+                              reason for the log; else NULL */
 };
 
 struct smtp_server_event {
     enum smtp_server_event_kind kind;
     const struct mail_address *address; /* MAIL, RCPT; "" is <>; valid until
                                            the answer */
-    uint64_t size;     /* MAIL: declared SIZE, 0 when it was not */
-    struct slice body; /* BODY: valid until the next feed */
-    const char *why;   /* OVER: a word for the log, "quit", "timeout", ... ;
-                          DROP too */
+    uint64_t size;                /* MAIL: declared SIZE, 0 when it was not */
+    struct slice body;            /* BODY: valid until the next feed */
+    struct smtp_server_auth auth; /* VERIFIER, AUTH */
+    const char *why; /* OVER: a word for the log, "quit", "timeout", ... ;
+                        DROP too */
 };
 
 struct smtp_server;
@@ -102,6 +123,18 @@ void smtp_server_tls_up(struct smtp_server *s);
  * OVER it is too late and changes nothing. */
 void smtp_server_answer(struct smtp_server *s,
                         const struct mail_status *status);
+
+/* The answer to VERIFIER: the user's, or for a user who has none one that
+ * nothing fits.  `nonce`: fresh and random, printable, without a comma, at most
+ * SMTP_SASL_NONCE_MAX octets. */
+void smtp_server_verify(struct smtp_server *s,
+                        const struct smtp_sasl_verifier *verifier,
+                        const char *nonce);
+
+/* Inside TLS, before the first EHLO there: what this TLS session has agreed
+ * upon for tls-exporter (RFC 9266).  SCRAM-SHA-256-PLUS is offered, too. */
+void smtp_server_bind(struct smtp_server *s,
+                      const uint8_t binding[SMTP_SASL_BINDING]);
 
 /* The driver wants to end: 421 4.3.2 at the next command border (at once when
  * none is under way), with `why` for the log.  A body under way or an answer
@@ -137,5 +170,7 @@ const struct mail_envelope *smtp_server_envelope(const struct smtp_server *s);
 const char *smtp_server_helo(const struct smtp_server *s); /* cleaned, or "" */
 bool smtp_server_is_esmtp(const struct smtp_server *s);
 bool smtp_server_is_tls(const struct smtp_server *s);
+const char *smtp_server_user(const struct smtp_server *s); /* who has logged in;
+                                                              NULL: nobody */
 
 #endif

@@ -1,4 +1,4 @@
-#include "smtp/session.h"
+#include "smtp/auth.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -93,6 +93,7 @@ enum smtp_session_turn
 smtp_session_close(struct smtp_server *s, const char *line, const char *why)
 {
     smtp_session_reset(s, why);
+    smtp_auth_end(s);
     s->asked = SMTP_SESSION_ASK_NOTHING;
     s->reader.len = 0;
     if (line)
@@ -130,6 +131,8 @@ wait_for(const struct smtp_server *s)
         return SMTP_SESSION_WAIT_TLS;
     if (s->turn != SMTP_SESSION_PEER)
         return SMTP_SESSION_WAIT_NOT;
+    if (s->mode == SMTP_SESSION_AUTH)
+        return s->auth.len ? SMTP_SESSION_WAIT_LINE : SMTP_SESSION_WAIT_IDLE;
     if (s->mode != SMTP_SESSION_COMMANDS)
         return SMTP_SESSION_WAIT_BODY;
     if (s->state == SMTP_SESSION_NEW)

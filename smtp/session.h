@@ -1,7 +1,7 @@
 /*
  * smtp/session - what one server session is, and the few things that may be
  * done to it.  Private to the server engine: server.c is told things, verb.c
- * carries out commands, intake.c receives bodies.
+ * carries out commands, auth.c lets clients log in, intake.c receives bodies.
  *
  * Every handler returns whose turn it is; smtp_session_settle checks that the
  * claim is true, so that a branch that forgot to answer or to ask is found by
@@ -11,6 +11,7 @@
 #define SMTP_SESSION_H
 
 #include "smtp/command.h"
+#include "smtp/sasl_server.h"
 #include "smtp/server.h"
 #include "smtp/unstuff.h"
 
@@ -31,6 +32,7 @@ enum smtp_session_mode {
     SMTP_SESSION_DATA,  /* body, up to CRLF.CRLF */
     SMTP_SESSION_CHUNK, /* body, `left` octets */
     SMTP_SESSION_SKIP,  /* `left` octets of a refused chunk */
+    SMTP_SESSION_AUTH,  /* a response, up to CRLF */
 };
 
 /* What the driver owes. */
@@ -43,6 +45,8 @@ enum smtp_session_ask {
     SMTP_SESSION_ASK_DATA,
     SMTP_SESSION_ASK_BDAT, /* DATA's question, asked by the first BDAT */
     SMTP_SESSION_ASK_END,
+    SMTP_SESSION_ASK_VERIFIER,
+    SMTP_SESSION_ASK_AUTH,
 };
 
 enum smtp_session_turn {
@@ -61,6 +65,19 @@ enum smtp_session_wait {
     SMTP_SESSION_WAIT_TLS,
 };
 
+struct smtp_session_auth {
+    char *user; /* who has logged in; NULL: nobody */
+    unsigned failures;
+    bool has_binding; /* TLS has something to bind to */
+    uint8_t binding[SMTP_SASL_BINDING];
+
+    /* Of an exchange under way. */
+    struct smtp_sasl_server sasl;
+    const char *mechanism;
+    char *line; /* SMTP_SASL_LINE_MAX octets of room; NULL: there is none */
+    size_t len; /* octets of a line begun */
+};
+
 struct smtp_server {
     struct smtp_server_config config; /* hostname is ours */
     bool is_tls, is_esmtp;
@@ -76,6 +93,7 @@ struct smtp_server {
     unsigned replies;
 
     struct smtp_command_reader reader;
+    struct smtp_session_auth auth;
 
     struct mail_envelope envelope;
     struct mail_rcpt rcpt;       /* asked about */

@@ -1,6 +1,7 @@
 #include "smtp/verb.h"
 
 #include "relay/base/mem.h"
+#include "smtp/auth.h"
 #include "smtp/intake.h"
 #include "smtp/param.h"
 #include "smtp/path.h"
@@ -15,6 +16,7 @@ enum flag {
                       section 3.1, and for STARTTLS RFC 3207 section 4 */
     JUNK = 2,      /* moves no mail */
     NO_ARGS = 4,
+    SECRET = 8, /* the line may hold a password: it is overwritten */
 };
 
 /* The states in which a command is legal. */
@@ -90,14 +92,15 @@ on_ehlo(struct smtp_server *s, struct slice args)
                "250-SMTPUTF8\r\n"
                "250-ENHANCEDSTATUSCODES\r\n"
                "250-DSN\r\n"
-               "%s%s"
-               "250 CHUNKING\r\n",
+               "%s%s",
                s->config.hostname, (unsigned long long)s->config.size_max,
                s->config.offer_starttls && !s->is_tls ? "250-STARTTLS\r\n" : "",
                /* RFC 8689 section 4.1: only inside TLS */
                s->config.offer_requiretls && is_confidential(s)
                    ? "250-REQUIRETLS\r\n"
                    : "");
+    smtp_auth_add_keyword(s, &s->out);
+    buf_add_text(&s->out, "250 CHUNKING\r\n");
     return SMTP_SESSION_PEER;
 }
 
@@ -118,6 +121,8 @@ on_starttls(struct smtp_server *s, struct slice args)
     (void)args;
     if (s->is_tls)
         return reply(s, "503 5.5.1 TLS is there already");
+    if (s->auth.user) /* RFC 3207 section 4.2 would have us forget */
+        return reply(s, "503 5.5.1 You are authenticated");
     if (!s->config.offer_starttls)
         return reply(s, "502 5.5.1 STARTTLS is not offered");
     smtp_session_reply(s, "220 2.0.0 Go ahead");
@@ -140,9 +145,10 @@ static const char *
 read_mail(struct smtp_server *s, struct slice args, uint64_t *size,
           struct err *err)
 {
-    const struct smtp_param_session session = {.is_tls = is_confidential(s),
-                                               .offers_requiretls =
-                                                   s->config.offer_requiretls};
+    const struct smtp_param_session session = {
+        .is_tls = is_confidential(s),
+        .offers_requiretls = s->config.offer_requiretls,
+        .offers_auth = s->config.auth != 0};
     const char *refusal;
     struct smtp_path path;
     struct slice text;
@@ -379,6 +385,7 @@ static const struct verb {
     {"EHLO", on_ehlo, ALWAYS, GROUP_END | JUNK},
     {"HELO", on_helo, ALWAYS, GROUP_END | JUNK},
     {"STARTTLS", on_starttls, READY, GROUP_END | NO_ARGS},
+    {"AUTH", smtp_auth_command, READY, GROUP_END | SECRET},
     {"MAIL", on_mail, READY, 0},
     {"RCPT", on_rcpt, MAIL | RCPT, 0},
     {"DATA", on_data, RCPT, GROUP_END | NO_ARGS},
@@ -452,6 +459,8 @@ smtp_verb_run(struct smtp_server *s, struct slice line, bool behind)
     if (!verb)
         return reply(s, "500 5.5.1 Unknown command");
     turn = carry_out(s, verb, command.args, behind);
+    if (verb->flags & SECRET)
+        explicit_bzero(s->reader.line, sizeof(s->reader.line));
 
     /* A handler that forgot to answer is found here. */
     assert(turn != SMTP_SESSION_PEER || s->replies > replies ||

@@ -174,7 +174,9 @@ act_on(struct batch *b, const struct smtp_server_event *ev)
     case SMTP_SERVER_DROP:
         intake_abandon(&b->intake);
         break;
-    case SMTP_SERVER_START_TLS: /* never: it is not offered */
+    case SMTP_SERVER_START_TLS: /* never: they are not offered */
+    case SMTP_SERVER_VERIFIER:
+    case SMTP_SERVER_AUTH:
     case SMTP_SERVER_OVER:
         refuse(b, 554, "5.6.0", "it ends before its message");
         break;

@@ -14,6 +14,7 @@
 #ifndef RELAY_DAEMON_CONFIG_H
 #define RELAY_DAEMON_CONFIG_H
 
+#include "policy/access.h"
 #include "policy/plan.h"
 #include "queue/schedule.h"
 #include "relay/base/addr.h"
@@ -113,6 +114,10 @@ struct config_listener {
     struct config_texts sender_domains, recipient_domains;
     uint64_t size_max;
     unsigned rcpt_max;
+    struct span_rate rate, rcpt_rate;
+
+    enum policy_access_auth auth;
+    bool auth_in_clear; /* where passwords can be overheard, too */
 };
 
 /* A certificate for clients that ask for one of its names. */
@@ -245,9 +250,15 @@ struct config {
         struct config_networks networks; /* may relay without AUTH */
         struct config_texts sender_domains, recipient_domains; /* none: any;
                                                              A-label form */
-        uint64_t size_max; /* octets of a message */
-        unsigned rcpt_max; /* recipients of a message */
+        uint64_t size_max;                /* octets of a message */
+        unsigned rcpt_max;                /* recipients of a message */
+        struct span_rate rate, rcpt_rate; /* messages and recipients of one
+                                             user or client */
     } access;
+
+    struct {
+        const char *file; /* "" nobody can log in */
+    } users;
 
     struct {
         struct addr *server; /* with port; none: /etc/resolv.conf */

@@ -397,6 +397,7 @@ config_check(struct config *c, struct config_errors *errs)
 
     check_top(&k);
     config_check_listeners(c, errs);
+    config_check_auth(c, errs);
     check_access(&k);
     check_policy(&k);
     check_domains(&k);

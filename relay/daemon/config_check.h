@@ -29,6 +29,11 @@ bool config_check_is_wide(const struct addr_net *net);
 /* The block `rewrite`; reads the sender map. */
 void config_check_rewrite(struct config *c, struct config_errors *errs);
 
+/* ---- config_auth.c ---- */
+
+/* What does not fit in who may log in; reads the users file. */
+void config_check_auth(struct config *c, struct config_errors *errs);
+
 /* ---- for all of them ---- */
 
 struct config_setting *config_check_setting(const struct config *c,

@@ -23,6 +23,7 @@ intake_destroy(struct intake *in)
     dkim_signer_free(&in->signer);
     free(in->signed_by);
     free(in->source);
+    free(in->user);
     free(in);
 }
 
@@ -118,6 +119,7 @@ log_accepted(const struct intake *in, const struct queue_message *m)
     log_int(&line, "size", (int64_t)m->size);
     log_text(&line, "msgid", m->message_id);
     log_text(&line, "dkim", in->signed_by);
+    log_text(&line, "user", in->user);
     log_end(&line);
 }
 
@@ -311,15 +313,18 @@ intake_abandon(struct intake **slot)
 
 /* --- birth --- */
 
-/* The keyword of RFC 3848. */
+/* The keyword of RFC 3848; RFC 6531 section 4.3. */
 static const char *
 with(const struct intake_client *client, const struct mail_envelope *e)
 {
-    if (e->smtputf8)
-        return client->tls ? "UTF8SMTPS" : "UTF8SMTP"; /* RFC 6531 */
-    if (client->tls)
-        return "ESMTPS";
-    return client->is_esmtp ? "ESMTP" : "SMTP";
+    static const char *const words[2][2][2] = {
+        {{"ESMTP", "ESMTPA"}, {"ESMTPS", "ESMTPSA"}},
+        {{"UTF8SMTP", "UTF8SMTPA"}, {"UTF8SMTPS", "UTF8SMTPSA"}},
+    };
+
+    if (!client->is_esmtp && !client->tls)
+        return "SMTP";
+    return words[e->smtputf8][client->tls != NULL][client->user != NULL];
 }
 
 static void
@@ -357,6 +362,7 @@ intake_new(struct worker *w, const struct intake_client *client,
     in->message->arrived_ms = net_clock_steady();
     in->message->id = id_next(&w->relay->ids, in->message->arrived_ms);
     in->source = mem_text(client->source);
+    in->user = mem_text(client->user);
     in->message->origin = client->ip
                               ? mem_printf("%s (%s)", client->ip, client->helo)
                               : mem_printf("local (%s)", client->helo);

@@ -33,6 +33,7 @@ struct intake_client {
     bool is_esmtp;
     const struct net_tls_facts *tls; /* NULL in clear */
     bool has_certificate;            /* whose subject counts */
+    const char *user;                /* who has logged in; NULL: nobody */
 };
 
 struct intake;

@@ -28,6 +28,7 @@ enum metrics_family {
     METRICS_REPORTS,         /* about TLS, by result */
     METRICS_RELOADS,         /* by result */
     METRICS_TOKENS,          /* access tokens fetched, by route, result */
+    METRICS_LOGINS,          /* by result */
     METRICS_FAMILIES
 };
 

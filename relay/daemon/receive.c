@@ -1,6 +1,7 @@
 #include "relay/daemon/receive_inside.h"
 
 #include "relay/daemon/intake.h"
+#include "relay/daemon/login.h"
 #include "relay/daemon/server_tls.h"
 
 #include <assert.h>
@@ -28,6 +29,9 @@ receive_bury(struct receive *r)
 {
     if (!r->over)
         return false;
+    login_cancel(&r->login);
+    if (!r->is_whole)
+        receive_uncount(r);
     intake_abandon(&r->intake);
     smtp_server_free(&r->smtp);
     net_conn_close(&r->conn, linger_ms(r));
@@ -48,6 +52,15 @@ end_if_done(struct receive *r, bool has_more)
         r->over = true;
 }
 
+void
+receive_resume(struct receive *r)
+{
+    receive_pump(r);
+    end_if_done(r, net_conn_has_kept(r->conn));
+    if (!receive_bury(r))
+        net_conn_more(r->conn);
+}
+
 static void
 intake_has_room(void *ctx)
 {
@@ -64,11 +77,12 @@ intake_is_done(void *ctx, const struct mail_status *status)
 
     r->intake = NULL;
     r->waits_for_intake = false;
+    if (!mail_status_is_success(status))
+        receive_uncount(r);
+    r->counted = 0;
+    r->is_whole = false;
     smtp_server_answer(r->smtp, status);
-    receive_pump(r);
-    end_if_done(r, net_conn_has_kept(r->conn));
-    if (!receive_bury(r))
-        net_conn_more(r->conn);
+    receive_resume(r);
 }
 
 static void
@@ -76,6 +90,7 @@ on_end(struct receive *r)
 {
     struct mail_envelope envelope = {0};
 
+    r->is_whole = true;
     smtp_server_take_envelope(r->smtp, &envelope);
     intake_end(r->intake, &envelope, intake_is_done, r);
 }
@@ -122,10 +137,17 @@ act_on(struct receive *r, const struct smtp_server_event *ev)
         on_end(r);
         break;
     case SMTP_SERVER_DROP:
+        receive_uncount(r);
         intake_abandon(&r->intake);
         break;
     case SMTP_SERVER_OVER:
         r->over = true;
+        break;
+    case SMTP_SERVER_VERIFIER:
+        receive_on_verifier(r, ev);
+        break;
+    case SMTP_SERVER_AUTH:
+        receive_on_auth(r, ev);
         break;
     }
 }
@@ -184,6 +206,7 @@ on_secured(void *ctx, const struct err *err)
             smtp_server_greet(r->smtp, NULL);
         else
             smtp_server_tls_up(r->smtp);
+        receive_bind(r);
         receive_pump(r);
     }
     (void)receive_bury(r);

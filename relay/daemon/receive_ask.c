@@ -88,8 +88,14 @@ may_send(const struct receive *r, const struct mail_address *to,
     struct policy_access_rules may = rules(r);
     struct policy_access_client client = {
         .peer = &r->peer, .has_certificate = receive_has_certificate(r)};
+    scoped(users_drop) struct users *users = NULL;
+    const struct user *user;
 
-    return is_open(r, why) && policy_access(&may, &client, &r->from, to, why);
+    if (!is_open(r, why) || !receive_find_user(r, &users, &user, why))
+        return false;
+    client.auth = listener_of(r)->auth;
+    client.user = user ? &user->access : NULL;
+    return policy_access(&may, &client, &r->from, to, why);
 }
 
 void
@@ -99,7 +105,8 @@ receive_on_mail(struct receive *r, const struct smtp_server_event *ev)
     bool ok;
 
     r->from = *ev->address;
-    ok = is_able(r, &status) && may_send(r, NULL, &status);
+    ok = is_able(r, &status) && may_send(r, NULL, &status) &&
+         receive_may_more(r, 0, &status);
     answer(r, ok, &status, "2.1.0", ev->address);
 }
 
@@ -107,7 +114,9 @@ void
 receive_on_rcpt(struct receive *r, const struct smtp_server_event *ev)
 {
     struct mail_status status = {0};
-    bool ok = may_send(r, ev->address, &status);
+    size_t rcpts = smtp_server_envelope(r->smtp)->rcpt_count;
+    bool ok = may_send(r, ev->address, &status) &&
+              receive_may_more(r, rcpts + 1, &status);
 
     answer(r, ok, &status, "2.1.5", ev->address);
 }
@@ -123,9 +132,10 @@ receive_on_data(struct receive *r)
         .is_esmtp = smtp_server_is_esmtp(r->smtp),
         .tls = net_conn_tls(r->conn),
         .has_certificate = receive_has_certificate(r),
+        .user = smtp_server_user(r->smtp),
     };
 
-    if (is_able(r, &status)) {
+    if (is_able(r, &status) && receive_count(r, &status)) {
         mail_status_set(&status, 250, "2.0.0", "go on");
         intake_abandon(&r->intake);
         r->intake =

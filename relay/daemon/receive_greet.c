@@ -66,6 +66,7 @@ receive_start(struct worker *w, int fd, const struct addr *peer,
     if (r->next)
         r->next->at = &r->next;
     w->sessions = r;
+    receive_offer_auth(r, l, &config);
     r->smtp = smtp_server_new(&config);
     r->conn = net_conn_new(&w->loop, fd, &receive_events, r);
     net_conn_open(r->conn);

@@ -23,23 +23,29 @@ struct dkim_shelf;
 struct dnssec;
 struct expiring;
 struct gate;
+struct login_desk;
 struct notify;
+struct quota;
 struct refresher;
 struct refusals;
 struct sender_shelf;
 struct serve;
 struct tls_report;
+struct user_book;
 struct worker;
 
 struct relay {
     struct log *log;
     struct id_source ids;
     struct store_thread *store;
-    struct net_inbox inbox;       /* of the main loop */
-    struct metric_set *metrics;   /* relay/daemon/metrics.h */
-    struct dkim_shelf *dkim;      /* any thread may take keys */
-    struct sender_shelf *senders; /* any thread may borrow the map */
-    struct refusals *refusals;    /* any thread may add */
+    struct net_inbox inbox;        /* of the main loop */
+    struct metric_set *metrics;    /* relay/daemon/metrics.h */
+    struct dkim_shelf *dkim;       /* any thread may take keys */
+    struct sender_shelf *senders;  /* any thread may borrow the map */
+    struct refusals *refusals;     /* any thread may add */
+    struct login_desk *login_desk; /* any thread */
+    struct user_book *user_book;   /* any thread may take the list */
+    struct quota *quota;           /* any thread */
     _Atomic bool store_is_healthy;
     _Atomic int64_t certificate_not_after; /* Unix seconds, the first end of a
                                               certificate; 0: there is none */

@@ -10,15 +10,19 @@
 #include "relay/daemon/doors.h"
 #include "relay/daemon/expiring.h"
 #include "relay/daemon/gate.h"
+#include "relay/daemon/gateway.h"
 #include "relay/daemon/lock.h"
+#include "relay/daemon/login_desk.h"
 #include "relay/daemon/maildrop.h"
 #include "relay/daemon/notify.h"
 #include "relay/daemon/process.h"
+#include "relay/daemon/quota.h"
 #include "relay/daemon/refresher.h"
 #include "relay/daemon/refusals.h"
 #include "relay/daemon/router.h"
 #include "relay/daemon/sender_shelf.h"
 #include "relay/daemon/tls_report.h"
+#include "relay/daemon/user_book.h"
 #include "relay/daemon/worker.h"
 #include "relay/net/listen.h"
 #include "relay/net/work.h"
@@ -249,6 +253,8 @@ swap_config(struct serve *s, struct config *next, struct server_tls **sets,
     log_change(s->relay.log, &next->log);
     warn_of_mode(&s->relay);
     dispatch_configure(s->relay.dispatch);
+    user_book_configure(s->relay.user_book);
+    gateway_warn(s->relay.log, next);
     dkim_shelf_configure(s->relay.dkim);
     sender_shelf_configure(s->relay.senders);
     accounts_configure(s->relay.accounts);
@@ -493,6 +499,18 @@ read_keys(struct serve *s, struct err *err)
 }
 
 static bool
+open_logins(struct relay *relay, struct err *err)
+{
+    relay->quota = quota_new();
+    relay->login_desk = login_desk_open(relay->config->state_directory, err);
+    if (!relay->login_desk)
+        return false;
+    relay->user_book = user_book_open(relay, err);
+    gateway_warn(relay->log, relay->config);
+    return relay->user_book;
+}
+
+static bool
 start_workers(struct serve *s, struct err *err)
 {
     struct relay *relay = &s->relay;
@@ -571,7 +589,8 @@ start(struct serve *s, struct err *err)
     process_harden();
     relay->log = log_open(STDOUT_FILENO, &relay->config->log, err);
     relay->senders = sender_shelf_new(relay);
-    if (!relay->log || !open_store(s, err) || !start_workers(s, err))
+    if (!relay->log || !open_store(s, err) || !open_logins(relay, err) ||
+        !start_workers(s, err))
         return false;
     relay->dispatch = dispatch_new(relay);
     dispatch_configure(relay->dispatch);
@@ -624,6 +643,9 @@ shut(struct serve *s)
     relay->worker_count = 0; /* for tasks that still come home */
     free(relay->workers);
     task_run_all(NULL, mailbox_take(&relay->inbox.box));
+    user_book_close(&relay->user_book);
+    login_desk_close(&relay->login_desk);
+    quota_free(&relay->quota);
     notify_free(&relay->notify);
     accounts_free(&relay->accounts);
     dispatch_free(&relay->dispatch);

@@ -378,6 +378,12 @@ net_conn_tls(const struct net_conn *c)
 }
 
 bool
+net_conn_binding(const struct net_conn *c, uint8_t out[NET_TLS_BINDING_LEN])
+{
+    return c->tls && !c->is_shaking && net_tls_stream_binding(c->tls, out);
+}
+
+bool
 net_conn_is_truncated(const struct net_conn *c)
 {
     return c->tls && c->has_ended && !net_tls_stream_is_ended(c->tls);

@@ -77,6 +77,13 @@ void net_conn_start_tls(struct net_conn *c, const struct net_tls_setup *setup);
 /* What was agreed and proven; NULL before `secured`. */
 const struct net_tls_facts *net_conn_tls(const struct net_conn *c);
 
+/* What both ends of this TLS session know and nobody else does, tls-exporter of
+ * RFC 9266: who shows it to the peer shows that nobody is in the middle. False:
+ * there is none, as in TLS 1.2 without an extended master secret, where two
+ * sessions could be made to agree on one. */
+bool net_conn_binding(const struct net_conn *c,
+                      uint8_t out[NET_TLS_BINDING_LEN]) must_use;
+
 /* Behind `ended`: did TLS end without close_notify, so that octets may be
  * missing (RFC 8446 section 6.1)?  Only who reads until the end has to ask;
  * lines and lengths tell by themselves whether they are whole. */

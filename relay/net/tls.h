@@ -19,6 +19,7 @@ enum {
     NET_TLS_NAMES_MAX = 4,
     NET_TLS_FINGERPRINTS_MAX = 16,
     NET_TLS_FINGERPRINT_LEN = 32,   /* SHA-256 */
+    NET_TLS_BINDING_LEN = 32,       /* RFC 9266 section 2 */
     NET_TLS_CHAIN_MAX = 100 * 1024, /* octets of a peer's certificates */
     NET_TLS_DEPTH_MAX = 10,
 };

@@ -406,3 +406,20 @@ net_tls_stream_facts(const struct net_tls_stream *s)
 {
     return &s->proof.facts;
 }
+
+bool
+net_tls_stream_binding(const struct net_tls_stream *s,
+                       uint8_t out[NET_TLS_BINDING_LEN])
+{
+    static const char label[] = "EXPORTER-Channel-Binding";
+    static const unsigned char nothing[1] = "";
+
+    if (!s->is_up)
+        return false;
+    /* RFC 9266 section 4.2 */
+    if (SSL_version(s->ssl) < TLS1_3_VERSION &&
+        SSL_get_extms_support(s->ssl) != 1)
+        return false;
+    return SSL_export_keying_material(s->ssl, out, NET_TLS_BINDING_LEN, label,
+                                      sizeof(label) - 1, nothing, 0, 1) == 1;
+}

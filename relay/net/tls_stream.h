@@ -60,4 +60,8 @@ void net_tls_stream_finish(struct net_tls_stream *s);
 const struct net_tls_facts *
 net_tls_stream_facts(const struct net_tls_stream *s);
 
+/* See net_conn_binding. */
+bool net_tls_stream_binding(const struct net_tls_stream *s,
+                            uint8_t out[NET_TLS_BINDING_LEN]) must_use;
+
 #endif

@@ -8,6 +8,7 @@
  *     and for each body one END or one DROP
  *   - a message that ends is canonical, within its limit, and has an envelope
  *   - a command gets one reply, the end of the session at most one more
+ *   - nobody logs in twice, or without the right password
  *   - nothing follows OVER
  *   - the session is the same line by line and octet by octet
  */
@@ -22,7 +23,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { SIZE_LIMIT = 200, RCPTS = 3 };
 
-enum wish { TLS = 1, LATE = 2, NO_DATA = 4, NO_END = 8, INSIDE = 16 };
+enum wish {
+    TLS = 1,
+    LATE = 2,
+    NO_DATA = 4,
+    NO_END = 8,
+    INSIDE = 16,
+    LOGINS = 32
+};
 
 struct play {
     struct smtp_server *s;
@@ -68,6 +76,19 @@ check_envelope(struct smtp_server *s)
         check_text(e.rcpt[i].domain);
         assert(strchr(e.rcpt[i].address, '@') && e.rcpt[i].domain[0]);
     }
+}
+
+/* Nobody can prove that he knows what the hash of zeroes is made of. */
+static bool
+note_login(const struct smtp_server_event *ev, bool *is_ok)
+{
+    struct slice password = ev->auth.password;
+
+    assert(!ev->auth.is_proven);
+    assert(ev->auth.why || ev->auth.user[0]);
+    *is_ok = ev->kind == SMTP_SERVER_VERIFIER ||
+             (!ev->auth.why && password.len > 0 && password.p[0] == 'r');
+    return true;
 }
 
 /* True when there is something to answer. */
@@ -123,13 +144,21 @@ note_event(struct play *p, const struct smtp_server_event *ev, bool *is_ok)
         assert(!p->has_body && ev->why);
         p->is_over = true;
         return false;
+    case SMTP_SERVER_VERIFIER:
+    case SMTP_SERVER_AUTH:
+        assert((p->wish & LOGINS) && !p->has_body && ev->auth.user);
+        assert(!smtp_server_user(p->s));
+        return note_login(ev, is_ok);
     }
     return false;
 }
 
 static void
-answer(struct play *p, bool is_ok, struct slice rest)
+answer(struct play *p, const struct smtp_server_event *ev, bool is_ok,
+       struct slice rest)
 {
+    static const struct smtp_sasl_verifier nobody = {.iterations = 4096,
+                                                     .salt_len = 16};
     struct mail_status status;
 
     if (is_ok)
@@ -139,7 +168,10 @@ answer(struct play *p, bool is_ok, struct slice rest)
     assert(smtp_server_wait_ms(p->s) == 0);
     if (p->wish & LATE)
         assert(smtp_server_feed(p->s, rest) == 0);
-    smtp_server_answer(p->s, &status);
+    if (ev->kind == SMTP_SERVER_VERIFIER)
+        smtp_server_verify(p->s, &nobody, "nonce");
+    else
+        smtp_server_answer(p->s, &status);
 }
 
 static void
@@ -170,7 +202,7 @@ attend(struct play *p, struct slice rest)
 
     while (smtp_server_next(p->s, &ev))
         if (note_event(p, &ev, &is_ok))
-            answer(p, is_ok, rest);
+            answer(p, &ev, is_ok, rest);
     note_output(p);
 }
 
@@ -204,6 +236,7 @@ start(struct play *p, uint8_t wish)
         .offer_starttls = wish & TLS,
         .offer_requiretls = wish & TLS,
         .is_tls = wish & INSIDE,
+        .auth = wish & LOGINS ? SMTP_SASL_SERVER_ALL : 0,
     };
 
     *p = (struct play){.s = smtp_server_new(&config), .wish = wish};

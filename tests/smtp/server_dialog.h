@@ -41,6 +41,7 @@ struct step {
 struct dialog {
     struct step steps[16];
     struct smtp_server_config config; /* what is 0 gets a default */
+    const uint8_t *binding;           /* that TLS gives */
     bool refuses_data, refuses_end;   /* the driver */
     bool is_rude; /* octets come where they may not: cuts change the outcome */
 };
@@ -84,6 +85,41 @@ judge(const char *address)
     return status;
 }
 
+/* RFC 7677 section 3: everybody has the password "pencil". */
+static inline void
+verify(struct smtp_server *s)
+{
+    static const uint8_t salt[] = {0x5b, 0x6d, 0x99, 0x68, 0x9d, 0x12,
+                                   0x35, 0x8e, 0xec, 0xa0, 0x4b, 0x14,
+                                   0x12, 0x36, 0xfa, 0x81};
+    static struct smtp_sasl_verifier v;
+
+    if (v.iterations == 0)
+        smtp_sasl_verifier_make(
+            slice_of("pencil"),
+            (struct slice){(const char *)salt, sizeof(salt)}, 4096, &v);
+    smtp_server_verify(s, &v, "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0");
+}
+
+/* The password says what comes of it. */
+static inline struct mail_status
+judge_login(const struct smtp_server_auth *auth)
+{
+    struct mail_status status;
+
+    if (auth->why)
+        mail_status_set(&status, 535, "5.7.8", "no");
+    else if (auth->is_proven || slice_is(auth->password, "right"))
+        mail_status_set(&status, 235, "2.7.0", "welcome");
+    else if (slice_is(auth->password, "later"))
+        mail_status_set(&status, 454, "4.7.0", "later");
+    else if (slice_is(auth->password, "flood"))
+        mail_status_set(&status, 421, "4.7.0", "go away");
+    else
+        mail_status_set(&status, 535, "5.7.8", "no");
+    return status;
+}
+
 static inline void
 answer_event(struct play *p, const struct smtp_server_event *ev)
 {
@@ -108,7 +144,19 @@ answer_event(struct play *p, const struct smtp_server_event *ev)
         break;
     case SMTP_SERVER_START_TLS:
         smtp_server_tls_up(p->s);
+        if (p->d->binding)
+            smtp_server_bind(p->s, p->d->binding);
         return;
+    case SMTP_SERVER_VERIFIER:
+        if (strncmp(ev->auth.user, "later", 5) != 0) {
+            verify(p->s);
+            return;
+        }
+        mail_status_set(&status, 454, "4.7.0", "later");
+        break;
+    case SMTP_SERVER_AUTH:
+        status = judge_login(&ev->auth);
+        break;
     case SMTP_SERVER_BODY:
     case SMTP_SERVER_DROP:
     case SMTP_SERVER_OVER:
@@ -156,6 +204,18 @@ log_event(struct play *p, const struct smtp_server_event *ev)
         buf_printf(&p->log, "! over %s\n", ev->why);
         p->is_over = true;
         break;
+    case SMTP_SERVER_VERIFIER:
+        buf_printf(&p->log, "! verifier %s\n", ev->auth.user);
+        break;
+    case SMTP_SERVER_AUTH:
+        buf_printf(&p->log, "! auth %s %s", ev->auth.mechanism, ev->auth.user);
+        if (ev->auth.password.len > 0)
+            buf_printf(&p->log, " with %.*s", (int)ev->auth.password.len,
+                       ev->auth.password.p);
+        buf_printf(&p->log, "%s%s%s\n", ev->auth.is_proven ? " proven" : "",
+                   ev->auth.why ? ", but " : "",
+                   ev->auth.why ? ev->auth.why : "");
+        break;
     }
 }
 
@@ -192,7 +252,8 @@ static inline bool
 is_question(enum smtp_server_event_kind kind)
 {
     return kind == SMTP_SERVER_MAIL || kind == SMTP_SERVER_RCPT ||
-           kind == SMTP_SERVER_DATA || kind == SMTP_SERVER_END;
+           kind == SMTP_SERVER_DATA || kind == SMTP_SERVER_END ||
+           kind == SMTP_SERVER_VERIFIER || kind == SMTP_SERVER_AUTH;
 }
 
 static inline void

@@ -508,12 +508,6 @@ what_is_not_built_yet_is_refused_unless_it_is_off(void **state)
     static const struct {
         const char *text, *key;
     } rows[] = {
-        {"access { rate = \"5/1h\" }",
-         "1: access.rate: not available in this version"},
-        {"listener \"x\" { address = \"127.0.0.1:25\" auth = required }",
-         "1: listener.x.auth: not available in this version"},
-        {"users { file = \"/etc/sealpost/users\" }",
-         "1: users.file: not available in this version"},
         {"resolver { dnssec = perhaps }",
          "1: resolver.dnssec: \"perhaps\" is none of off, trust, validate, "
          "auto"},
@@ -530,6 +524,74 @@ what_is_not_built_yet_is_refused_unless_it_is_off(void **state)
                      "policy { dane = true } resolver { dnssec = auto }\n"
                      "tlsrpt { enabled = true }\n"
                      "rewrite { strip_received = false }\n"));
+}
+
+/* Whoever asks for logins gets a relay where somebody can log in, or none. */
+static void
+auth_needs_users_and_a_way_that_nobody_listens_in_on(void **state)
+{
+    scoped(own_free) char *text = NULL, *want = NULL;
+    scoped(done) struct fixture f = {0};
+    char users[64];
+
+    (void)state;
+    expect_error("listener \"x\" { address = \"127.0.0.1:25\" auth = perhaps }",
+                 "1: listener.x.auth: \"perhaps\" is none of off, optional, "
+                 "required");
+    expect_error(
+        "listener \"x\" { address = \"127.0.0.1:25\" auth = optional }",
+        "1: listener.x.auth: needs users.file");
+    expect_error("users { file = \"/tmp/no such file\" }", "1: users.file: ");
+    write_file(users, "app:!\nbroken\n");
+    text = mem_printf("users { file = \"%s\" }\n"
+                      "listener \"x\" { address = \"127.0.0.1:25\" "
+                      "auth = required }",
+                      users);
+    assert_false(load(&f, text));
+    want = mem_printf("%s:2: there is no hash", users);
+    assert_true(says(&f, want));
+    assert_true(says(&f, "2: listener.x.auth: needs tls, as passwords"));
+    (void)unlink(users);
+}
+
+static void
+a_users_file_is_for_no_strangers_eyes(void **state)
+{
+    scoped(own_free) char *text = NULL;
+    scoped(done) struct fixture f = {0}, g = {0};
+    char users[64];
+
+    (void)state;
+    write_file(users, "app:!\n");
+    text = mem_printf("users { file = \"%s\" } listener \"x\" { address = "
+                      "\"unix:/tmp/x\" auth = required }",
+                      users);
+    assert_true(load(&f, text));
+    assert_int_equal(f.c->listener[0].auth, POLICY_ACCESS_AUTH_REQUIRED);
+    assert_string_equal(f.c->users.file, users);
+    assert_int_equal(chmod(users, 0644), 0);
+    assert_false(load(&g, text));
+    assert_true(says(&g, "1: users.file: "));
+    assert_true(says(&g, "is a secret, but everybody may read it"));
+    (void)unlink(users);
+}
+
+static void
+rates_of_a_listener_are_those_of_access_unless_it_says_otherwise(void **state)
+{
+    scoped(done) struct fixture f = {0};
+
+    (void)state;
+    assert_true(load(&f,
+                     "access { rate = \"5/1h\" recipients_rate = \"9/1d\" }\n"
+                     "listener \"a\" { address = \"127.0.0.1:25\" }\n"
+                     "listener \"b\" { address = \"127.0.0.1:26\" "
+                     "rate = \"7/1m\" }\n"));
+    assert_int_equal(f.c->listener[0].rate.count, 5);
+    assert_int_equal(f.c->listener[0].rcpt_rate.count, 9);
+    assert_int_equal(f.c->listener[1].rate.count, 7);
+    assert_int_equal(f.c->listener[1].rate.per_ms, 60000);
+    assert_int_equal(f.c->listener[1].rcpt_rate.per_ms, 24 * 3600 * 1000);
 }
 
 static void
@@ -938,6 +1000,10 @@ main(void)
         cmocka_unit_test(what_is_wrong_is_said_with_file_line_and_key),
         cmocka_unit_test(senders_to_be_rewritten_are_read_and_checked),
         cmocka_unit_test(what_is_not_built_yet_is_refused_unless_it_is_off),
+        cmocka_unit_test(auth_needs_users_and_a_way_that_nobody_listens_in_on),
+        cmocka_unit_test(a_users_file_is_for_no_strangers_eyes),
+        cmocka_unit_test(
+            rates_of_a_listener_are_those_of_access_unless_it_says_otherwise),
         cmocka_unit_test(all_errors_are_told_at_once),
         cmocka_unit_test(only_a_regular_file_of_text_is_read),
         cmocka_unit_test(a_file_that_everybody_may_write_is_warned_of),

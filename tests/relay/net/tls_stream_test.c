@@ -623,6 +623,61 @@ a_stream_outlives_its_context(void **state)
     part(&p);
 }
 
+/* ---- channel bindings ---- */
+
+static void
+expect_binding(int version, bool has_secret, bool want)
+{
+    struct net_tls *c = client(), *s = server_of(&ca, "good");
+    struct net_tls_setup setup = {.tls = c};
+    uint8_t ours[NET_TLS_BINDING_LEN], theirs[NET_TLS_BINDING_LEN];
+    uint8_t others[NET_TLS_BINDING_LEN];
+    struct pair p, q;
+
+    SSL_CTX_set_max_proto_version(c->ssl, version);
+    if (!has_secret)
+        SSL_CTX_set_options(c->ssl, SSL_OP_NO_EXTENDED_MASTER_SECRET);
+    meet(&p, &setup, s);
+    assert_int_equal(p.client.step, NET_TLS_SECURED);
+    assert_int_equal(net_tls_stream_binding(p.client.stream, ours), want);
+    assert_int_equal(net_tls_stream_binding(p.server.stream, theirs), want);
+    if (want) {
+        assert_memory_equal(ours, theirs, sizeof(ours));
+        meet(&q, &setup, s);
+        assert_true(net_tls_stream_binding(q.server.stream, others));
+        assert_memory_not_equal(ours, others, sizeof(ours));
+        part(&q);
+    }
+    part(&p);
+    net_tls_free(&c);
+    net_tls_free(&s);
+}
+
+/* RFC 9266 section 4.2 */
+static void
+both_ends_and_no_other_session_have_the_same_binding(void **state)
+{
+    (void)state;
+    expect_binding(TLS1_3_VERSION, true, true);
+    expect_binding(TLS1_2_VERSION, true, true);
+    expect_binding(TLS1_2_VERSION, false, false);
+}
+
+static void
+there_is_no_binding_before_the_handshake(void **state)
+{
+    struct net_tls_setup setup = {.tls = client()};
+    struct buf out = {0};
+    struct net_tls_stream *s = net_tls_stream_new(&setup, &out);
+    uint8_t binding[NET_TLS_BINDING_LEN];
+
+    (void)state;
+    assert_false(net_tls_stream_binding(s, binding));
+    net_tls_stream_free(&s);
+    net_tls_free(&setup.tls);
+    buf_free(&out);
+}
+
 /* ---- splits, and what must not happen ---- */
 
 static void
@@ -1008,6 +1063,8 @@ main(void)
         cmocka_unit_test(a_server_that_declines_is_checked_as_any_other),
         cmocka_unit_test(a_failed_check_is_never_kept),
         cmocka_unit_test(a_stream_outlives_its_context),
+        cmocka_unit_test(both_ends_and_no_other_session_have_the_same_binding),
+        cmocka_unit_test(there_is_no_binding_before_the_handshake),
         cmocka_unit_test(records_may_be_cut_anywhere),
         cmocka_unit_test(clear_text_is_no_handshake),
         cmocka_unit_test(a_handshake_takes_no_more_octets_than_it_needs),

@@ -1,0 +1,31 @@
+/*
+ * relay/daemon/gateway - warns of networks that hold more than they seem to.
+ *
+ * Behind NAT a stranger looks like the gateway, or like the bridge of the
+ * containers.  Where access.networks holds such an address, whoever comes
+ * through it may relay.  That can be meant, so it is no error.
+ */
+#ifndef RELAY_DAEMON_GATEWAY_H
+#define RELAY_DAEMON_GATEWAY_H
+
+#include "relay/base/addr.h"
+#include "relay/daemon/relay.h"
+
+enum { GATEWAY_MAX = 64 }; /* so many are looked at */
+
+struct gateway {
+    struct addr addr;
+    char interface[32];
+    bool is_bridge; /* an address of ours on a bridge, else a way out */
+};
+
+/* The gateways of default routes, as /proc/net/route and /proc/net/ipv6_route
+ * have them; NULL: none of that family.  Returns how many were found. */
+size_t gateway_routes(const char *route_file, const char *ipv6_route_file,
+                      struct gateway out[GATEWAY_MAX]);
+
+/* One log line for each network of access.networks and each such address in
+ * it. */
+void gateway_warn(struct log *log, const struct config *config);
+
+#endif
