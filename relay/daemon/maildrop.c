@@ -301,7 +301,7 @@ maildrop_start(struct relay *relay, struct err *err)
     const struct config *c = relay->config;
     struct maildrop *m;
 
-    *err = (struct err){ERR_NONE};
+    *err = (struct err){.kind = ERR_NONE};
     if (!c->maildrop.enabled ||
         !directory_make(c->maildrop.directory, 0700, NULL, err) ||
         !maildrop_check(c->maildrop.directory, err))

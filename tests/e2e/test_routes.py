@@ -219,6 +219,33 @@ def test_the_variables_of_other_images_make_a_relay(world, new_relay, image):
         assert [t for t in told if f" {name}: is taken as " in t], told
 
 
+@pytest.mark.parametrize("image", ["RELAYHOST", "SMTP"])
+@pytest.mark.parametrize("from_file", [True, False])
+def test_their_names_and_passwords_are_taken_too(
+    world, new_relay, tmp_path, image, from_file
+):
+    p = world.provider()
+    p.passwords["app"], p.mechanisms = "hunter2 # x", ["PLAIN"]
+    secret = tmp_path / "password"
+    secret.write_text("hunter2 # x\n")
+    secret.chmod(0o600)
+    where = f"{p.host}:{p.port}"
+    environ = {"RELAYHOST": where}
+    if image == "SMTP":
+        environ = {"SMTP_SERVER": p.host, "SMTP_PORT": str(p.port)}
+    environ[f"{image}_USERNAME"] = "app"
+    if from_file:
+        environ[f"{image}_PASSWORD_FILE"] = str(secret)
+    else:
+        environ[f"{image}_PASSWORD"] = "hunter2 # x"
+    relay = new_relay(environ=environ)
+    submit(relay, f"bob@{world.name()}")
+    world.ledger.one(peer=p)
+    assert p.shown == [("PLAIN", "app", "hunter2 # x")]
+    told = [e["text"] for e in relay.log.find("config.note")]
+    assert len(told) == 3 and "hunter2" not in str(relay.log.events)
+
+
 # --- connections ---
 
 
