@@ -1,5 +1,6 @@
 """TLS towards clients: certificates, names, versions, and what must not be."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -366,3 +367,23 @@ def test_mail_by_curl_over_implicit_and_required_tls(world, new_relay, tmp_path)
     assert len(world.ledger.wait(f"bob@{d}", count=2)) == 2
     with Wire(relay.ip, relay.tls_port) as c:
         c.ready().say(f"MAIL FROM:<{SENDER}>", 530, "5.7.0")
+
+
+@pytest.mark.crash
+def test_testssl_finds_nothing_of_weight(relay, tmp_path):
+    ways = {relay.tls_port: ["-t", "smtp"], relay.smtps_port: []}
+    scans = {
+        port: subprocess.Popen(
+            ["testssl", "--quiet", "--color", "0", "--jsonfile", f"{tmp_path}/{port}",
+             "-p", "-s", "-f", "-P", "-U", *way, f"{relay.ip}:{port}"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for port, way in ways.items()
+    }
+    for port, scan in scans.items():
+        said, _ = scan.communicate(timeout=240)
+        found = json.loads((tmp_path / str(port)).read_text())
+        assert len(found) > 30, said
+        # CBC for clients that know nothing newer is LOW.
+        grave = [f for f in found if f["severity"] in ("MEDIUM", "HIGH", "CRITICAL")]
+        assert not grave, grave
