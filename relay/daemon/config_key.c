@@ -49,7 +49,7 @@ const struct config_key config_keys[] = {
      "how much of an address is logged"},
 
     {"listener", "address", CONFIG_TEXT, "", 0, 0, NULL, AT_LISTENER(address),
-     "\"127.0.0.1:25\", \"[::]:25\" or \"unix:/path\""},
+     "\"127.0.0.1:25\", \"[::]:25\", \"unix:/path\" or \"systemd:NAME\""},
     {"listener", "tls", CONFIG_WORD, "none", 0, 0,
      WORDS("none", "starttls", "required", "implicit"), AT_LISTENER(tls),
      "whether clients may or must use TLS"},

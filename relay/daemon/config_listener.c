@@ -1,12 +1,14 @@
 #include "relay/daemon/config_check.h"
 
 #include "relay/base/mem.h"
+#include "relay/net/passed.h"
 
 #include <sys/un.h>
 
 enum {
     V4_BITS_MIN = 8,
     V6_BITS_MIN = 7, /* fc00::/7 is a private network */
+    SOCKET_NAME_MAX = 255,
 };
 
 struct check {
@@ -133,6 +135,17 @@ check_proxies(const struct check *k, const struct config_listener *l)
     }
 }
 
+/* As systemd's FileDescriptorName. */
+static bool
+check_socket_name(const char *name, struct err *err)
+{
+    return (name[0] != '\0' && strlen(name) <= SOCKET_NAME_MAX &&
+            !strchr(name, ':')) ||
+           err_set(err, ERR_INPUT,
+                   "a socket's name has from 1 to %d characters and no colon",
+                   SOCKET_NAME_MAX);
+}
+
 static void
 check_listener(const struct check *k, size_t i)
 {
@@ -143,7 +156,9 @@ check_listener(const struct check *k, size_t i)
 
     if (l->address[0] == '\0')
         blame(k, "listener", l->name, "address", "is missing");
-    else if (!config_check_where(l->address, &where, &err))
+    else if (net_passed_name(l->address)
+                 ? !check_socket_name(net_passed_name(l->address), &err)
+                 : !config_check_where(l->address, &where, &err))
         blame(k, "listener", l->name, "address", err.text);
     if (l->tls != CONFIG_TLS_NONE && c->tls.certificate[0] == '\0')
         blame(k, "listener", l->name, "tls", "needs tls.certificate");

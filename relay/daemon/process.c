@@ -40,19 +40,31 @@ make_directories(const struct config *c, const struct passwd *pw,
             directory_make(c->maildrop.directory, 0700, &owner, err));
 }
 
-/* Bound as root, they are for the user to speak at and to remove. */
+/* Bound as root, they are for the user to speak at and to remove; one that
+ * somebody else made for us is as it was meant. */
+static bool
+give_socket(const char *path, const struct passwd *pw, struct err *err)
+{
+    struct stat st;
+
+    if (lstat(path, &st) == 0 &&
+        (st.st_uid != 0 || lchown(path, pw->pw_uid, pw->pw_gid) == 0))
+        return true;
+    return err_errno(err, "%s", path);
+}
+
 static bool
 give_sockets(const struct config *c, const struct passwd *pw, struct err *err)
 {
     static const char unix_socket[] = "unix:";
+    const size_t len = sizeof(unix_socket) - 1;
 
     for (size_t i = 0; i < c->listener_count; i++) {
         const char *where = c->listener[i].address;
 
-        if (strncmp(where, unix_socket, sizeof(unix_socket) - 1) == 0 &&
-            lchown(where + sizeof(unix_socket) - 1, pw->pw_uid, pw->pw_gid) !=
-                0)
-            return err_errno(err, "%s", where);
+        if (strncmp(where, unix_socket, len) == 0 &&
+            !give_socket(where + len, pw, err))
+            return false;
     }
     return true;
 }

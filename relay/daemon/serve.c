@@ -583,11 +583,14 @@ start(struct serve *s, struct err *err)
     net_work_widen(relay->config->workers); /* as many can sign at once */
     relay->dkim = dkim_shelf_new(relay);
     s->doors.relay = relay;
-    if (!doors_open(&s->doors, relay->config, err) || !read_keys(s, err) ||
+    if (!net_passed_open(&s->doors.passed, err) ||
+        !doors_open(&s->doors, relay->config, err) || !read_keys(s, err) ||
         !process_become(relay->config, err))
         return false;
     process_harden();
     relay->log = log_open(STDOUT_FILENO, &relay->config->log, err);
+    if (relay->log)
+        doors_log_unused(&s->doors);
     relay->senders = sender_shelf_new(relay);
     if (!relay->log || !open_store(s, err) || !open_logins(relay, err) ||
         !start_workers(s, err))
@@ -637,6 +640,7 @@ shut(struct serve *s)
     if (s->api_ctx)
         s->api->close(s->api_ctx);
     doors_close(&s->doors);
+    net_passed_done(&s->doors.passed);
     store_thread_stop(&relay->store);
     for (unsigned i = 0; i < relay->worker_count; i++)
         worker_stop(&relay->workers[i]);

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -25,7 +26,8 @@ struct net_listen {
     net_listen_fn *accepted;
     void *ctx;
     char *where;
-    const char *path; /* of a Unix socket, within `where`; else NULL */
+    bool is_unix;
+    const char *path; /* of its file, within `where`; NULL: not ours */
     dev_t device;     /* of that socket's file, so that we remove */
     ino_t inode;      /* our own only */
 };
@@ -76,9 +78,9 @@ accept_one(struct net_listen *l)
         }
         return false;
     }
-    if (!l->path)
+    if (!l->is_unix)
         peer = addr_from_sockaddr((struct sockaddr *)&from);
-    if (!l->path && peer.any.sa_family == AF_UNSPEC) {
+    if (!l->is_unix && peer.any.sa_family == AF_UNSPEC) {
         /* Nobody may pass for a peer on a Unix socket. */
         own_close(&fd);
         return true;
@@ -111,6 +113,17 @@ parse_where(const char *where, struct addr *out, struct err *err)
 }
 
 static bool
+fail_bind(const char *where, struct err *err)
+{
+    if (errno != EACCES)
+        return err_errno(err, "%s", where);
+    return err_set(err, ERR_SYSTEM,
+                   "%s: a port below 1024 wants root, CAP_NET_BIND_SERVICE, or "
+                   "a socket from systemd",
+                   where);
+}
+
+static bool
 open_tcp(struct net_listen *l, const char *where, struct err *err)
 {
     struct addr a;
@@ -127,8 +140,9 @@ open_tcp(struct net_listen *l, const char *where, struct err *err)
     (void)setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
     if (a.any.sa_family == AF_INET6)
         (void)setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
-    if (bind(l->fd, &a.any, addr_len(&a)) != 0 || listen(l->fd, BACKLOG) != 0 ||
-        getsockname(l->fd, &a.any, &len) != 0)
+    if (bind(l->fd, &a.any, addr_len(&a)) != 0)
+        return fail_bind(where, err);
+    if (listen(l->fd, BACKLOG) != 0 || getsockname(l->fd, &a.any, &len) != 0)
         return err_errno(err, "%s", where);
     l->where = mem_text(addr_text_port(&a, text));
     return true;
@@ -180,6 +194,7 @@ open_unix(struct net_listen *l, const char *where, unsigned mode,
     if (l->fd < 0 || !bind_unix(l->fd, &a))
         return err_errno(err, "%s", where);
     l->where = mem_text(where);
+    l->is_unix = true;
     l->path = l->where + strlen("unix:");
     /* Before listen nobody can connect, whatever the umask has allowed. */
     if (lstat(path, &st) != 0 || chmod(path, mode ? mode : UNIX_MODE) != 0 ||
@@ -208,21 +223,22 @@ release(struct net_listen *l)
     free(l);
 }
 
-struct net_listen *
-net_listen_open(uv_loop_t *loop, const char *where, unsigned mode,
-                net_listen_fn *accepted, void *ctx, struct err *err)
+static struct net_listen *
+new_listen(net_listen_fn *accepted, void *ctx)
 {
     struct net_listen *l = mem_new(struct net_listen);
-    bool is_unix = strncmp(where, "unix:", strlen("unix:")) == 0;
-    int status;
 
     l->fd = -1;
     l->accepted = accepted;
     l->ctx = ctx;
-    if (is_unix ? !open_unix(l, where, mode, err) : !open_tcp(l, where, err)) {
-        release(l);
-        return NULL;
-    }
+    return l;
+}
+
+static struct net_listen *
+begin(struct net_listen *l, uv_loop_t *loop)
+{
+    int status;
+
     l->poll.data = l->breath.data = l;
     l->held = 2;
     uv_timer_init(loop, &l->breath);
@@ -230,6 +246,40 @@ net_listen_open(uv_loop_t *loop, const char *where, unsigned mode,
     assert(status == 0);
     go_on(l);
     return l;
+}
+
+struct net_listen *
+net_listen_open(uv_loop_t *loop, const char *where, unsigned mode,
+                net_listen_fn *accepted, void *ctx, struct err *err)
+{
+    struct net_listen *l = new_listen(accepted, ctx);
+    bool is_unix = strncmp(where, "unix:", strlen("unix:")) == 0;
+
+    if (is_unix ? !open_unix(l, where, mode, err) : !open_tcp(l, where, err)) {
+        release(l);
+        return NULL;
+    }
+    return begin(l, loop);
+}
+
+struct net_listen *
+net_listen_adopt(uv_loop_t *loop, int fd, const char *where,
+                 net_listen_fn *accepted, void *ctx, struct err *err)
+{
+    struct net_listen *l = new_listen(accepted, ctx);
+    int family = AF_UNSPEC, flags = fcntl(fd, F_GETFL);
+    socklen_t len = sizeof(family);
+
+    l->fd = fd;
+    l->where = mem_text(where);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) != 0) {
+        err_errno(err, "%s", where);
+        release(l);
+        return NULL;
+    }
+    l->is_unix = family == AF_UNIX;
+    return begin(l, loop);
 }
 
 void

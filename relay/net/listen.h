@@ -25,6 +25,12 @@ struct net_listen *net_listen_open(uv_loop_t *loop, const char *where,
                                    unsigned mode, net_listen_fn *accepted,
                                    void *ctx, struct err *err) must_use;
 
+/* Takes over a socket that listens already; its file, if it has one, is not
+ * ours to remove.  `where` is what it is called. */
+struct net_listen *net_listen_adopt(uv_loop_t *loop, int fd, const char *where,
+                                    net_listen_fn *accepted, void *ctx,
+                                    struct err *err) must_use;
+
 /* Gives it to another owner. */
 void net_listen_own(struct net_listen *l, net_listen_fn *accepted, void *ctx);
 

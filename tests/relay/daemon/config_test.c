@@ -410,6 +410,9 @@ what_is_wrong_is_said_with_file_line_and_key(void **state)
         {"listener \"x\" { address = \"127.0.0.1:25\" tls_min_version = 0.9 "
          "}",
          "1: listener.x.tls_min_version: is none of"},
+        {"listener \"x\" { address = \"systemd:\" }",
+         "1: listener.x.address: a socket's name has from 1 to 255"},
+        {"http { address = \"systemd:x\" }", "1: http.address: "},
         {"sni \"x\" { }", "1: sni.x.certificate: is missing"},
         {"sni \"x y\" { }", "1: sni.x y: a name has from 1 to 64"},
         {"tls { client_ca = \"/nowhere\" }", "1: tls.client_ca: /nowhere: "},
