@@ -51,9 +51,8 @@ quoted_len(struct slice s, char end)
     return 0;
 }
 
-/* False: a comment has no end. */
-static bool
-skip_space(struct slice *rest)
+bool
+mail_token_skip(struct slice *rest)
 {
     while (rest->len > 0) {
         size_t len = 1;
@@ -105,7 +104,7 @@ mail_token_next(struct slice *rest)
     struct mail_token t = {MAIL_TOKEN_BROKEN, *rest};
     size_t len;
 
-    if (!skip_space(rest))
+    if (!mail_token_skip(rest))
         return t;
     t.text = *rest;
     if (rest->len == 0) {

@@ -25,6 +25,9 @@ struct mail_token {
 /* Takes the next token off the front of `rest`. */
 struct mail_token mail_token_next(struct slice *rest);
 
+/* Passes over white space, folds and comments; false: a comment has no end. */
+bool mail_token_skip(struct slice *rest);
+
 bool mail_token_is_mark(const struct mail_token *t, char mark);
 
 #endif

@@ -32,8 +32,7 @@ what_was_enqueued_is_claimed_as_it_was(void **state)
     assert_int_equal(back->envelope.ret, MAIL_RET_HDRS);
     assert_true(back->envelope.body_8bit && back->envelope.smtputf8 &&
                 back->envelope.requiretls && back->has_8bit &&
-                back->is_header_ascii &&
-                back->tls_required_no);
+                back->is_header_ascii && back->tls_required_no);
     assert_string_equal(back->origin, "127.0.0.1 (app)");
     assert_string_equal(back->message_id, "<1@sender.example>");
     assert_string_equal(back->envelope.rcpt[0].address, "\"a b\"@dest.example");
