@@ -94,12 +94,14 @@ struct smtp_client_event {
  */
 struct smtp_client_mail {
     const struct mail_envelope *envelope;
-    const size_t *rcpt;   /* indices into envelope->rcpt */
-    size_t rcpt_count;    /* 1 to SMTP_CLIENT_RCPT_MAX */
-    uint64_t size;        /* octets of the message, canonical CRLF form; 0 when
-                             nobody knows */
-    bool has_8bit;        /* an octet above 127 anywhere in it */
-    bool is_header_ascii; /* none in its header section; false: not known */
+    const size_t *rcpt;    /* indices into envelope->rcpt */
+    size_t rcpt_count;     /* 1 to SMTP_CLIENT_RCPT_MAX */
+    uint64_t size;         /* octets of the message, canonical CRLF form; 0 when
+                              nobody knows */
+    bool has_8bit;         /* an octet above 127 anywhere in it */
+    bool is_unconvertible; /* such octets can't be converted; else they were,
+                              or will be, where 8BITMIME is not offered */
+    bool is_header_ascii;  /* none in its header section; false: not known */
 };
 
 struct smtp_client;
@@ -130,8 +132,8 @@ void smtp_client_salted(struct smtp_client *c,
  * READY behind it: 552 5.3.4 larger than its SIZE, 550 5.6.7 needs SMTPUTF8
  * (where only the domain of an address is not ASCII its A-label form will do),
  * 550 5.7.30 needs REQUIRETLS (a driver that knows better hosts looks at the
- * capability first).  A message with 8-bit octets goes to a server without
- * 8BITMIME as it is.  ENVID, RET, NOTIFY and ORCPT go only to a server that
+ * capability first), 554 5.6.3 can't be converted for a server without
+ * 8BITMIME.  ENVID, RET, NOTIFY and ORCPT go only to a server that
  * offers DSN.
  */
 void smtp_client_mail(struct smtp_client *c, const struct smtp_client_mail *m);

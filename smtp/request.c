@@ -10,6 +10,8 @@ static const struct smtp_request_obstacle
     too_large = {552, "5.3.4 the message is larger than the server takes"},
     not_utf8 = {550, "5.6.7 the message needs SMTPUTF8, which the server does "
                      "not offer"},
+    not_8bit = {554, "5.6.3 the message has octets above 127, which the server "
+                     "does not take, and can't be converted"},
     not_requiretls = {550, "5.7.30 the message needs REQUIRETLS, which the "
                            "server does not offer"};
 
@@ -65,6 +67,8 @@ smtp_request_find_obstacle(const struct smtp_capability *offer,
         return &not_requiretls; /* RFC 8689 section 4.2.1 */
     if (!offer->smtputf8 && needs_utf8(m))
         return &not_utf8; /* RFC 6531 section 3.2 */
+    if (!offer->eightbitmime && m->is_unconvertible)
+        return &not_8bit; /* RFC 6152 section 3 */
     if (offer->size && offer->size_max > 0 && m->size > offer->size_max)
         return &too_large; /* RFC 1870 section 4 */
     return NULL;

@@ -20,6 +20,8 @@ deliver_stop_body(struct deliver *d)
         d->body->deliver = NULL;
     d->body = NULL;
     d->waits_to_send = false;
+    d->is_looking = false;
+    mail_downgrade_free(&d->convert);
 }
 
 static void
@@ -55,9 +57,11 @@ send_piece(struct deliver *d, const struct body_call *x)
         return;
     }
     d->body_sent += x->piece.len;
-    smtp_client_body(d->smtp, buf_slice(&x->piece));
-    if (d->body_sent >= size)
-        smtp_client_body_end(d->smtp);
+    if (d->is_looking) {
+        deliver_look_at(d, buf_slice(&x->piece), d->body_sent >= size);
+        return;
+    }
+    deliver_put_body(d, buf_slice(&x->piece), d->body_sent >= size);
     deliver_pump(d);
     if (d->body_sent >= size || d->want != WANT_NOTHING)
         return;
@@ -99,16 +103,20 @@ deliver_read_body(struct deliver *d)
 }
 
 void
+deliver_read_from_start(struct deliver *d)
+{
+    d->sequence = 0;
+    d->body_sent = 0;
+    deliver_read_body(d);
+}
+
+void
 deliver_send_body(struct deliver *d)
 {
     const struct queue_message *m = deliver_job(d)->message;
 
-    if (m->body.len > 0) {
-        smtp_client_body(d->smtp, buf_slice(&m->body));
-        smtp_client_body_end(d->smtp);
-        return;
-    }
-    d->sequence = 0;
-    d->body_sent = 0;
-    deliver_read_body(d);
+    if (m->body.len > 0)
+        deliver_put_body(d, buf_slice(&m->body), true);
+    else
+        deliver_read_from_start(d);
 }

@@ -3,7 +3,8 @@
  * else's.
  *
  * An order's run is in deliver.c, a connection's in deliver_session.c, the way
- * of a large body in deliver_body.c, what a connection has proven in
+ * of a large body in deliver_body.c, what becomes of one that the server can't
+ * take as it is in deliver_convert.c, what a connection has proven in
  * deliver_proof.c, and what is written down of all of it in deliver_record.c.
  * Only deliver_settle frees, and it is called last by every callback.
  */
@@ -16,6 +17,7 @@
 #include "relay/daemon/deliver.h"
 #include "relay/daemon/report.h"
 #include "relay/daemon/tls_result.h"
+#include "relay/mail/downgrade.h"
 #include "relay/net/dial.h"
 #include "relay/net/work.h"
 #include "smtp/client.h"
@@ -76,6 +78,9 @@ struct deliver {
     unsigned sequence;
     uint64_t body_sent;
     bool waits_to_send;
+    struct mail_downgrade *convert; /* NULL: the message goes as it is */
+    bool is_looking;                /* at all of it, ahead of MAIL */
+    bool is_unconvertible;
     enum want want;
 };
 
@@ -120,7 +125,18 @@ void deliver_note_shadow(struct deliver *d);
 
 void deliver_stop_body(struct deliver *d);
 void deliver_read_body(struct deliver *d);
+void deliver_read_from_start(struct deliver *d);
 void deliver_send_body(struct deliver *d);
+
+/* --- deliver_convert.c --- */
+
+/* Must the message be converted for this server?  True: deliver_say_mail comes
+ * later, once all of it was looked at. */
+bool deliver_look_first(struct deliver *d) must_use;
+/* A piece of it, in order. */
+void deliver_look_at(struct deliver *d, struct slice piece, bool is_last);
+/* A piece goes out, converted where it must be. */
+void deliver_put_body(struct deliver *d, struct slice piece, bool is_last);
 
 /* --- deliver_auth.c --- */
 
@@ -144,6 +160,7 @@ void deliver_hold(struct deliver *d);
 
 void deliver_hang_up(struct deliver *d, bool politely);
 void deliver_pump(struct deliver *d);
+void deliver_say_mail(struct deliver *d);
 void deliver_connect(struct deliver *d, bool may_share);
 
 /* --- deliver.c --- */

@@ -20,8 +20,8 @@ deliver_hang_up(struct deliver *d, bool politely)
     own_free(&d->key);
 }
 
-static void
-start_mail(struct deliver *d)
+void
+deliver_say_mail(struct deliver *d)
 {
     const struct queue_job *j = deliver_job(d);
     struct smtp_client_mail mail = {
@@ -31,14 +31,22 @@ start_mail(struct deliver *d)
         .size = j->message->size,
         .has_8bit = j->message->has_8bit,
         .is_header_ascii = j->message->is_header_ascii,
+        .is_unconvertible = d->is_unconvertible,
     };
 
+    smtp_client_mail(d->smtp, &mail);
+}
+
+static void
+start_mail(struct deliver *d)
+{
     deliver_begin_report(d);
     d->began_ms = net_clock_steady();
     d->got_ready = true;
     d->messages++;
     deliver_note_shadow(d);
-    smtp_client_mail(d->smtp, &mail);
+    if (!deliver_look_first(d))
+        deliver_say_mail(d);
 }
 
 static void

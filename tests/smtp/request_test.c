@@ -276,6 +276,26 @@ only_a_header_section_in_utf8_needs_smtputf8(void **state)
     check_obstacle(&nothing, &m, NULL);
 }
 
+/* RFC 6152 section 3 */
+static void
+what_cant_be_converted_needs_8bitmime(void **state)
+{
+    struct mail_rcpt rcpt = {.address = "a@example.net"};
+    struct mail_envelope e = {
+        .from = "s@example.org", .rcpt = &rcpt, .rcpt_count = 1};
+    struct smtp_client_mail m = {.envelope = &e,
+                                 .rcpt = first,
+                                 .rcpt_count = 1,
+                                 .size = 1,
+                                 .has_8bit = true};
+
+    (void)state;
+    check_obstacle(&nothing, &m, NULL);
+    m.is_unconvertible = true;
+    check_obstacle(&nothing, &m, "5.6.3 ");
+    check_obstacle(&all, &m, NULL);
+}
+
 /* RFC 8689 section 4.2.1 */
 static void
 requiretls_is_not_sent_on_without_it(void **state)
@@ -320,6 +340,7 @@ main(void)
         cmocka_unit_test(orcpt_is_encoded_for_its_type),
         cmocka_unit_test(a_message_over_the_limit_is_not_tried),
         cmocka_unit_test(an_international_message_needs_smtputf8),
+        cmocka_unit_test(what_cant_be_converted_needs_8bitmime),
         cmocka_unit_test(a_domain_alone_needs_no_smtputf8),
         cmocka_unit_test(only_a_header_section_in_utf8_needs_smtputf8),
         cmocka_unit_test(requiretls_is_not_sent_on_without_it),

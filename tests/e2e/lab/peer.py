@@ -85,6 +85,7 @@ class Peer:
         size=0,
         says=None,
         requiretls=False,
+        eightbit=True,
     ):
         """cert None: no TLS.  offer False: STARTTLS is stripped on the way.
         says: the name that it gives itself."""
@@ -99,7 +100,7 @@ class Peer:
         self.tls_failures = 0
         self.delay = 0  # s before the answer to the dot
         self._dsn, self._pipelining = dsn, pipelining
-        self._requiretls = requiretls
+        self._requiretls, self._eightbit = requiretls, eightbit
         self._loop = loop
         context = cert.context(lowest, highest) if cert else None
         if context:
@@ -162,6 +163,8 @@ class Peer:
         # RFC 8689 section 2: inside TLS only.
         extra += ["250-REQUIRETLS"] * bool(self._requiretls and self._tls(session))
         plain = [r for r in responses if not r.startswith("250-AUTH")]
+        if not self._eightbit:
+            plain = [r for r in plain if "8BITMIME" not in r]
         return plain[:-1] + extra + plain[-1:]
 
     async def handle_MAIL(self, server, session, envelope, address, options):
