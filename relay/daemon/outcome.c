@@ -1,41 +1,12 @@
-#include "relay/daemon/outcome.h"
-
 #include "queue/bounce.h"
 #include "relay/base/mem.h"
 #include "relay/daemon/dkim_signer.h"
+#include "relay/daemon/outcome_inside.h"
 #include "relay/daemon/router.h"
 #include "relay/net/timer.h"
 
 #include <assert.h>
 #include <stdlib.h>
-
-struct outcome {
-    struct store_call call;
-    struct relay *relay;
-    struct report *report;
-    outcome_fn *done;
-    void *ctx;
-    struct outcome *link;
-
-    struct queue_result *results; /* as many as the report's recipients */
-    char **reasons;               /* theirs */
-    char **destinations;          /* where the routes have changed */
-    bool *wants_notice;
-    enum queue_action *action; /* of the notice */
-    struct queue_message *notices[3];
-    size_t notice_count;
-    size_t signed_count; /* of them; the next is under way with a signer */
-    struct dkim_signer *signer;
-    uint32_t jitter;     /* one for all, so that they stay together */
-    struct buf original; /* read from the store for a notice */
-    bool has_original;
-};
-
-static struct queue_message *
-message(const struct outcome *o)
-{
-    return o->report->job->message;
-}
 
 /* --- what becomes of one recipient --- */
 
@@ -58,7 +29,7 @@ reason(const struct mail_status *s)
 static void
 want_notice(struct outcome *o, size_t i, enum queue_action action)
 {
-    const struct queue_message *m = message(o);
+    const struct queue_message *m = outcome_message(o);
     const struct mail_rcpt *rcpt = &m->envelope.rcpt[o->report->rcpt[i].rcpt];
 
     if (!queue_bounce_is_wanted(action, m, rcpt))
@@ -106,7 +77,7 @@ defer(struct outcome *o, size_t i, const struct queue_rcpt *rcpt)
     else
         result->next_ms = queue_schedule_next(schedule, attempts,
                                               net_clock_steady(), o->jitter);
-    if (is_due_for_warning(o->relay, message(o), rcpt)) {
+    if (is_due_for_warning(o->relay, outcome_message(o), rcpt)) {
         result->warned = true;
         want_notice(o, i, QUEUE_ACTION_DELAYED);
     }
@@ -116,7 +87,7 @@ static void
 decide(struct outcome *o, size_t i)
 {
     const struct report_rcpt *told = &o->report->rcpt[i];
-    const struct queue_message *m = message(o);
+    const struct queue_message *m = outcome_message(o);
     const struct queue_rcpt *rcpt = &m->rcpt[told->rcpt];
     struct queue_result *result = &o->results[i];
 
@@ -162,137 +133,6 @@ outcome_is_void(const struct relay *relay, const struct report *report)
     return true;
 }
 
-/* --- notices --- */
-
-static char *
-explain(const struct outcome *o, size_t i)
-{
-    const struct report_rcpt *told = &o->report->rcpt[i];
-    const struct queue_attempt *a;
-
-    if (told->attempt == SIZE_MAX || told->attempt >= o->report->attempt_count)
-        return NULL;
-    a = &o->report->attempts[told->attempt];
-    if (!a->policy || strcmp(a->policy, "opportunistic") == 0)
-        return NULL;
-    return mem_printf(
-        "The transport policy in force was: %s (required: %s).%s%s%s%s",
-        a->policy, a->proof ? a->proof : "see above",
-        a->host ? " Host tried: " : "", a->host ? a->host : "",
-        a->verdict ? ". Certificate: " : "", a->verdict ? a->verdict : "");
-}
-
-/* The host whose reply it was. */
-static const char *
-speaker(const struct outcome *o, const struct report_rcpt *told)
-{
-    const char *host = told->attempt < o->report->attempt_count
-                           ? o->report->attempts[told->attempt].host
-                           : NULL;
-
-    return host ? host : o->report->remote;
-}
-
-static void
-describe(const struct outcome *o, size_t i, struct queue_bounce_rcpt *out)
-{
-    const struct report_rcpt *told = &o->report->rcpt[i];
-
-    *out = (struct queue_bounce_rcpt){
-        .rcpt = &message(o)->envelope.rcpt[told->rcpt],
-        .status = told->status,
-        .remote_mta = told->status.is_reply ? speaker(o, told) : NULL,
-        .explanation = explain(o, i),
-        .attempted_ms = o->report->is_aged ? 0 : net_clock_wall(),
-    };
-    /* What was put off until there was no time left failed for good: RFC
-     * 3463's 4.4.7 with the class of a permanent failure. */
-    if (o->results[i].outcome == QUEUE_EXPIRED && out->status.klass == 4)
-        out->status.klass = 5;
-}
-
-static void
-free_texts(struct queue_bounce_rcpt *list, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        void *p;
-
-        memcpy(&p, &list[i].explanation, sizeof(p));
-        free(p);
-    }
-    free(list);
-}
-
-static void
-address_notice(const struct outcome *o, struct queue_message *notice)
-{
-    for (size_t i = 0; i < notice->envelope.rcpt_count; i++) {
-        own_free(&notice->rcpt[i].destination);
-        notice->rcpt[i].destination = router_destination(
-            o->relay->config, notice->envelope.from,
-            notice->envelope.rcpt[i].address, notice->envelope.rcpt[i].domain);
-    }
-}
-
-static struct slice
-original(const struct outcome *o, bool *whole)
-{
-    const struct queue_message *m = message(o);
-    const struct buf *b = m->body.len ? &m->body : &o->original;
-
-    *whole = b->len == m->size;
-    return buf_slice(b);
-}
-
-static bool
-is_notice_wanted(const struct outcome *o, enum queue_action action)
-{
-    for (size_t i = 0; i < o->report->rcpt_count; i++)
-        if (o->wants_notice[i] && o->action[i] == action)
-            return true;
-    return false;
-}
-
-static void
-make_notice(struct outcome *o, enum queue_action action)
-{
-    struct queue_bounce_rcpt *list =
-        mem_array(struct queue_bounce_rcpt, o->report->rcpt_count);
-    const struct queue_message *m = message(o);
-    struct queue_bounce bounce = {
-        .action = action,
-        .hostname = o->relay->config->hostname,
-        .now_ms = net_clock_wall(),
-        .steady_ms = net_clock_steady(),
-        .boundary = (uint64_t)arc4random() << 32 | arc4random(),
-        .message = m,
-        .rcpt = list,
-    };
-
-    for (size_t i = 0; i < o->report->rcpt_count; i++)
-        if (o->wants_notice[i] && o->action[i] == action)
-            describe(o, i, &list[bounce.rcpt_count++]);
-    bounce.id = id_next(&o->relay->ids, bounce.steady_ms);
-    bounce.retry_until_ms = bounce.now_ms + m->arrived_ms +
-                            o->relay->config->retry.expire_ms -
-                            bounce.steady_ms;
-    bounce.original = original(o, &bounce.original_is_whole);
-    o->notices[o->notice_count] = queue_bounce_new(&bounce);
-    router_redirect(o->relay->config, &o->notices[o->notice_count++]->envelope);
-    free_texts(list, o->report->rcpt_count);
-}
-
-static void
-make_notices(struct outcome *o)
-{
-    static const enum queue_action actions[] = {
-        QUEUE_ACTION_FAILED, QUEUE_ACTION_DELAYED, QUEUE_ACTION_RELAYED};
-
-    for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++)
-        if (is_notice_wanted(o, actions[i]))
-            make_notice(o, actions[i]);
-}
-
 /* --- recording --- */
 
 static bool
@@ -300,7 +140,7 @@ work_settle(struct store_call *call, struct queue_store *store, struct err *err)
 {
     struct outcome *o = own_container(call, struct outcome, call);
     struct queue_settlement x = {
-        .id = message(o)->id,
+        .id = outcome_message(o)->id,
         .results = o->results,
         .result_count = o->report->rcpt_count,
         .attempts = o->report->attempts,
@@ -334,8 +174,8 @@ log_result(const struct outcome *o, size_t i)
     struct log_line line;
 
     log_begin(&line, o->relay->log, LOG_LEVEL_INFO, events[r->outcome]);
-    log_id(&line, "mid", message(o)->id);
-    log_address(&line, "from", message(o)->envelope.from);
+    log_id(&line, "mid", outcome_message(o)->id);
+    log_address(&line, "from", outcome_message(o)->envelope.from);
     log_address(&line, "to", r->address);
     if (a) {
         log_text(&line, "mx", a->host);
@@ -347,7 +187,8 @@ log_result(const struct outcome *o, size_t i)
         log_text(&line, "certificate", a->verdict);
     }
     log_text(&line, "reply", r->reason);
-    log_int(&line, "delay_ms", net_clock_steady() - message(o)->arrived_ms);
+    log_int(&line, "delay_ms",
+            net_clock_steady() - outcome_message(o)->arrived_ms);
     log_end(&line);
 }
 
@@ -356,7 +197,7 @@ log_result(const struct outcome *o, size_t i)
 static void
 log_untold(const struct outcome *o, size_t i)
 {
-    const struct queue_message *m = message(o);
+    const struct queue_message *m = outcome_message(o);
     const struct queue_result *r = &o->results[i];
     bool is_over = r->outcome == QUEUE_FAILED || r->outcome == QUEUE_EXPIRED;
     struct log_line line;
@@ -375,7 +216,7 @@ static void
 count_results(const struct outcome *o)
 {
     struct metric_set *metrics = o->relay->metrics;
-    const struct queue_message *m = message(o);
+    const struct queue_message *m = outcome_message(o);
     int64_t delay_ms = net_clock_steady() - m->arrived_ms;
 
     for (size_t i = 0; i < o->report->attempt_count; i++)
@@ -408,7 +249,7 @@ settled(struct task *task)
 static void
 readdress(struct outcome *o, size_t i)
 {
-    const struct queue_message *m = message(o);
+    const struct queue_message *m = outcome_message(o);
     size_t n = o->report->rcpt[i].rcpt;
     const struct mail_rcpt *rcpt = &m->envelope.rcpt[n];
     struct queue_result *r = &o->results[i];
@@ -431,8 +272,7 @@ settle(struct outcome *o)
 {
     for (size_t i = 0; i < o->report->rcpt_count; i++)
         readdress(o, i);
-    for (size_t i = 0; i < o->notice_count; i++)
-        address_notice(o, o->notices[i]);
+    outcome_address_notices(o);
     o->call.work = work_settle;
     o->call.is_patient = true;
     o->call.task.run = settled;
@@ -440,60 +280,12 @@ settle(struct outcome *o)
     store_thread_post(o->relay->store, &o->call);
 }
 
-static void sign_notices(struct outcome *o);
-
-/* Somebody waits to hear of it: better without a signature than not at all. */
-static void
-log_unsigned(const struct outcome *o, const struct mail_status *refusal)
-{
-    struct log_line line;
-
-    log_begin(&line, o->relay->log, LOG_LEVEL_ERROR, "dkim.unsigned");
-    log_id(&line, "mid", o->notices[o->signed_count]->id);
-    log_text(&line, "reason", refusal->text);
-    log_end(&line);
-}
-
-static void
-notice_signed(void *ctx, const struct slice *fields,
-              const struct mail_status *refusal)
-{
-    struct outcome *o = ctx;
-    struct queue_message *m = o->notices[o->signed_count];
-
-    dkim_signer_free(&o->signer);
-    if (fields) {
-        buf_put_front(&m->body, *fields);
-        m->size = m->body.len;
-    } else {
-        log_unsigned(o, refusal);
-    }
-    o->signed_count++;
-    sign_notices(o);
-}
-
-/* One after the other, where their domain has a key; then all is recorded. */
-static void
-sign_notices(struct outcome *o)
-{
-    for (; o->signed_count < o->notice_count; o->signed_count++) {
-        const struct queue_message *m = o->notices[o->signed_count];
-
-        if (dkim_signer_start_whole(&o->signer, o->relay->dkim, &o->relay->loop,
-                                    buf_slice(&m->body), m->envelope.from,
-                                    notice_signed, o))
-            return;
-    }
-    settle(o);
-}
-
 static void
 record(struct outcome *o)
 {
-    if (o->notice_count == 0)
-        make_notices(o);
+    outcome_write_notices(o);
     buf_free(&o->original);
-    sign_notices(o);
+    outcome_sign_notices(o, settle);
 }
 
 /* As many pieces as a notice has a use for. */
@@ -501,7 +293,7 @@ static bool
 work_read(struct store_call *call, struct queue_store *store, struct err *err)
 {
     struct outcome *o = own_container(call, struct outcome, call);
-    const struct queue_message *m = message(o);
+    const struct queue_message *m = outcome_message(o);
     size_t max = queue_bounce_original_max(m);
 
     buf_clear(&o->original);
@@ -526,7 +318,7 @@ original_read(struct task *task)
 static bool
 needs_original(const struct outcome *o)
 {
-    if (message(o)->body.len > 0 || o->has_original)
+    if (outcome_message(o)->body.len > 0 || o->has_original)
         return false;
     for (size_t i = 0; i < o->report->rcpt_count; i++)
         if (o->wants_notice[i])
