@@ -1,4 +1,4 @@
-#include "relay/daemon/serve.h"
+#include "relay/daemon/serve_inside.h"
 
 #include "relay/base/mem.h"
 #include "relay/daemon/account.h"
@@ -11,7 +11,6 @@
 #include "relay/daemon/expiring.h"
 #include "relay/daemon/gate.h"
 #include "relay/daemon/gateway.h"
-#include "relay/daemon/lock.h"
 #include "relay/daemon/login_desk.h"
 #include "relay/daemon/maildrop.h"
 #include "relay/daemon/notify.h"
@@ -19,7 +18,6 @@
 #include "relay/daemon/quota.h"
 #include "relay/daemon/refresher.h"
 #include "relay/daemon/refusals.h"
-#include "relay/daemon/router.h"
 #include "relay/daemon/sender_shelf.h"
 #include "relay/daemon/tls_report.h"
 #include "relay/daemon/user_book.h"
@@ -27,44 +25,13 @@
 #include "relay/net/listen.h"
 #include "relay/net/work.h"
 
-#include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-struct serve {
-    struct relay relay;
-    const char *config_file;
-    const struct serve_api *api;
-    void *api_ctx;
-    struct net_http_server *http;
-    struct net_listen *control, *web;
-    struct doors doors;
-    struct maildrop *maildrop; /* NULL: none is watched */
-    int lock_fd;
-    uv_signal_t on_term, on_int, on_hup;
-    struct net_timer *drain_timer;
-    int64_t drain_until_ms;
-    bool cut, over;
-    unsigned cut_waits;
-    int exit_code;
-
-    struct config *old; /* still looked at by somebody, during a reload */
-    unsigned reload_waits;
-    struct server_tls **keys; /* until the workers have taken theirs */
-    struct server_tls_facts key_facts;
-    bool reload_again;
-};
-
-static struct serve *
-of(struct relay *relay)
-{
-    return relay->serve;
-}
-
-static void
-say(const struct relay *relay, enum log_level level, const char *event,
-    const char *key, const char *text)
+void
+serve_say(const struct relay *relay, enum log_level level, const char *event,
+          const char *key, const char *text)
 {
     struct log_line line;
 
@@ -73,9 +40,8 @@ say(const struct relay *relay, enum log_level level, const char *event,
     log_end(&line);
 }
 
-/* Whoever looks for mail that does not come finds this. */
-static void
-warn_of_mode(const struct relay *relay)
+void
+serve_warn_of_mode(const struct relay *relay)
 {
     const struct config *c = relay->config;
     struct log_line line;
@@ -93,369 +59,7 @@ warn_of_mode(const struct relay *relay)
     log_end(&line);
 }
 
-/* --- the store --- */
-
-struct health_task {
-    struct task task;
-    struct relay *relay;
-    bool healthy;
-};
-
-static void
-health_arrived(struct task *task)
-{
-    struct health_task *x = own_container(task, struct health_task, task);
-
-    dispatch_store_health(x->relay->dispatch, x->healthy);
-    free(x);
-}
-
-static void
-health_changed(void *ctx, const struct err *why)
-{
-    struct relay *relay = ctx;
-    struct health_task *x = mem_new(struct health_task);
-
-    atomic_store(&relay->store_is_healthy, why == NULL);
-    x->task.run = health_arrived;
-    x->relay = relay;
-    x->healthy = why == NULL;
-    task_post(&relay->inbox, &x->task);
-}
-
-/* The answer is good until the next question. */
-struct routing {
-    const struct config *config;
-    char *last;
-};
-
-static void
-routing_done(struct routing *r)
-{
-    free(r->last);
-}
-
-static const char *
-route_for(void *ctx, const char *from, const char *address, const char *domain)
-{
-    struct routing *r = ctx;
-
-    free(r->last);
-    r->last = router_destination(r->config, from, address, domain);
-    return r->last;
-}
-
-static bool
-put_in_order(struct relay *relay, struct queue_store *store, struct err *err)
-{
-    char *routes scoped(own_free) = router_fingerprint(relay->config);
-    struct routing routing scoped(routing_done) = {.config = relay->config};
-    int64_t now = net_clock_steady();
-
-    if (!queue_store_begin(store, err))
-        return false;
-    if (queue_store_unjam(store, now,
-                          queue_schedule_latest(&relay->config->retry, now),
-                          err) &&
-        queue_store_reroute(store, routes, route_for, &routing, err))
-        return queue_store_commit(store, err);
-    queue_store_rollback(store);
-    return false;
-}
-
-static void
-close_store(struct queue_store **store)
-{
-    queue_store_close(store);
-}
-
-static bool
-open_store(struct serve *s, struct err *err)
-{
-    const struct config *c = s->relay.config;
-    struct queue_claimant claimant = {.owner = c->hostname,
-                                      .epoch = net_clock_wall()};
-    struct queue_store *store scoped(close_store) = NULL;
-
-    if (!lock_take(c->state_directory, &s->lock_fd, err))
-        return false;
-    store = queue_store_open(c->state_directory, &claimant, err);
-    if (!store || !put_in_order(&s->relay, store, err))
-        return false;
-    s->relay.ids.last = queue_store_last_id(store);
-    atomic_store(&s->relay.store_is_healthy, true);
-    atomic_store(&s->relay.reload_is_good, true);
-    s->relay.store =
-        store_thread_start(&store, s->relay.log, health_changed, &s->relay);
-    return true;
-}
-
-/* --- reload --- */
-
-static bool begin_reload(struct serve *s, struct buf *why);
-
-static void
-reload_part_done(void *ctx)
-{
-    struct serve *s = ctx;
-
-    if (--s->reload_waits > 0)
-        return;
-    config_free(&s->old);
-    notify_ready(s->relay.notify);
-    say(&s->relay, LOG_LEVEL_INFO, "config.reload", "result", "ok");
-    metrics_count(s->relay.metrics, METRICS_RELOADS, "ok");
-    atomic_store(&s->relay.reload_is_good, true);
-    if (s->reload_again) {
-        s->reload_again = false;
-        (void)begin_reload(s, NULL);
-    }
-}
-
-struct reroute_call {
-    struct store_call call;
-    struct serve *serve;
-};
-
-static bool
-work_reroute(struct store_call *call, struct queue_store *store,
-             struct err *err)
-{
-    struct reroute_call *x = own_container(call, struct reroute_call, call);
-    const struct config *c =
-        x->serve->relay.config; /* stays until we are done */
-    char *routes scoped(own_free) = router_fingerprint(c);
-    struct routing routing scoped(routing_done) = {.config = c};
-
-    return queue_store_reroute(store, routes, route_for, &routing, err);
-}
-
-static void
-reroute_done(struct task *task)
-{
-    struct reroute_call *x =
-        own_container(task, struct reroute_call, call.task);
-    struct serve *s = x->serve;
-
-    free(x);
-    reload_part_done(s);
-    dispatch_unblock(s->relay.dispatch, NULL);
-}
-
-static void
-swap_config(struct serve *s, struct config *next, struct server_tls **sets,
-            const struct server_tls_facts *facts)
-{
-    struct reroute_call *x = mem_new(struct reroute_call);
-
-    s->old = s->relay.config;
-    s->relay.config = next;
-    log_change(s->relay.log, &next->log);
-    warn_of_mode(&s->relay);
-    dispatch_configure(s->relay.dispatch);
-    user_book_configure(s->relay.user_book);
-    gateway_warn(s->relay.log, next);
-    dkim_shelf_configure(s->relay.dkim);
-    sender_shelf_configure(s->relay.senders);
-    accounts_configure(s->relay.accounts);
-    s->reload_waits = s->relay.worker_count + 1;
-    for (unsigned i = 0; i < s->relay.worker_count; i++)
-        worker_reload(s->relay.workers[i], next, sets[i], reload_part_done, s);
-    cert_watch_configure(s->relay.cert_watch, facts);
-    dnssec_configure(s->relay.dnssec); /* behind the reload, in each inbox */
-    x->call.work = work_reroute;
-    x->call.task.run = reroute_done;
-    x->call.home = &s->relay.inbox;
-    x->serve = s;
-    store_thread_post(s->relay.store, &x->call);
-}
-
-static bool
-may_swap(struct serve *s, const struct config *next, struct err *err)
-{
-    const struct config *now = s->relay.config;
-
-    if (strcmp(now->state_directory, next->state_directory) != 0 ||
-        strcmp(now->control.socket, next->control.socket) != 0 ||
-        strcmp(now->http.address, next->http.address) != 0 ||
-        now->maildrop.enabled != next->maildrop.enabled ||
-        strcmp(now->maildrop.directory, next->maildrop.directory) != 0 ||
-        now->workers != next->workers || strcmp(now->user, next->user) != 0)
-        return err_set(err, ERR_INPUT,
-                       "state_directory, control.socket, http.address, "
-                       "maildrop, workers and user change with a restart only");
-    return worker_check_tls(next, err);
-}
-
-/* What can fail is done first; then everybody gets what is new. */
-static bool
-take_config(struct serve *s, struct config *next, struct err *err)
-{
-    unsigned count = s->relay.worker_count;
-    struct server_tls **sets = mem_array(struct server_tls *, count);
-    struct server_tls_facts facts;
-    bool ok = may_swap(s, next, err) &&
-              server_tls_load(next, sets, count, &facts, err) &&
-              doors_open(&s->doors, next, err);
-
-    if (ok)
-        swap_config(s, next, sets, &facts);
-    else
-        server_tls_free_all(sets, count);
-    free(sets);
-    return ok;
-}
-
-static void
-add_why(struct serve *s, const char *error, struct buf *why)
-{
-    say(&s->relay, LOG_LEVEL_ERROR, "config.reload", "error", error);
-    metrics_count(s->relay.metrics, METRICS_RELOADS, "failed");
-    notify_ready(s->relay.notify);
-    atomic_store(&s->relay.reload_is_good, false);
-    if (why)
-        buf_printf(why, "%s\n", error);
-}
-
-static void
-log_notes(const struct serve *s, const struct config_errors *errs)
-{
-    for (size_t i = 0; i < errs->note_count; i++)
-        say(&s->relay, LOG_LEVEL_INFO, "config.note", "text", errs->note[i]);
-}
-
-/* `why` NULL: it is in the log only. */
-static bool
-begin_reload(struct serve *s, struct buf *why)
-{
-    struct config_errors errs = {0};
-    struct config *next = NULL;
-    struct err err;
-    bool ok;
-
-    notify_reloading(s->relay.notify);
-    ok = config_load(s->config_file, &next, &errs);
-    for (size_t i = 0; !ok && i < errs.count; i++)
-        add_why(s, errs.text[i], why);
-    log_notes(s, &errs);
-    config_errors_done(&errs);
-    if (ok && !take_config(s, next, &err)) {
-        add_why(s, err.text, why);
-        config_free(&next);
-        ok = false;
-    }
-    return ok;
-}
-
-/* Many at once become one more behind the one under way. */
-bool
-serve_reload(struct relay *relay, struct buf *why)
-{
-    struct serve *s = of(relay);
-
-    if (atomic_load(&relay->is_draining)) {
-        if (why)
-            buf_add_text(why, "the relay is draining\n");
-        return false;
-    }
-    if (s->reload_waits == 0)
-        return begin_reload(s, why);
-    s->reload_again = true;
-    return true;
-}
-
-/* --- drain --- */
-
-static bool
-is_quiet(const struct serve *s)
-{
-    return gate_count(s->relay.gate) == 0 &&
-           dispatch_is_idle(s->relay.dispatch) && s->reload_waits == 0 &&
-           maildrop_is_quiet(s->maildrop);
-}
-
-static void
-cut_done(void *ctx)
-{
-    struct serve *s = ctx;
-
-    s->cut_waits--;
-}
-
-static void
-cut_workers(struct serve *s)
-{
-    s->cut = true;
-    s->drain_until_ms = net_clock_steady() + SERVE_LAST_MS;
-    s->cut_waits = s->relay.worker_count;
-    for (unsigned i = 0; i < s->relay.worker_count; i++)
-        worker_cut(s->relay.workers[i], cut_done, s);
-}
-
-/* The store does not answer.  Nothing is lost by going: what was promised is
- * on the disk. */
-static void
-give_up(struct serve *s)
-{
-    say(&s->relay, LOG_LEVEL_ERROR, "drain", "result",
-        "gave up waiting for the store");
-    log_close(&s->relay.log);
-    _exit(SERVE_TEMPFAIL);
-}
-
-/* First what is under way may end by itself; then it is cut off. */
-static void
-drain_tick(void *ctx)
-{
-    struct serve *s = ctx;
-    bool late = net_clock_steady() >= s->drain_until_ms;
-
-    if (!s->cut) {
-        if (is_quiet(s) || late)
-            cut_workers(s);
-    } else if (s->cut_waits == 0 && is_quiet(s)) {
-        s->over = true;
-        uv_stop(&s->relay.loop);
-        return;
-    } else if (late) {
-        give_up(s);
-    }
-    net_timer_set(s->drain_timer, s->cut ? 1 : SERVE_POLL_MS);
-}
-
-void
-serve_close(struct relay *relay)
-{
-    struct serve *s = of(relay);
-
-    if (atomic_exchange(&relay->is_draining, true))
-        return;
-    say(relay, LOG_LEVEL_INFO, "drain", "state", "begun");
-    doors_close(&s->doors);
-    maildrop_stop(s->maildrop);
-    for (unsigned i = 0; i < relay->worker_count; i++)
-        worker_shut(relay->workers[i]);
-}
-
-void
-serve_stop(struct relay *relay)
-{
-    struct serve *s = of(relay);
-
-    if (s->drain_timer) { /* asked twice: at once */
-        s->drain_until_ms = 0;
-        return;
-    }
-    serve_close(relay);
-    notify_stopping(relay->notify);
-    s->drain_until_ms = net_clock_steady() + SERVE_DRAIN_MS;
-    for (unsigned i = 0; i < relay->worker_count; i++)
-        worker_drain(relay->workers[i]);
-    dispatch_drain(relay->dispatch);
-    accounts_drain(relay->accounts);
-    s->drain_timer = net_timer_new(&relay->loop, drain_tick, s);
-    net_timer_set(s->drain_timer, 1);
-}
+/* --- signals --- */
 
 static void
 got_signal(uv_signal_t *handle, int number)
@@ -592,7 +196,7 @@ start(struct serve *s, struct err *err)
     if (relay->log)
         doors_log_unused(&s->doors);
     relay->senders = sender_shelf_new(relay);
-    if (!relay->log || !open_store(s, err) || !open_logins(relay, err) ||
+    if (!relay->log || !serve_open_store(s, err) || !open_logins(relay, err) ||
         !start_workers(s, err))
         return false;
     relay->dispatch = dispatch_new(relay);
@@ -673,7 +277,7 @@ shut(struct serve *s)
     maildrop_free(&s->maildrop);
     gate_free(&relay->gate);
     if (s->over)
-        say(relay, LOG_LEVEL_INFO, "drain", "state", "done");
+        serve_say(relay, LOG_LEVEL_INFO, "drain", "state", "done");
     log_close(&relay->log);
     metric_set_free(&relay->metrics);
     refusals_free(&relay->refusals);
@@ -717,8 +321,8 @@ serve_run(const char *config_file, const struct serve_api *api)
         abort();
     net_inbox_open(&s.relay.inbox, &s.relay.loop, main_arrived, &s);
     if (start(&s, &err)) {
-        log_notes(&s, &errs);
-        warn_of_mode(&s.relay);
+        serve_log_notes(&s, &errs);
+        serve_warn_of_mode(&s.relay);
         say_ready(&s);
         notify_ready(s.relay.notify);
         dispatch_pump(s.relay.dispatch);
