@@ -119,13 +119,28 @@ resolver_pump(struct resolver_entry *e)
 
 /* --- what to ask --- */
 
+/* RFC 8461 section 3.4: the policy domain is that of the smart host.  Of one
+ * that the operator named himself and has verified it could demand no more;
+ * and a list of hosts is of no one domain. */
+static bool
+may_have_policy(const struct config *c, const struct config_route *route)
+{
+    const struct config_via *via = &route->via[0];
+    bool is_proven = route->level == POLICY_LEVEL_VERIFIED && !via->is_mx;
+
+    return route->level != POLICY_LEVEL_NONE && route->via_count == 1 &&
+           !via->is_address && !is_proven &&
+           config_rule_for(c, via->host, net_clock_wall()).sts;
+}
+
 static void
-question_for_route(const struct config_route *route, const char **hosts,
-                   unsigned *ports, struct policy_question *q)
+question_for_route(const struct config *c, const struct config_route *route,
+                   const char **hosts, unsigned *ports,
+                   struct policy_question *q)
 {
     q->domain = route->via[0].host;
     q->port = route->via[0].port;
-    q->sts = false;
+    q->sts = may_have_policy(c, route);
     q->dane &= route->level != POLICY_LEVEL_NONE;
     q->allow_special = true; /* the operator named these hosts */
     if (route->via_count == 1 && route->via[0].is_mx)
@@ -169,7 +184,7 @@ begin(struct resolver_entry *e)
     if (RAND_bytes((unsigned char *)&q.shuffle, sizeof(q.shuffle)) != 1)
         q.shuffle = (uint64_t)net_clock_steady();
     if (route)
-        question_for_route(route, hosts, ports, &q);
+        question_for_route(c, route, hosts, ports, &q);
     e->lookup = policy_lookup_new(&q, net_clock_steady());
     resolver_pump(e);
 }

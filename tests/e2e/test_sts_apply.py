@@ -7,7 +7,7 @@ import pytest
 
 from lab import seen
 from lab.script import EHLO_TLS, FIN, GREETING, RST, STARTTLS, Tls
-from lab.send import submit
+from lab.send import message, submit
 
 conformance = pytest.mark.conformance
 
@@ -332,6 +332,114 @@ def test_05_a_route_s_hosts_are_not_held_against_the_recipient_s_policy(
         }
     )
     assert delivered(world, relay, d).peer is smarthost
+
+
+# --- a smarthost's own policy: RFC 8461 section 3.4 ---
+
+
+def smarthost(new_relay, via, tls="opportunistic"):
+    return new_relay({'route "all"': {"to": ["*"], "via": [via], "tls": tls}})
+
+
+@conformance(
+    "RFC 8461 3.4",
+    "a smarthost's domain with two hosts; its policy lists the second",
+    "delivered to host 2 over TLS, WebPKI",
+)
+def test_05_hosts_of_a_smarthost_s_domain_are_held_against_its_policy(
+    world, new_relay
+):
+    first, second = world.peer(), world.peer()
+    d = world.sts(world.domain(first, second), mx=[second])
+    relay = smarthost(new_relay, f"mx:{d}:{world.mx_port}")
+    recipient = world.name()
+    world.hosts_of[recipient] = [first.host, second.host]
+    assert delivered(world, relay, recipient).peer is second
+    assert next(first.sessions) == 1
+
+
+@conformance(
+    "RFC 8461 3.4",
+    "a smarthost's domain; its policy lists none of its hosts; tls = verified",
+    UNLISTED,
+)
+def test_05_a_good_certificate_does_not_do_for_a_host_that_is_not_listed(
+    world, new_relay
+):
+    peer = world.peer()
+    d = world.sts(world.domain(peer), mx=["mx.elsewhere.test"])
+    relay = smarthost(new_relay, f"mx:{d}:{world.mx_port}", "verified")
+    put_off(world, relay, world.name(), d)
+    assert next(peer.sessions) == 1
+
+
+@conformance(
+    "RFC 8461 3.4",
+    "a smarthost by its name, with a policy; the certificate: {name}",
+    {"good": WEBPKI, "expired": "waits: 4.7.5 MTA-STS, expired"},
+)
+@pytest.mark.parametrize("kind", ["good", "expired"])
+def test_05_a_smarthost_s_name_is_a_policy_domain(world, new_relay, kind):
+    host = f"smtp.{world.name()}"
+    world.peer(host, cert=getattr(world.ca, kind)(host))
+    world.sts(host, mx=[host])
+    relay = smarthost(new_relay, f"{host}:{world.mx_port}")
+    if kind == "good":
+        delivered(world, relay, world.name())
+    else:
+        put_off(world, relay, world.name(), host)
+
+
+@conformance(
+    "RFC 8461 3.4",
+    "a smarthost by its name; whether it has a policy can't be learnt",
+    UNLISTED,
+)
+def test_05_a_smarthost_s_policy_that_can_t_be_learnt_makes_mail_wait(
+    world, new_relay
+):
+    peer = world.peer()
+    world.dns.behave(f"_mta-sts.{peer.host}", "servfail", "TXT")
+    relay = smarthost(new_relay, f"{peer.host}:{world.mx_port}")
+    put_off(world, relay, world.name())
+
+
+def test_05_of_a_named_host_that_is_verified_anyway_no_policy_is_asked_for(
+    world, new_relay
+):
+    """It could only demand what is demanded; and names that are known inside
+    of a network alone often fail on the question."""
+    peer = world.peer()
+    world.dns.behave(f"_mta-sts.{peer.host}", "servfail", "TXT")
+    relay = smarthost(new_relay, f"{peer.host}:{world.mx_port}", "verified")
+    assert delivered(world, relay, world.name()).tls
+    assert world.dns.asked(f"_mta-sts.{peer.host}") == 0
+
+
+@pytest.mark.parametrize("how", ["all", "exemption", "none"])
+def test_05_a_smarthost_s_policy_can_be_switched_off(world, new_relay, how):
+    peer = world.peer(offer=False)
+    d = world.sts(world.domain(peer), mx=["mx.elsewhere.test"])
+    route = {"to": ["*"], "via": [f"mx:{d}:{world.mx_port}"], "tls": "opportunistic"}
+    config = {'route "all"': route}
+    if how == "all":
+        config["policy"] = {"sts": False}
+    elif how == "exemption":
+        lifted = {"sts": False, "reason": "lab", "until": "2099-01-01"}
+        config[f'domain "{d}"'] = lifted
+    else:
+        route["tls"] = "none"
+    assert delivered(world, new_relay(config), world.name()).peer is peer
+
+
+def test_05_tls_required_no_passes_by_a_smarthost_s_policy(world, new_relay):
+    peer = world.peer(offer=False)
+    d = world.sts(world.domain(peer), mx=["mx.elsewhere.test"])
+    relay = smarthost(new_relay, f"mx:{d}:{world.mx_port}")
+    recipient = world.name()
+    data = message(extra=["TLS-Required: No"])
+    submit(relay, f"bob@{recipient}", data=data)
+    assert world.ledger.one(domain=recipient).tls is None
 
 
 # --- what the operator says ---
