@@ -14,6 +14,7 @@ conformance = pytest.mark.conformance
 TLS = "delivered over TLS"
 WEBPKI = "delivered over TLS, WebPKI"
 UNLISTED = "waits: 4.7.5 MTA-STS"
+WRONG = "waits: 4.7.5 MTA-STS, wrong name"
 
 PKIX_FAULTS = {
     "expired": lambda w, host: w.ca.expired(host),
@@ -102,7 +103,7 @@ def test_26_a_wildcard_for_one_label_is_a_good_certificate(world, relay):
 @conformance(
     "RFC 8461 4.2",
     "mx: *.domain; a certificate for the host, then for the domain",
-    f"{WEBPKI}; waits: 4.7.5 MTA-STS, wrong name",
+    f"{WEBPKI}; {WRONG}",
 )
 def test_26_the_certificate_is_for_the_host_not_for_the_pattern(world, relay):
     base = world.name()
@@ -332,6 +333,25 @@ def test_05_a_route_s_hosts_are_not_held_against_the_recipient_s_policy(
         }
     )
     assert delivered(world, relay, d).peer is smarthost
+
+
+@conformance("RFC 8461 3.1", "a recipient at an internationalized domain", WRONG)
+def test_04_the_policy_domain_is_in_ascii(world, relay):
+    host = f"mx.{world.name()}"
+    peer = world.peer(host, cert=world.ca.good("elsewhere.test"))
+    inner = world.name()
+    d = f"bücher.{inner}"
+    world.sts(world.domain(peer, name=f"xn--bcher-kva.{inner}"), mx=[peer])
+    mid = submit(relay, f"bob@{d}", mail_options=["SMTPUTF8"])
+    assert "4.7.5" in relay.log.one("delivery.deferred", mid=mid)["reply"]
+
+
+@conformance("RFC 8461 3.4", "a recipient at an address literal", TLS)
+def test_04_an_address_has_no_policy(world, relay):
+    host = f"mx.{world.name()}"
+    peer = world.peer(host, cert=world.ca.expired(host))
+    submit(relay, f"bob@[{peer.ip}]")
+    assert world.ledger.one(peer=peer).tls
 
 
 # --- a smarthost's own policy: RFC 8461 section 3.4 ---

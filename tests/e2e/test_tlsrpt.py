@@ -292,6 +292,40 @@ def test_who_wants_no_report_is_not_counted(world, own):
     seen.note("counted: the last")
 
 
+RECORDS = {
+    "two of them": (["v=TLSRPTv1; rua={}"], ["v=TLSRPTv1; rua={}; n=2"]),
+    "another version": (["v=TLSRPTv2; rua={}"],),
+    "no rua": (["v=TLSRPTv1;"],),
+    "one of several strings": (["v=TLSRP", "Tv1; r", "ua={}"],),
+    "an unknown field": (["v=TLSRPTv1; rua={}; new=thing"],),
+    "an unknown scheme besides": (["v=TLSRPTv1; rua=ftp://x.test/,{}"],),
+    "another TXT record beside it": (["v=TLSRPTv1; rua={}"], ["v=spf1 -all"]),
+}
+UNSOUND_RECORDS = ("two of them", "another version", "no rua")
+
+
+@conformance(
+    "RFC 8460 3",
+    "the record: {name}",
+    {r: "not counted" if r in UNSOUND_RECORDS else "counted" for r in RECORDS},
+)
+@pytest.mark.parametrize("record", RECORDS)
+def test_which_records_ask_for_reports(world, own, record):
+    d = world.domain(world.peer())
+    for strings in RECORDS[record]:
+        texts = [s.format(f"mailto:tls@{d}") for s in strings]
+        world.dns.txt(f"_smtp._tls.{d}", *texts)
+    submit(own, f"bob@{d}")
+    assert world.ledger.one(domain=d)
+    loud = wanted(world, world.domain(world.peer()))
+    submit(own, f"bob@{loud}")
+    counted(own, loud, 1, 0)
+    if record not in UNSOUND_RECORDS:
+        counted(own, d, 1, 0)
+    listed = [r["domain"] for r in json.loads(own.cli("report", "list", "--json").stdout)]
+    seen.only("counted" if d in listed else "not counted")
+
+
 def test_mail_by_a_route_is_nobody_s_business(world, new_relay):
     peer = world.peer()
     d = wanted(world, world.domain(peer))
