@@ -237,6 +237,18 @@ add_process(struct metric_page *p, const struct relay *relay)
         (double)relay->started_ms / 1000);
 }
 
+/* Nothing to tell where there is none. */
+static void
+add_certificate(struct metric_page *p, struct relay *relay)
+{
+    int64_t end = atomic_load(&relay->certificate_not_after);
+
+    if (end != 0)
+        add(p, "sealpost_certificate_expiry_timestamp_seconds",
+            "When the first certificate that clients are shown ends.",
+            (double)end);
+}
+
 void
 admin_metrics_gauges(struct metric_page *page, struct relay *relay,
                      const struct admin_metrics_store *store)
@@ -246,6 +258,7 @@ admin_metrics_gauges(struct metric_page *page, struct relay *relay,
     add_storage(page, relay, store);
     add(page, "sealpost_smtp_connections", "Connections of clients now.",
         gate_count(relay->gate));
+    add_certificate(page, relay);
     add_dnssec(page, relay->dnssec);
     add(page, "sealpost_sts_policies_expiring",
         "MTA-STS policies that end within a week and can't be fetched anew.",

@@ -1,6 +1,7 @@
 #include "relay/cli/commands.h"
 #include "relay/cli/option.h"
 #include "relay/daemon/config.h"
+#include "relay/daemon/server_tls.h"
 
 #include <sysexits.h>
 
@@ -13,6 +14,7 @@ cli_check(const struct cli_command *self, int argc, char **argv)
         {.name = "config", .letter = 'c', .value = &file},
         {.name = "json", .flag = &json}};
     struct config_errors errs = {0};
+    struct err err;
     struct config *config scoped(config_free) = NULL;
     int code = cli_option_parse(self, options, 2, &argc, argv);
 
@@ -28,6 +30,10 @@ cli_check(const struct cli_command *self, int argc, char **argv)
     for (size_t i = 0; i < errs.note_count; i++)
         (void)fprintf(stderr, "note: %s\n", errs.note[i]);
     config_errors_done(&errs);
+    if (config && !server_tls_check(config, &err)) {
+        (void)fprintf(stderr, "%s\n", err.text);
+        code = EX_CONFIG;
+    }
     if (config)
         config_print(config, json, stdout);
     return code;

@@ -40,9 +40,29 @@ arrival_limits(const struct config_listener *l)
     };
 }
 
+static void
+log_reject(struct relay *relay, const struct config_listener *l,
+           const struct addr *client, const char *why)
+{
+    unsigned count = gate_refused(relay->gate, net_clock_steady());
+    char text[ADDR_TEXT_SIZE];
+    struct log_line line;
+
+    if (count == 0)
+        return;
+    log_begin(&line, relay->log, LOG_LEVEL_WARNING, "session.reject");
+    log_text(&line, "listener", l->name);
+    log_text(&line, "client_ip", addr_text(client, text));
+    log_int(&line, "code", 421);
+    log_text(&line, "reason", why);
+    log_int(&line, "count", count);
+    log_end(&line);
+}
+
 /* Clear text would mean nothing to a client that begins with TLS. */
 void
-arrival_turn_away(int fd, const struct config_listener *l, const char *why)
+arrival_turn_away(struct relay *relay, int fd, const struct config_listener *l,
+                  const struct addr *client, const char *why)
 {
     char text[200];
     int len = snprintf(text, sizeof(text),
@@ -51,6 +71,8 @@ arrival_turn_away(int fd, const struct config_listener *l, const char *why)
     if (l->tls != CONFIG_TLS_IMPLICIT)
         (void)send(fd, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)close(fd);
+    log_reject(relay, l, client, why);
+    metrics_count(relay->metrics, METRICS_REFUSED, "421");
 }
 
 static void
@@ -59,21 +81,6 @@ unlink_arrival(struct arrival *a)
     *a->at = a->next;
     if (a->next)
         a->next->at = a->at;
-}
-
-static void
-log_reject(const struct arrival *a, const struct addr *client, const char *why)
-{
-    char text[ADDR_TEXT_SIZE];
-    struct log_line line;
-
-    log_begin(&line, a->worker->relay->log, LOG_LEVEL_WARNING,
-              "session.reject");
-    log_text(&line, "listener", a->pass.listener);
-    log_text(&line, "client_ip", addr_text(client, text));
-    log_int(&line, "code", 421);
-    log_text(&line, "reason", why);
-    log_end(&line);
 }
 
 /* Of a client that the proxy does not name nobody must think that it is a
@@ -117,12 +124,10 @@ header_came(void *ctx, int fd, const struct net_proxy *header,
     const char *why = err ? err->text : l ? admit(a, fd, l, &client) : "closed";
 
     unlink_arrival(a);
-    if (why) {
-        log_reject(a, &client, why);
+    if (why)
         gate_leave(a->worker->relay->gate, &a->pass);
-    }
     if (why && l)
-        arrival_turn_away(fd, l, why);
+        arrival_turn_away(a->worker->relay, fd, l, &client, why);
     else if (why)
         own_close(&fd);
     free(a);

@@ -19,9 +19,11 @@ bool arrival_is_proxy(const struct config_listener *l, const struct addr *peer);
 /* What the listener lets in. */
 struct gate_limits arrival_limits(const struct config_listener *l);
 
-/* 421 with this reason, where the client would understand it, and closes. */
-void arrival_turn_away(int fd, const struct config_listener *l,
-                       const char *why);
+/* 421 with this reason, where the client would understand it, and closes.  Any
+ * thread. */
+void arrival_turn_away(struct relay *relay, int fd,
+                       const struct config_listener *l,
+                       const struct addr *client, const char *why);
 
 /* Takes the descriptor and the pass over. */
 void arrival_start(struct worker *w, int fd, const struct addr *peer,

@@ -7,44 +7,18 @@
 
 #include <stdlib.h>
 
-enum { SAY_EVERY_MS = 1000 }; /* a flood of knocks is no flood of lines */
-
 struct door {
     struct doors *doors;
     struct net_listen *listen;
     char *address;
     size_t part;      /* which of the sockets passed for that address */
     const char *name; /* of the listener, in the configuration */
-    uint64_t turned_away;
-    int64_t said_ms; /* when that was logged last */
 };
 
 static const struct config_listener *
 listener_of(const struct door *door)
 {
     return config_listener_find(door->doors->relay->config, door->name);
-}
-
-static void
-log_turned_away(struct door *door, const struct addr *peer, const char *why)
-{
-    int64_t now_ms = net_clock_steady();
-    char text[ADDR_TEXT_SIZE];
-    struct log_line line;
-
-    door->turned_away++;
-    if (door->said_ms && now_ms - door->said_ms < SAY_EVERY_MS)
-        return;
-    log_begin(&line, door->doors->relay->log, LOG_LEVEL_WARNING,
-              "session.reject");
-    log_text(&line, "listener", door->name);
-    log_text(&line, "client_ip", addr_text(peer, text));
-    log_int(&line, "code", 421);
-    log_text(&line, "reason", why);
-    log_int(&line, "count", (int64_t)door->turned_away);
-    log_end(&line);
-    door->turned_away = 0;
-    door->said_ms = now_ms;
 }
 
 static const char *
@@ -74,8 +48,7 @@ accepted(void *ctx, int fd, const struct addr *peer)
     const char *why = let_in(relay->gate, l, peer, &pass);
 
     if (why) {
-        arrival_turn_away(fd, l, why);
-        log_turned_away(door, peer, why);
+        arrival_turn_away(relay, fd, l, peer, why);
         return;
     }
     metrics_count(relay->metrics, METRICS_CONNECTIONS_IN, door->name);

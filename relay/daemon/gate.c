@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { SAY_EVERY_MS = 1000 };
+
 /* A listener, or a client. */
 struct count {
     char text[GATE_NAME_SIZE];
@@ -25,6 +27,8 @@ struct gate {
     struct count *clients;   /* likewise */
     struct count *idle;      /* clients without any, the oldest first */
     unsigned count, max;
+    unsigned refused;   /* and not told yet */
+    int64_t refused_ms; /* when it was told; 0: never */
 };
 
 static bool
@@ -233,6 +237,22 @@ gate_leave(struct gate *g, struct gate_pass *pass)
     leave(g, pass);
     pthread_mutex_unlock(&g->lock);
     *pass = (struct gate_pass){0};
+}
+
+unsigned
+gate_refused(struct gate *g, int64_t now_ms)
+{
+    unsigned count = 0;
+
+    pthread_mutex_lock(&g->lock);
+    g->refused++;
+    if (g->refused_ms == 0 || now_ms - g->refused_ms >= SAY_EVERY_MS) {
+        count = g->refused;
+        g->refused = 0;
+        g->refused_ms = now_ms;
+    }
+    pthread_mutex_unlock(&g->lock);
+    return count;
 }
 
 unsigned

@@ -54,6 +54,11 @@ const char *gate_admit(struct gate *g, const struct addr *client,
 /* Gives the pass back. */
 void gate_leave(struct gate *g, struct gate_pass *pass);
 
+/* Somebody was turned away.  How many were since the last time that this gave a
+ * number; 0 within a second of that, so that a flood of knocks makes no flood
+ * of lines. */
+unsigned gate_refused(struct gate *g, int64_t now_ms);
+
 unsigned gate_count(struct gate *g);
 
 #endif

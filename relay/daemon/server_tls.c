@@ -177,6 +177,15 @@ server_tls_load(const struct config *c, struct server_tls **out, unsigned count,
     return true;
 }
 
+bool
+server_tls_check(const struct config *c, struct err *err)
+{
+    struct server_tls *set scoped(server_tls_free) = NULL;
+    struct server_tls_facts facts;
+
+    return server_tls_load(c, &set, 1, &facts, err);
+}
+
 void
 server_tls_free(struct server_tls **slot)
 {

@@ -26,6 +26,9 @@ struct server_tls_facts {
 bool server_tls_load(const struct config *c, struct server_tls **out,
                      unsigned count, struct server_tls_facts *facts,
                      struct err *err) must_use;
+/* Could it be loaded? */
+bool server_tls_check(const struct config *c, struct err *err) must_use;
+
 void server_tls_free(struct server_tls **set);
 void server_tls_free_all(struct server_tls **sets, unsigned count);
 

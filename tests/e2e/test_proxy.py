@@ -257,6 +257,7 @@ def test_networks_of_the_listener_are_asked_about_the_client(behind):
         c.expect(554, "network")
 
 
+@pytest.mark.threads
 def test_one_client_behind_the_proxy_does_not_starve_the_others(behind):
     held = []
     for _ in range(3):

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from lab.relay import binary, environment
 from lab.send import SENDER, Wire, insecure, message, submit
 
 
@@ -92,6 +93,7 @@ def renewable(world, new_relay, tmp_path):
     return relay
 
 
+@pytest.mark.threads
 def test_a_renewed_certificate_is_shown_on_all_workers_and_no_session_ends(
     world, renewable
 ):
@@ -333,6 +335,68 @@ def test_A43_a_ticket_of_one_listener_is_worth_nothing_at_another(relay, tmp_pat
 def test_A44_no_early_data(relay):
     _, said = s_client(relay.ip, relay.smtps_port, "-tls1_3", starttls=False)
     assert "Max Early Data: 0" in said or "Early data was not sent" in said
+
+
+@pytest.mark.parametrize("protocols,ok", [("h2", False), ("http/1.1", False), ("smtp", True)])
+@pytest.mark.parametrize("starttls", [True, False])
+def test_A39_a_lured_browser_finds_nobody(relay, protocols, ok, starttls):
+    port = relay.tls_port if starttls else relay.smtps_port
+    code, said = s_client(relay.ip, port, "-alpn", protocols, starttls=starttls)
+    assert ("Cipher is (NONE)" not in said) == ok, said
+    if not ok:
+        assert "no application protocol" in said
+
+
+def test_A46_a_message_is_whole_without_close_notify(world, relay):
+    d = world.domain(world.peer())
+    with Wire(relay.ip, relay.smtps_port, greeting=0) as c:
+        c.start_tls().expect(220)
+        c.data(f"bob@{d}")
+        c.send(message() + b".\r\n")
+        os.close(c.sock.detach())  # no word of it
+    world.ledger.one(f"bob@{d}")
+
+
+def test_a_message_without_its_end_is_none_under_tls_either(world, relay):
+    d = world.domain(world.peer())
+    with Wire(relay.ip, relay.smtps_port, greeting=0) as c:
+        c.start_tls().expect(220)
+        c.data(f"bob@{d}")
+        c.send(message())
+        os.close(c.sock.detach())
+    submit(relay, f"next@{d}")
+    world.ledger.one(f"next@{d}")
+    assert not world.ledger.of(f"bob@{d}")
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("starttls", [True, False])
+def test_A42_a_handshake_that_stalls_is_ended(relay, starttls):
+    port = relay.tls_port if starttls else relay.smtps_port
+    with Wire(relay.ip, port, greeting=220 if starttls else 0) as c:
+        if starttls:
+            c.ready().say("STARTTLS", 220)
+        c.send(b"\x16\x03\x01\x02\x00\x01")
+        c.sock.settimeout(60)
+        began = time.monotonic()
+        c.expect_end()
+        assert 25 < time.monotonic() - began < 40
+
+
+def test_check_finds_a_pair_that_does_not_fit(world, new_relay, tmp_path):
+    relay = new_relay(start=False)
+    key = tmp_path / "key.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ED25519", "-out", str(key)], check=True)
+    relay.write_config({"tls": {"key": str(key)}})
+    done = subprocess.run(
+        [binary(), "check", "-c", str(relay.config_file)],
+        capture_output=True, text=True, env=environment(),
+    )
+    assert done.returncode == 78
+    assert f"tls.certificate: {key}: " in done.stderr
+    relay.start(ready=False)
+    assert relay.wait() == 78
+    assert str(key) in relay.stderr()
 
 
 def test_a_session_inside_tls_by_swaks(world, relay):

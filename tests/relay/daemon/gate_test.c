@@ -198,6 +198,20 @@ clients_that_only_pass_by_are_not_all_remembered(void **state)
     gate_free(&g);
 }
 
+static void
+a_flood_of_refusals_is_told_once_a_second(void **state)
+{
+    struct gate *g = gate_new(1);
+
+    (void)state;
+    assert_int_equal(gate_refused(g, 500), 1);
+    for (int i = 0; i < 41; i++)
+        assert_int_equal(gate_refused(g, 1400), 0);
+    assert_int_equal(gate_refused(g, 1500), 42);
+    assert_int_equal(gate_refused(g, 9000), 1);
+    gate_free(&g);
+}
+
 int
 main(void)
 {
@@ -209,6 +223,7 @@ main(void)
         cmocka_unit_test(a_listener_has_a_limit_of_its_own),
         cmocka_unit_test(a_client_has_a_rate_that_comes_back_with_time),
         cmocka_unit_test(when_places_are_scarce_one_client_takes_few),
+        cmocka_unit_test(a_flood_of_refusals_is_told_once_a_second),
         cmocka_unit_test(clients_that_only_pass_by_are_not_all_remembered),
     };
 
