@@ -9,6 +9,13 @@
     FILE_HELP "      --socket PATH     the relay's control socket, instead "   \
               "of the\n                        configuration's\n"
 #define JSON_HELP "      --json            for programs\n"
+#define USERS_HELP                                                             \
+    "  -f, --file FILE       the users file; default: the configuration's "    \
+    "users.file\n" FILE_HELP
+#define PASSWORD_HELP                                                          \
+    "\nThe password is asked for, or is the first line of the standard "       \
+    "input; it is\nnever a word of the command.  A relay that runs reads the " \
+    "file within a second\nor two.\n"
 #define LOOK_HELP                                                              \
     TARGET_HELP JSON_HELP "\nWorks also while no relay runs: then it reads "   \
                           "the state directory.\n"
@@ -115,6 +122,22 @@ const struct cli_command cli_commands[] = {
      "DAY is a day of UTC, 2026-11-23.  Reports go out by themselves once the\n"
      "day is over.  Exit: 75 when one could not be sent.\n",
      cli_report_send},
+    {"user add", "NAME [-s SENDERS] [--no-scram] [-f FILE] [-c FILE]",
+     "let somebody log in",
+     "  -s, --senders LIST    what the user may send from, with commas: an\n"
+     "                        address, @domain, * or <>; default any address\n"
+     "      --no-scram        for PLAIN and LOGIN only\n" USERS_HELP
+         PASSWORD_HELP,
+     cli_user_add},
+    {"user passwd", "NAME [--no-scram] [-f FILE] [-c FILE]",
+     "give a user another password",
+     "      --no-scram        for PLAIN and LOGIN only\n" USERS_HELP
+         PASSWORD_HELP,
+     cli_user_passwd},
+    {"user remove", "NAME [-f FILE] [-c FILE]", "let a user log in no more",
+     USERS_HELP, cli_user_remove},
+    {"user list", "[--json] [-f FILE] [-c FILE]", "who may log in",
+     USERS_HELP JSON_HELP, cli_user_list},
     {"dkim keygen", "DOMAIN SELECTOR [--ed25519] [-o FILE]",
      "make a key that signs mail of a domain",
      "      --ed25519         instead of RSA with 2048 bits\n"

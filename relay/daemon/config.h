@@ -355,6 +355,11 @@ bool config_load(const char *file, struct config **out,
 void config_free(struct config **c);
 void config_errors_done(struct config_errors *errs);
 
+/* One value as it stands in the file or the environment, of a key without a
+ * title, however wrong all the rest may be; NULL: nothing is said.  Allocated.
+ * For who is about to mend it. */
+char *config_peek(const char *file, const char *section, const char *key);
+
 /* The effective values with where each came from, secrets masked. */
 void config_print(const struct config *c, bool json, FILE *out);
 

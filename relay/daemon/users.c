@@ -166,14 +166,6 @@ users_check_senders(struct slice text, struct err *err)
     return true;
 }
 
-struct slice
-users_line_name(struct slice line)
-{
-    if (line.len > 0 && line.p[0] == '#')
-        line.len = 0;
-    return slice_cut(&line, ':');
-}
-
 static bool
 read_line(struct slice line, struct user *u, struct err *err)
 {
@@ -329,6 +321,14 @@ users_find(const struct users *u, const char *name)
 
     HASH_FIND_STR(u->by_name, name, row);
     return row ? &row->user : NULL;
+}
+
+void
+users_each(const struct users *u,
+           void (*visit)(void *ctx, const struct user *user), void *ctx)
+{
+    for (struct row *row = u->by_name; row; row = row->hh.next)
+        visit(ctx, &row->user);
 }
 
 size_t

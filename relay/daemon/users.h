@@ -70,11 +70,25 @@ const char *users_decoy_hash(const struct users *u);
 /* How many iterations the verifiers have, by the first of them. */
 unsigned users_iterations(const struct users *u);
 
+/* In the order of the file. */
+void users_each(const struct users *u,
+                void (*visit)(void *ctx, const struct user *user), void *ctx);
+
+/* ---- what `sealpost user` writes: users_line.c ---- */
+
 /* One line of the file, without its end: the name it speaks of; empty for a
  * comment or an empty line. */
 struct slice users_line_name(struct slice line);
 bool users_check_name(struct slice name, struct err *err) must_use;
 /* "a@b.example,@c.example": fit for a line. */
 bool users_check_senders(struct slice text, struct err *err) must_use;
+/* What can be typed, as long as crypt(3) takes it. */
+bool users_check_password(struct slice text, struct err *err) must_use;
+
+/* Appends a line, with its end, of a name, senders and a password that have
+ * been checked.  Takes tenths of a second, on purpose. */
+bool users_add_line(struct slice name, struct slice senders,
+                    struct slice password, bool has_verifier, struct buf *out,
+                    struct err *err) must_use;
 
 #endif
