@@ -206,6 +206,7 @@ candidate_tls(const struct candidate *c, struct net_tls *tls, const char *key,
         .tls = tls,
         .check = check_for(c),
         .dane_base = c->host->dane_base,
+        .pkix_name = c->host->name,
         .session_key = key,
     };
     struct addr ignored;

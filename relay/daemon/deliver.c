@@ -56,9 +56,13 @@ decide_all(struct deliver *d, const struct mail_status *status,
     deliver_next_job(d);
 }
 
+/* RFC 8461 section 5.1: a failure under a policy is nothing final before DNS
+ * was asked whether there is another one by now. */
 static void
 put_off(struct deliver *d, const struct mail_status *status)
 {
+    if (d->sts_in_force)
+        resolver_forget(d->worker->resolver, d->order->destination);
     report_decide_rest(d->report, status);
     /* What REQUIRETLS asks of a host says nothing of other mail. */
     deliver_send_report(d, d->got_ready || d->requiretls ? REPORT_REACHED
@@ -233,12 +237,21 @@ log_shadow(const struct deliver *d, const struct policy_shadow *shadow)
     log_end(&line);
 }
 
+static bool
+is_in_force(const struct policy_facts *f)
+{
+    return (f->sts_state == POLICY_STS_STATE_CACHED ||
+            f->sts_state == POLICY_STS_STATE_FRESH) &&
+           f->sts.mode == POLICY_STS_ENFORCE;
+}
+
 static void
 make_plan(struct deliver *d, const struct policy_facts *facts)
 {
     struct policy_inputs in = router_inputs(
         d->worker->config, d->order->destination, facts, net_clock_wall());
 
+    d->sts_in_force = is_in_force(facts);
     in.requiretls = d->requiretls;
     in.tls_required_no = d->tls_required_no;
     policy_plan_done(&d->plan);
@@ -323,16 +336,36 @@ facts_known(void *ctx, const struct policy_facts *facts)
     deliver_settle(d);
 }
 
+/* RFC 8461 section 5.1: nothing is given up for what a policy says before DNS
+ * was asked whether there is a new one. */
+static bool
+is_last_chance(const struct deliver *d)
+{
+    const struct queue_job *j = deliver_job(d);
+    const struct queue_message *m = j->message;
+
+    for (size_t i = 0; i < j->rcpt_count; i++)
+        if (queue_schedule_is_expired(&d->worker->config->retry,
+                                      m->rcpt[j->rcpt[i]].attempts + 1,
+                                      m->arrived_ms, net_clock_steady()))
+            return true;
+    return false;
+}
+
 /* A plan for the message that comes next, and for those like it behind it. */
 static void
 plan_job(struct deliver *d)
 {
     const struct queue_message *m = deliver_job(d)->message;
-    const struct policy_facts *facts =
-        resolver_find(d->worker->resolver, d->order->destination);
+    struct resolver *r = d->worker->resolver;
+    const struct policy_facts *facts = resolver_find(r, d->order->destination);
 
     d->requiretls = mail_envelope_demands_requiretls(&m->envelope);
     d->tls_required_no = m->tls_required_no;
+    if (facts && is_in_force(facts) && (d->requiretls || is_last_chance(d))) {
+        resolver_forget(r, d->order->destination);
+        facts = NULL;
+    }
     if (facts)
         use_facts(d, facts);
     else

@@ -44,7 +44,8 @@ struct deliver {
     struct resolver_wait *wait;
     struct policy_plan plan;
     bool requiretls, tls_required_no; /* of the messages that it is for */
-    struct tls_result *tls_result;    /* NULL: nobody is told how TLS went */
+    bool sts_in_force;             /* an MTA-STS policy had a say in the plan */
+    struct tls_result *tls_result; /* NULL: nobody is told how TLS went */
     struct candidate candidates[POLICY_ADDRESSES_MAX];
     size_t candidate_count, candidate; /* `candidate`: the one under way */
     bool in_clear; /* opportunistic TLS failed at this address: without it */

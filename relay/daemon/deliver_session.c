@@ -428,12 +428,26 @@ on_late(void *ctx)
     deliver_settle(d);
 }
 
+/* In TLS 1.3 a server may refuse us when to us the handshake is over: what it
+ * says then comes in place of the first reply. */
+static bool
+is_late_refusal(const struct deliver *d, const struct err *err)
+{
+    return err && err->kind == ERR_TLS && net_conn_tls(d->conn) &&
+           !d->was_idle && d->messages == 0;
+}
+
 static void
 on_ended(void *ctx, const struct err *err)
 {
     struct deliver *d = ctx;
     struct mail_status status = {0};
 
+    if (is_late_refusal(d, err)) {
+        tls_failed(d, err);
+        deliver_settle(d);
+        return;
+    }
     mail_status_set(&status, 451, "4.4.2",
                     "%s: the connection was %s during %s%s",
                     deliver_here(d)->host->name, err ? "lost" : "closed",

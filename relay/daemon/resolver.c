@@ -29,7 +29,7 @@ free_entry(struct resolver_entry *e)
 static bool
 is_busy(const struct resolver_entry *e)
 {
-    return e->lookup || e->finishing || e->store_calls > 0 ||
+    return e->lookup || e->finishing || e->is_telling || e->store_calls > 0 ||
            !TAILQ_EMPTY(&e->waits);
 }
 
@@ -72,12 +72,22 @@ end_waits(struct resolver_entry *e, const struct policy_facts *facts)
 {
     struct resolver_wait *w;
 
-    while ((w = TAILQ_FIRST(&e->waits)) != NULL) {
+    e->is_telling = true;
+    while ((w = TAILQ_FIRST(&e->waits)) != NULL && !w->is_late) {
         TAILQ_REMOVE(&e->waits, w, link);
         *w->slot = NULL;
         w->done(w->ctx, facts);
         free(w);
     }
+    e->is_telling = false;
+    TAILQ_FOREACH(w, &e->waits, link)
+    w->is_late = false;
+}
+
+static bool
+is_refresh(const struct resolver_entry *e)
+{
+    return strncmp(e->key, REFRESH_PREFIX, strlen(REFRESH_PREFIX)) == 0;
 }
 
 static void
@@ -99,7 +109,8 @@ finish(struct task *task)
     e->has_facts = !e->is_stale;
     log_decided(e);
     end_waits(e, &e->facts);
-    if (strncmp(e->key, REFRESH_PREFIX, strlen(REFRESH_PREFIX)) == 0)
+    /* Who was told may have had it forgotten, or asked again. */
+    if ((e->is_stale || is_refresh(e)) && !is_busy(e))
         free_entry(e);
 }
 
@@ -157,7 +168,7 @@ static void
 begin(struct resolver_entry *e)
 {
     const struct config *c = e->resolver->worker->config;
-    bool refresh = strncmp(e->key, REFRESH_PREFIX, strlen(REFRESH_PREFIX)) == 0;
+    bool refresh = is_refresh(e);
     const char *domain = refresh ? e->key + strlen(REFRESH_PREFIX) : e->key;
     struct config_domain rule = config_rule_for(c, domain, net_clock_wall());
     const char *hosts[POLICY_HOSTS_MAX];
@@ -266,6 +277,7 @@ resolver_start(struct resolver_wait **slot, struct resolver *r,
     w->entry = e;
     w->done = done;
     w->ctx = ctx;
+    w->is_late = e->is_telling;
     *slot = w;
     TAILQ_INSERT_TAIL(&e->waits, w, link);
     if (r->is_cut)
@@ -307,12 +319,23 @@ resolver_cancel(struct resolver_wait **slot)
     free(w);
 }
 
+static void
+forget_policy(struct net_dns *dns, const char *domain)
+{
+    char *record scoped(own_free) = mem_printf("_mta-sts.%s", domain);
+
+    net_dns_forget(dns, record);
+    net_dns_forget(dns, record + 1); /* the host that has the policy */
+}
+
 void
 resolver_forget(struct resolver *r, const char *destination)
 {
     struct resolver_entry *e, *next;
 
     net_dns_forget(r->worker->dns, destination);
+    if (destination)
+        forget_policy(r->worker->dns, destination);
     for (e = TAILQ_FIRST(&r->entries); e; e = next) {
         next = TAILQ_NEXT(e, link);
         if (destination && strcmp(e->key, destination) != 0)

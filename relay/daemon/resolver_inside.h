@@ -44,6 +44,7 @@ struct resolver_entry {
     bool is_stale; /* to be forgotten: what the look-up under way finds, too */
     struct task finish; /* under way while `finishing` */
     bool finishing;
+    bool is_telling; /* those who waited */
 };
 
 struct resolver_wait {
@@ -51,6 +52,7 @@ struct resolver_wait {
     struct resolver_entry *entry;
     resolver_fn *done;
     void *ctx;
+    bool is_late; /* began while others were told: not meant by it */
     TAILQ_ENTRY(resolver_wait) link;
 };
 

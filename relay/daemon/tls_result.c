@@ -1,7 +1,7 @@
 #include "relay/daemon/tls_result.h"
 
-#include "policy/tlsrpt_record.h"
 #include "relay/base/mem.h"
+#include "relay/daemon/tls_count.h"
 
 #include <stdlib.h>
 
@@ -14,141 +14,6 @@ struct tls_result {
     struct policy_sts sts;
     bool is_off; /* nothing was asked about MTA-STS */
 };
-
-/* A result that waits for the record of its domain. */
-struct tls_pending {
-    struct worker *worker;
-    struct tls_pending *next, **at; /* of worker->tls_pending */
-    struct net_dns_query *dns;
-    struct policy_tlsrpt_session session;
-    int64_t at_ms; /* wall clock */
-};
-
-/* --- into the store ---------------------------------------------------- */
-
-struct count_call {
-    struct store_call call;
-    struct policy_tlsrpt_session session;
-    int64_t at_ms;
-};
-
-static bool
-work_count(struct store_call *call, struct queue_store *store, struct err *err)
-{
-    struct count_call *x = own_container(call, struct count_call, call);
-    char day[POLICY_TLSRPT_DAY_SIZE];
-    scoped(own_free) char *key = mem_printf(
-        "%s %s", policy_tlsrpt_day(x->at_ms, day), x->session.domain);
-    scoped(buf_free) struct buf before = {0};
-    scoped(buf_free) struct buf after = {0};
-
-    if (!queue_store_shelf_get(store, TLS_RESULT_SHELF, key, &before, err) &&
-        err->kind != ERR_MISSING)
-        return false;
-    /* A count that can't be read is begun anew. */
-    if (!policy_tlsrpt_add(buf_slice(&before), &x->session, &after, err) &&
-        !policy_tlsrpt_add((struct slice){0}, &x->session, &after, err))
-        return false;
-    return queue_store_shelf_put(store, TLS_RESULT_SHELF, key,
-                                 buf_slice(&after), x->at_ms, err);
-}
-
-/* On the store thread: nobody waits for it. */
-static void
-counted(struct task *task)
-{
-    struct count_call *x = own_container(task, struct count_call, call.task);
-
-    policy_tlsrpt_session_done(&x->session);
-    free(x);
-}
-
-static void
-count(struct tls_pending *p)
-{
-    struct count_call *x = mem_new(struct count_call);
-
-    x->call.work = work_count;
-    x->call.task.run = counted;
-    x->call.is_patient = true;
-    x->session = p->session;
-    x->at_ms = p->at_ms;
-    p->session = (struct policy_tlsrpt_session){0};
-    store_thread_post(p->worker->relay->store, &x->call);
-}
-
-/* --- does the domain want to know? ------------------------------------- */
-
-static void
-drop(struct tls_pending *p)
-{
-    *p->at = p->next;
-    if (p->next)
-        p->next->at = p->at;
-    p->worker->tls_pending_count--;
-    net_dns_cancel(&p->dns);
-    policy_tlsrpt_session_done(&p->session);
-    free(p);
-}
-
-static bool
-has_record(const struct dns_answer *answer)
-{
-    struct slice txt[DNS_RECORDS_MAX];
-    struct policy_tlsrpt_record record;
-    struct err err;
-    size_t n = 0;
-
-    if (answer->outcome == DNS_FAILED)
-        return true; /* the end of the day will tell */
-    for (; n < answer->count && n < DNS_RECORDS_MAX; n++)
-        txt[n] = (struct slice){answer->records[n].txt.p,
-                                answer->records[n].txt.len};
-    return policy_tlsrpt_record_parse(txt, n, &record, &err);
-}
-
-static void
-record_known(void *ctx, const struct dns_answer *answer)
-{
-    struct tls_pending *p = ctx;
-
-    if (has_record(answer) && !p->worker->is_cut)
-        count(p);
-    drop(p);
-}
-
-/* Takes the session's texts over. */
-static void
-post(struct worker *w, struct policy_tlsrpt_session *s)
-{
-    scoped(own_free) char *name = mem_printf("_smtp._tls.%s", s->domain);
-    struct tls_pending *p;
-
-    if (w->is_cut || w->tls_pending_count >= TLS_RESULTS_MAX) {
-        policy_tlsrpt_session_done(s);
-        return;
-    }
-    p = mem_new(struct tls_pending);
-    p->worker = w;
-    p->session = *s;
-    p->at_ms = net_clock_wall();
-    p->next = w->tls_pending;
-    p->at = &w->tls_pending;
-    if (p->next)
-        p->next->at = &p->next;
-    w->tls_pending = p;
-    w->tls_pending_count++;
-    net_dns_start(&p->dns, w->dns, name, DNS_TXT, record_known, p);
-}
-
-void
-tls_result_cut(struct worker *w)
-{
-    while (w->tls_pending) {
-        count(w->tls_pending);
-        drop(w->tls_pending);
-    }
-}
 
 /* --- policies of a destination ----------------------------------------- */
 
@@ -172,7 +37,8 @@ begin(const struct tls_result *r, enum policy_tlsrpt_type type,
     };
 }
 
-/* There was a record, and no policy to be had: RFC 8460 section 4.3.2.2. */
+/* There was a record, and no policy to be had, or none but the one that is
+ * kept: RFC 8460 section 4.3.2.2, RFC 8461 section 5.1. */
 static void
 count_sts_failure(struct tls_result *r, const struct policy_facts *f)
 {
@@ -183,12 +49,12 @@ count_sts_failure(struct tls_result *r, const struct policy_facts *f)
     };
     struct policy_tlsrpt_session s;
 
-    if (f->sts_state != POLICY_STS_STATE_FAILED ||
-        f->sts_failure == POLICY_STS_FAILURE_NONE)
+    if (f->sts_failure == POLICY_STS_FAILURE_NONE ||
+        (f->sts_state != POLICY_STS_STATE_FAILED && !r->sts_text))
         return;
     s = begin(r, POLICY_TLSRPT_STS, results[f->sts_failure]);
     s.reason_code = mem_text(f->sts_why);
-    post(r->worker, &s);
+    tls_count_add(r->worker, &s);
 }
 
 /* Mail waits because no host is one that the policy allows. */
@@ -205,7 +71,7 @@ count_unlisted(struct tls_result *r, const struct policy_plan *plan)
         s = begin(r, POLICY_TLSRPT_STS, POLICY_TLSRPT_VALIDATION_FAILURE);
         s.mx_host = mem_text(plan->rejected[i].name);
         s.reason_code = mem_text(mismatch);
-        post(r->worker, &s);
+        tls_count_add(r->worker, &s);
     }
 }
 
@@ -234,7 +100,7 @@ count_host(struct tls_result *r, const struct policy_host_facts *h,
     add_records(&h->tlsa, &text);
     if (text.len > 0)
         s.policy_text = mem_text(buf_text(&text));
-    post(r->worker, &s);
+    tls_count_add(r->worker, &s);
 }
 
 /* RFC 8460 section 4.3.2.1: a host without records where we require them is
@@ -319,10 +185,13 @@ tls_result_is_report(const struct queue_message *m)
                    sizeof(TLS_RESULT_ORIGIN) - 1) == 0;
 }
 
+/* Also where the records are only looked at. */
 static bool
 is_dane(const struct candidate *c)
 {
-    return c->proof == POLICY_PROOF_DANE && c->host->dane_base[0];
+    return c->host->dane_base[0] &&
+           (c->proof == POLICY_PROOF_DANE ||
+            c->host->shadow_proof == POLICY_PROOF_DANE);
 }
 
 /* RFC 8460 section 1.1: the policy domain of TLSA records is their base
@@ -355,27 +224,67 @@ describe(const struct tls_result_session *from, struct policy_tlsrpt_session *s)
         s->helo = mem_text(from->helo);
 }
 
+/* How a session went under one policy. */
+struct ending {
+    enum policy_tlsrpt_result result;
+    const char *reason;
+};
+
 static void
-tell(struct tls_result *r, const struct tls_result_session *from,
-     enum policy_tlsrpt_result result, const char *reason)
+finish(struct tls_result *r, const struct tls_result_session *from,
+       struct policy_tlsrpt_session *s, const struct ending *end)
+{
+    if (end->result != POLICY_TLSRPT_SUCCESS) {
+        describe(from, s);
+        if (end->reason && *end->reason)
+            s->reason_code = mem_text(end->reason);
+    }
+    tls_count_add(r->worker, s);
+}
+
+static bool
+is_told(const struct tls_result *r, const struct tls_result_session *from)
+{
+    return r && !tls_result_is_report(from->message);
+}
+
+static void
+tell_tlsa(struct tls_result *r, const struct tls_result_session *from,
+          const struct ending *end)
 {
     struct policy_tlsrpt_session s;
 
-    if (!r || tls_result_is_report(from->message))
+    if (!is_told(r, from) || !is_dane(from->candidate))
         return;
-    if (is_dane(from->candidate))
-        s = begin_tlsa(from->candidate->host, result);
-    else if (r->is_off)
-        return; /* whether there is a policy was not looked for */
-    else
-        s = begin(r, r->sts_text ? POLICY_TLSRPT_STS : POLICY_TLSRPT_NO_POLICY,
-                  result);
-    if (result != POLICY_TLSRPT_SUCCESS) {
-        describe(from, &s);
-        if (reason && *reason)
-            s.reason_code = mem_text(reason);
-    }
-    post(r->worker, &s);
+    s = begin_tlsa(from->candidate->host, end->result);
+    finish(r, from, &s, end);
+}
+
+/* RFC 8460 section 4.4: a session that had two policies is one of each.  Where
+ * the host has records, and the domain no policy, there is nothing to tell it;
+ * nor where whether it has one was not looked for. */
+static void
+tell_domain(struct tls_result *r, const struct tls_result_session *from,
+            const struct ending *end)
+{
+    struct policy_tlsrpt_session s;
+
+    if (!is_told(r, from) || r->is_off ||
+        (is_dane(from->candidate) && !r->sts_text))
+        return;
+    s = begin(r, r->sts_text ? POLICY_TLSRPT_STS : POLICY_TLSRPT_NO_POLICY,
+              end->result);
+    finish(r, from, &s, end);
+}
+
+static void
+tell_both(struct tls_result *r, const struct tls_result_session *from,
+          enum policy_tlsrpt_result result, const char *reason)
+{
+    struct ending end = {result, reason};
+
+    tell_tlsa(r, from, &end);
+    tell_domain(r, from, &end);
 }
 
 static enum policy_tlsrpt_result
@@ -397,27 +306,56 @@ result_of(enum net_tls_verdict verdict)
     return POLICY_TLSRPT_VALIDATION_FAILURE;
 }
 
+/* A certificate that matches no TLSA record is no matter of trust. */
+static struct ending
+ending_by_records(const struct net_tls_facts *tls)
+{
+    return (struct ending){tls->verdict == NET_TLS_NOT_TRUSTED
+                               ? POLICY_TLSRPT_VALIDATION_FAILURE
+                               : result_of(tls->verdict),
+                           tls->why};
+}
+
+/* What MTA-STS asks of a certificate, whoever was asked first. */
+static struct ending
+ending_by_name(const struct tls_result *r, const struct candidate *c,
+               const struct net_tls_facts *tls)
+{
+    if (!policy_sts_has_mx(&r->sts, c->host->name))
+        return (struct ending){POLICY_TLSRPT_VALIDATION_FAILURE, mismatch};
+    if (is_dane(c))
+        return (struct ending){result_of(tls->pkix_verdict), tls->pkix_why};
+    return (struct ending){result_of(tls->verdict), tls->why};
+}
+
 /* Where a policy asks for more than TLS, what was proven is what counts; under
  * "testing" the session has gone on all the same. */
 void
 tls_result_ready(struct tls_result *r, const struct tls_result_session *s)
 {
     const struct net_tls_facts *tls = net_conn_tls(s->conn);
-    bool is_sts = r && r->sts_text && !is_dane(s->candidate);
+    struct ending end = {POLICY_TLSRPT_SUCCESS, NULL};
 
-    if (!tls)
-        tell(r, s, POLICY_TLSRPT_STARTTLS_NOT_SUPPORTED, NULL);
-    else if (is_sts && !policy_sts_has_mx(&r->sts, s->candidate->host->name))
-        tell(r, s, POLICY_TLSRPT_VALIDATION_FAILURE, mismatch);
-    else
-        tell(r, s, is_sts ? result_of(tls->verdict) : POLICY_TLSRPT_SUCCESS,
-             is_sts ? tls->why : NULL);
+    if (!r)
+        return;
+    if (!tls) {
+        tls_result_no_starttls(r, s);
+        return;
+    }
+    if (is_dane(s->candidate)) {
+        struct ending by_records = ending_by_records(tls);
+
+        tell_tlsa(r, s, &by_records);
+    }
+    if (r->sts_text)
+        end = ending_by_name(r, s->candidate, tls);
+    tell_domain(r, s, &end);
 }
 
 void
 tls_result_no_starttls(struct tls_result *r, const struct tls_result_session *s)
 {
-    tell(r, s, POLICY_TLSRPT_STARTTLS_NOT_SUPPORTED, NULL);
+    tell_both(r, s, POLICY_TLSRPT_STARTTLS_NOT_SUPPORTED, NULL);
 }
 
 /* The certificate, or who issued it, is what our own rule asks for: that the
@@ -428,9 +366,19 @@ is_local(const struct tls_result *r, const struct candidate *c,
 {
     bool has_own_anchors = c->host->anchors && c->host->anchors[0];
 
-    return r && !is_dane(c) &&
-           (!r->sts_text ||
-            (has_own_anchors && verdict == NET_TLS_NOT_TRUSTED));
+    return !is_dane(c) && (!r->sts_text ||
+                           (has_own_anchors && verdict == NET_TLS_NOT_TRUSTED));
+}
+
+/* A handshake that came as far as a certificate failed for what was found out
+ * about it; any other, and one behind which the server hung up, is lost to all
+ * policies alike. */
+static bool
+is_judged(const struct net_tls_facts *tls)
+{
+    return tls && tls->verdict != NET_TLS_BROKEN &&
+           tls->verdict != NET_TLS_UNCHECKED &&
+           tls->verdict != NET_TLS_VERIFIED;
 }
 
 void
@@ -438,14 +386,24 @@ tls_result_failed(struct tls_result *r, const struct tls_result_session *s,
                   const struct err *err)
 {
     const struct net_tls_facts *tls = net_conn_tls(s->conn);
-    enum policy_tlsrpt_result result = POLICY_TLSRPT_VALIDATION_FAILURE;
+    struct ending end = {POLICY_TLSRPT_VALIDATION_FAILURE, err->text};
 
-    if (tls && tls->verdict != NET_TLS_BROKEN &&
-        is_local(r, s->candidate, tls->verdict))
+    if (!r)
         return;
-    /* A certificate that matches no TLSA record is no matter of trust. */
-    if (tls && tls->verdict != NET_TLS_VERIFIED &&
-        !(is_dane(s->candidate) && tls->verdict == NET_TLS_NOT_TRUSTED))
-        result = result_of(tls->verdict);
-    tell(r, s, result, tls && tls->why[0] ? tls->why : err->text);
+    if (!is_judged(tls)) {
+        tell_both(r, s, end.result, tls && tls->why[0] ? tls->why : err->text);
+        return;
+    }
+    if (is_local(r, s->candidate, tls->verdict))
+        return;
+    if (is_dane(s->candidate)) {
+        struct ending by_records = ending_by_records(tls);
+
+        tell_tlsa(r, s, &by_records);
+    }
+    if (r->sts_text)
+        end = ending_by_name(r, s->candidate, tls);
+    else
+        end = (struct ending){result_of(tls->verdict), tls->why};
+    tell_domain(r, s, &end);
 }

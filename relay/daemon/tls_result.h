@@ -3,9 +3,8 @@
  * reports of RFC 8460.
  *
  * A delivery has one of these for the policies of its destination, and says of
- * each TCP session once how its TLS went.  Results of domains that publish no
- * TLSRPT record are dropped; the others are added to the day's count in the
- * store.  Belongs to a worker's thread.
+ * each TCP session once how its TLS went; tls_count does the rest.  Belongs to
+ * a worker's thread.
  */
 #ifndef RELAY_DAEMON_TLS_RESULT_H
 #define RELAY_DAEMON_TLS_RESULT_H
@@ -17,8 +16,6 @@
 
 #define TLS_RESULT_SHELF "tlsrpt" /* keys: "2026-11-23 example.com" */
 #define TLS_RESULT_ORIGIN "TLS report about "
-
-enum { TLS_RESULTS_MAX = 1000 }; /* results of a worker that wait for DNS */
 
 struct tls_result;
 
@@ -48,10 +45,6 @@ void tls_result_no_starttls(struct tls_result *r,
 /* The handshake failed. */
 void tls_result_failed(struct tls_result *r, const struct tls_result_session *s,
                        const struct err *err);
-
-/* Stores what waits for DNS as it is.  The worker asks the store nothing
- * behind this. */
-void tls_result_cut(struct worker *w);
 
 /* Is it one of our reports? */
 bool tls_result_is_report(const struct queue_message *m);

@@ -280,6 +280,9 @@ on_ended(void *ctx, const struct err *err)
 {
     struct visit *v = ctx;
 
+    /* See deliver_session.c: a refusal in TLS 1.3 comes late. */
+    if (err && err->kind == ERR_TLS && net_conn_tls(v->conn) && !v->is_ready)
+        tls_failed(v, err->text);
     end(v, VISIT_UNKNOWN, smtp_client_step(v->smtp),
         "the connection was %s during %s", err ? "lost" : "closed",
         smtp_client_step(v->smtp));

@@ -9,7 +9,7 @@
 #include "relay/daemon/receive.h"
 #include "relay/daemon/resolver.h"
 #include "relay/daemon/server_tls.h"
-#include "relay/daemon/tls_result.h"
+#include "relay/daemon/tls_count.h"
 #include "relay/daemon/trust.h"
 
 #include <assert.h>
@@ -476,7 +476,7 @@ cut_arrived(struct task *task)
     while (w->batches)
         batch_cut(w->batches);
     resolver_cut(w->resolver);
-    tls_result_cut(w);
+    tls_count_cut(w);
     x->task.run = cut_done;
     task_post(&w->relay->inbox, &x->task);
 }

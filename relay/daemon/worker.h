@@ -53,7 +53,7 @@ struct worker {
     struct deliver *deliveries;      /* list */
     struct probe *probes;            /* list */
     struct batch *batches;           /* list */
-    struct tls_pending *tls_pending; /* list; see tls_result.h */
+    struct tls_pending *tls_pending; /* list; see tls_count.h */
     size_t tls_pending_count;
     bool is_stopping; /* no more of anything is begun */
     bool is_cut;      /* and the store is asked nothing more */

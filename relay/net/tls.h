@@ -95,6 +95,9 @@ struct net_tls_setup {
     enum net_tls_check check; /* of a server; of clients: see tls_server.h */
     const char *names[NET_TLS_NAMES_MAX]; /* any one of them must match */
     const char *dane_base;                /* TLSA base domain */
+    /* DANE, observed or not: the certificate is also looked at as PKIX would,
+     * for this name; it shows in the facts alone.  NULL: it is not. */
+    const char *pkix_name;
     const struct net_tls_tlsa *tlsa;
     size_t tlsa_count;
     const struct net_tls_fingerprint *fingerprints; /* none: any */
@@ -120,7 +123,9 @@ struct net_tls_facts {
     char version[16]; /* "TLSv1.3" */
     char cipher[64];
     enum net_tls_verdict verdict; /* of PKIX or DANE, whichever was asked */
-    char why[160];     /* of a verdict that isn't VERIFIED, for people */
+    char why[160]; /* of a verdict that isn't VERIFIED, for people */
+    enum net_tls_verdict pkix_verdict; /* of `pkix_name` */
+    char pkix_why[80];
     char matched[256]; /* the reference name that matched */
     char subject[256]; /* of the leaf: first DNS-ID, printable; of a client's
                           first mail address, else as above; "": none came */

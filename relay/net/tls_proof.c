@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -169,6 +170,9 @@ net_tls_proof_prepare(struct net_tls_proof *p, SSL *ssl,
 
     p->check = setup->check;
     p->chain = setup->chain;
+    if (setup->pkix_name)
+        (void)snprintf(p->pkix_name, sizeof(p->pkix_name), "%s",
+                       setup->pkix_name);
     X509_VERIFY_PARAM_set_hostflags(param, HOST_FLAGS);
     switch (setup->check) {
     case NET_TLS_CHECK_NONE:
@@ -263,6 +267,41 @@ judge(struct net_tls_proof *p, X509_STORE_CTX *store)
     X509_STORE_CTX_set_error(store, error); /* the alert follows from it */
 }
 
+/* What WebPKI would say of a certificate that TLSA records are asked about:
+ * under MTA-STS, which DANE stands above, somebody wants to know. */
+static void
+look_as_pkix(struct net_tls_proof *p, X509_STORE_CTX *store)
+{
+    const SSL *ssl =
+        X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    X509_STORE *anchors = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
+    X509_STORE_CTX *own = X509_STORE_CTX_new();
+    X509_VERIFY_PARAM *param;
+    int error = X509_V_ERR_HOSTNAME_MISMATCH;
+
+    net_tls_need(own);
+    if (X509_STORE_CTX_init(own, anchors, X509_STORE_CTX_get0_cert(store),
+                            X509_STORE_CTX_get0_untrusted(store)) != 1)
+        abort();
+    (void)X509_STORE_CTX_set_default(own, "ssl_server");
+    param = X509_STORE_CTX_get0_param(own);
+    X509_VERIFY_PARAM_set_hostflags(param, HOST_FLAGS);
+    X509_VERIFY_PARAM_set_auth_level(param, AUTH_LEVEL);
+    if (is_reference(p->pkix_name) &&
+        X509_VERIFY_PARAM_add1_host(param, p->pkix_name, 0) == 1) {
+        bool is_good = X509_verify_cert(own) == 1;
+
+        error = X509_STORE_CTX_get_error(own);
+        if (error == X509_V_OK && !is_good)
+            error = X509_V_ERR_UNSPECIFIED;
+    }
+    X509_STORE_CTX_free(own);
+    p->facts.pkix_verdict = verdict_of(error);
+    if (error != X509_V_OK)
+        (void)snprintf(p->facts.pkix_why, sizeof(p->facts.pkix_why), "%s",
+                       X509_verify_cert_error_string(error));
+}
+
 static bool
 has_pin(const struct net_tls_fingerprint *pin, X509 *leaf)
 {
@@ -337,6 +376,8 @@ net_tls_proof_look(struct net_tls_proof *p, X509_STORE_CTX *store)
     X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(store),
                                      AUTH_LEVEL);
     judge(p, store);
+    if (p->pkix_name[0] && is_dane(p))
+        look_as_pkix(p, store);
     look_for_pin(p, store);
     return net_tls_proof_is_met(p);
 }

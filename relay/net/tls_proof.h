@@ -20,6 +20,7 @@ struct net_tls_proof {
     struct net_tls_fingerprint pins[NET_TLS_FINGERPRINTS_MAX];
     size_t pin_count;
     struct net_tls_chain *chain; /* the setup's */
+    char pkix_name[256];         /* "": nobody asks */
     struct net_tls_facts facts;
 };
 

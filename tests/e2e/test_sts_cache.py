@@ -171,6 +171,60 @@ def test_24_before_an_enforce_failure_expires_dns_is_asked_again(world, new_rela
     assert b"mta-sts" in text.lower() and bad.host.encode() in text
 
 
+def test_24_after_a_failure_dns_is_asked_anew_whatever_the_ttl(world, new_relay):
+    relay = new_relay({"retry": {"schedule": ["400ms"], "expire": "3s", "warn": "0"}})
+    host = f"mx.{world.name()}"
+    bad = world.peer(host, cert=world.ca.good("elsewhere.test"))
+    d = world.sts(world.domain(bad, ttl=3600), mx=[bad], ttl=3600)
+    mid = submit(relay, f"a@{d}")
+    relay.log.wait("delivery.deferred", 4, mid=mid)
+    assert world.dns.asked(f"_mta-sts.{d}", "TXT") >= 4
+    good = world.peer()
+    d = world.sts(world.domain(good, ttl=3600), mx=[good], ttl=3600)
+    for n in range(6):
+        submit(relay, f"a{n}@{d}")
+        world.ledger.one(f"a{n}@{d}")
+    assert world.dns.asked(f"_mta-sts.{d}", "TXT") <= 2, "once for each worker"
+
+
+def test_24_a_new_policy_is_found_in_time_whatever_the_ttl(world, new_relay):
+    relay = new_relay({"retry": {"schedule": ["400ms"], "expire": "3s", "warn": "0"}})
+    good = world.peer()
+    d = world.domain(good, ttl=3600)
+    world.sts(d, mx=["mx.elsewhere.test"], ttl=3600)
+    mid = submit(relay, f"a@{d}")
+    relay.log.one("delivery.deferred", mid=mid)
+    world.sts(d, mx=[good], id="2", ttl=3600)
+    assert relay.log.one(("delivery.sent", "delivery.expired"), mid=mid)["event"] == (
+        "delivery.sent"
+    )
+    assert world.ledger.one(domain=d).tls
+
+
+def test_24_requiretls_bounces_nothing_by_an_old_policy(world, new_relay):
+    relay = new_relay()
+    home, good = world.domain(world.peer()), world.peer(requiretls=True)
+    d = world.domain(good, ttl=3600)
+    world.sts(d, mx=[good], mode="enforce", ttl=3600)
+    for n in range(4):  # every worker knows the policy
+        submit(relay, f"a{n}@{d}")
+        world.ledger.one(f"a{n}@{d}")
+    other = world.peer(requiretls=True)
+    world.dns.drop(d, "MX")
+    world.domain(other, name=d, ttl=3600)
+    world.sts(d, mx=[other], id="2", ttl=3600)
+    mid = submit(
+        relay,
+        f"bob@{d}",
+        sender=f"app@{home}",
+        port=relay.tls_port,
+        starttls=True,
+        mail_options=["REQUIRETLS"],
+    )
+    relay.log.one("delivery.sent", mid=mid)
+    assert world.ledger.one(f"bob@{d}").peer is other
+
+
 @conformance(
     "RFC 8461 10.2",
     "no cached policy; TXT: SERVFAIL, no answer, REFUSED; in the end NXDOMAIN",

@@ -7,13 +7,16 @@ import email.policy
 import gzip
 import json
 import re
+import ssl
 import time
 
 import pytest
 
 from lab import net, seen
 from lab.collector import Collector
-from lab.dane_cases import unknown, wrong
+from lab.dane_cases import publish, unknown, wrong
+from lab.script import ACCEPT, EHLO_TLS, GREETING, STARTTLS
+from lab.tlsa import of_host
 from lab.send import submit
 from lab.signatures import Key, signatures, signing, verified
 from lab.tlsrpt import complaints, policy_complaints, told
@@ -271,6 +274,66 @@ def test_a_policy_that_can_t_be_had_is_a_failure_of_its_own(world, own):
             "total-successful-session-count": 1,
             "total-failure-session-count": 0,
         }
+
+
+def test_a_policy_that_can_t_be_renewed_is_a_failure_beside_the_session(
+    world, new_relay
+):
+    """RFC 8461 section 5.1: the one that is kept applies, and it is told."""
+    own = new_relay({"delivery": {"messages_per_connection": 1}})
+    peer = world.peer()
+    d = world.domain(peer, ttl=1)
+    wanted(world, world.sts(d, mx=[peer], ttl=1))
+    submit(own, f"a@{d}")
+    counted(own, d, 1, 0)
+    world.policies.withdraw(d)
+    world.sts_record(d, "2", ttl=1)
+    time.sleep(1.3)
+    submit(own, f"b@{d}")
+    assert world.ledger.one(f"b@{d}").tls
+    [p] = counted(own, d, 2, 1)["policies"]
+    assert p["policy"]["policy-type"] == "sts"
+    [detail] = p["failure-details"]
+    assert detail["result-type"] == "sts-policy-fetch-error"
+
+
+def wants_a_certificate(world, host):
+    """TLS 1.3: the client is through with its handshake when it is told no."""
+    context = world.ca.good(host).context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(world.ca.path)
+
+    def shake(c):
+        c.sock = context.wrap_socket(
+            c.sock, server_side=True, do_handshake_on_connect=False
+        )
+        try:
+            c.sock.do_handshake()
+        except ssl.SSLError:
+            time.sleep(0.3)  # so that the alert is read before the end
+
+    return [GREETING, *EHLO_TLS, *STARTTLS, shake]
+
+
+@pytest.mark.parametrize("policy", ["none", "enforce"])
+def test_a_handshake_that_is_refused_at_its_end_is_a_failure(world, own, policy):
+    host = f"mx.{world.name()}"
+    dialog = wants_a_certificate(world, host)
+    if policy == "none":
+        peer = world.scripted(dialog, ACCEPT, host=host)
+    else:
+        peer = world.scripted(dialog, host=host)
+    d = wanted(world, world.domain(peer))
+    if policy == "enforce":
+        world.sts(d, mx=[host])
+        times = refused(world, own, d)
+    else:
+        mid = submit(own, f"bob@{d}")
+        own.log.one("delivery.sent", mid=mid)
+        assert len(peer.bodies()) == 1
+        times = 1
+    [p] = counted(own, d, 0, times)["policies"]
+    assert {x["result-type"] for x in p["failure-details"]} == {"validation-failure"}
 
 
 @conformance(
@@ -677,6 +740,40 @@ def test_the_schema_refuses_what_is_no_report(fault):
 
 
 # --- DANE ---
+
+
+@pytest.mark.parametrize("dane", ["good", "wrong"])
+@pytest.mark.parametrize("web", ["good", "unknown"])
+def test_a_session_under_two_policies_is_one_of_each(signed, signed_relay, dane, web):
+    """Each with the result that it asks for: the host has it of its records, the
+    domain of its MTA-STS policy."""
+    relay = signed_relay()
+    name = f"mx.{signed.name()}"
+    authority = signed.ca if web == "good" else signed.stranger
+    cert = authority.chained(authority.good(name))
+    peer = signed.peer(name, cert=cert)
+    other = signed.stranger if web == "good" else signed.ca
+    right = cert if dane == "good" else other.good("elsewhere.lab")
+    text = of_host("3 1 1", right)
+    publish(signed, peer, text)
+    d = wanted(signed, signed.sts(signed.domain(peer), mx=[peer]))
+    wanted(signed, name, "mailto:t@x.lab")
+    if dane == "good":
+        submit(relay, f"bob@{d}")
+        assert signed.ledger.one(domain=d).tls
+        times = 1
+    else:
+        times = refused(signed, relay, d)
+    sums = {True: (times, 0), False: (0, times)}
+    [tlsa] = counted(relay, name, *sums[dane == "good"])["policies"]
+    [sts] = counted(relay, d, *sums[web == "good"])["policies"]
+    assert tlsa["policy"]["policy-type"] == "tlsa"
+    assert sts["policy"]["policy-type"] == "sts"
+    if dane == "wrong":
+        assert tlsa["failure-details"][0]["result-type"] == "validation-failure"
+    if web == "unknown":
+        assert sts["failure-details"][0]["result-type"] == "certificate-not-trusted"
+
 
 
 @pytest.mark.parametrize(

@@ -411,6 +411,74 @@ with_chain(const char *file)
     assert_int_equal(system(command), 0);
 }
 
+/* By DANE all of them are good; what PKIX would say is noted beside it. */
+static void
+beside_dane_the_facts_say_what_pkix_would(void **state)
+{
+    static const struct {
+        const char *file;
+        enum net_tls_verdict verdict;
+    } rows[] = {{"good", NET_TLS_VERIFIED},
+                {"old", NET_TLS_EXPIRED},
+                {"several", NET_TLS_WRONG_NAME},
+                {"common", NET_TLS_WRONG_NAME},
+                {"self", NET_TLS_NOT_TRUSTED}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct net_tls *c = client(), *server = server_of(&ca, rows[i].file);
+        char file[32];
+        uint8_t digest[32];
+        struct net_tls_tlsa record = {3, 0, 1, digest, 32};
+        struct net_tls_setup setup = {.tls = c,
+                                      .check = NET_TLS_CHECK_DANE,
+                                      .dane_base = "base.example",
+                                      .names = {"base.example"},
+                                      .pkix_name = "mx.example.com",
+                                      .tlsa = &record,
+                                      .tlsa_count = 1};
+        struct pair p;
+
+        (void)snprintf(file, sizeof(file), "%s.pem", rows[i].file);
+        digest_of(path(file), digest);
+        meet(&p, &setup, server);
+        assert_int_equal(facts(&p)->verdict, NET_TLS_VERIFIED);
+        assert_int_equal(facts(&p)->pkix_verdict, rows[i].verdict);
+        assert_int_equal(facts(&p)->pkix_why[0] == '\0',
+                         rows[i].verdict == NET_TLS_VERIFIED);
+        part(&p);
+        net_tls_free(&c);
+        net_tls_free(&server);
+    }
+}
+
+static void
+observing_the_records_finds_the_same_and_goes_on(void **state)
+{
+    (void)state;
+    for (int is_right = 0; is_right < 2; is_right++) {
+        struct net_tls *c = client(), *server = server_of(&ca, "self");
+        uint8_t digest[32];
+        struct net_tls_tlsa record = {3, 0, 1, digest, 32};
+        struct net_tls_setup setup = {.tls = c,
+                                      .check = NET_TLS_CHECK_OBSERVE_DANE,
+                                      .dane_base = "base.example",
+                                      .tlsa = &record,
+                                      .tlsa_count = 1};
+        struct pair p;
+
+        digest_of(path("self.pem"), digest);
+        digest[7] ^= !is_right;
+        meet(&p, &setup, server);
+        assert_int_equal(p.client.step, NET_TLS_SECURED);
+        assert_int_equal(facts(&p)->verdict,
+                         is_right ? NET_TLS_VERIFIED : NET_TLS_NOT_TRUSTED);
+        part(&p);
+        net_tls_free(&c);
+        net_tls_free(&server);
+    }
+}
+
 static void
 dane_ta_wants_the_name_and_the_dates(void **state)
 {
@@ -1056,6 +1124,8 @@ main(void)
         cmocka_unit_test(any_one_of_the_names_is_enough),
         cmocka_unit_test(dane_believes_the_records_and_nothing_else),
         cmocka_unit_test(dane_ta_wants_the_name_and_the_dates),
+        cmocka_unit_test(beside_dane_the_facts_say_what_pkix_would),
+        cmocka_unit_test(observing_the_records_finds_the_same_and_goes_on),
         cmocka_unit_test(the_chain_is_shown_whether_it_will_do_or_not),
         cmocka_unit_test(the_record_that_matched_is_shown),
         cmocka_unit_test(sessions_are_resumed_only_under_an_equal_key),
