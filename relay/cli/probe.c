@@ -199,6 +199,10 @@ print_sts(const json_t *p, int64_t now)
             painted(CLI_YELLOW, cli_text(sts, "why"));
             printf("\n");
         }
+        if (is(json_object_get(p, "mx"), "state", "implicit")) {
+            title("");
+            printf("  for want of MX records held against the domain's name\n");
+        }
         print_text(cli_text(policy, "text"));
     } else if (is(sts, "state", "absent")) {
         printf("no policy is published\n");

@@ -175,6 +175,23 @@ static const char unverified[] =
 static const char without_dnssec[] =
     "\"required\" delivers nothing while resolver.dnssec is \"off\"";
 
+/* Who can forge answers on the way to such a server can forge the AD bit. */
+static void
+warn_far_trust(const struct check *k)
+{
+    const struct config *c = k->c;
+    const struct config_setting *s = setting_of(k, "resolver", "", "servers");
+
+    for (size_t i = 0; i < c->resolver.server_count &&
+                       c->resolver.dnssec == CONFIG_DNSSEC_TRUST;
+         i++)
+        if (!addr_is_loopback(&c->resolver.server[i]))
+            config_warning(k->errs, s->origin, s->name,
+                           "%s is not on this machine: with resolver.dnssec = "
+                           "\"trust\" all that lies between is trusted too",
+                           s->value[i]);
+}
+
 static void
 check_policy(const struct check *k)
 {
@@ -399,6 +416,7 @@ config_check(struct config *c, struct config_errors *errs)
     config_check_listeners(c, errs);
     config_check_auth(c, errs);
     check_access(&k);
+    warn_far_trust(&k);
     check_policy(&k);
     check_domains(&k);
     for (size_t i = 0; i < c->route_count; i++)

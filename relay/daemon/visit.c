@@ -1,5 +1,6 @@
 #include "relay/daemon/visit.h"
 
+#include "policy/channel.h"
 #include "relay/base/mem.h"
 #include "relay/daemon/router.h"
 #include "relay/mail/status.h"
@@ -139,6 +140,23 @@ start_tls(struct visit *v)
     v->handshaking = true;
 }
 
+/* Is it a policy's being on trial alone that lets mail go here? */
+static bool
+is_only_reported(const struct visit *v, const struct net_tls_facts *tls)
+{
+    const struct policy_host *h = v->at.host;
+    struct policy_channel channel = {
+        .has_tls = tls != NULL,
+        .is_verified = tls && tls->verdict == NET_TLS_VERIFIED,
+        .is_stranger = tls && tls->is_stranger,
+        .offers_requiretls = true, /* there is no message to ask for it */
+    };
+
+    return h->shadow_proof != POLICY_PROOF_CLEAR &&
+           policy_channel_weigh(h, h->shadow_proof, &channel) !=
+               POLICY_CHANNEL_GOOD;
+}
+
 /* As deliver does: it would hand over a message now. */
 static void
 on_ready(struct visit *v)
@@ -160,6 +178,12 @@ on_ready(struct visit *v)
         end(v, VISIT_GOOD, "QUIT",
             "the policy is in testing; enforced, it would refuse this host, "
             "which offers no STARTTLS");
+    else if (is_only_reported(v, tls))
+        end(v, VISIT_GOOD, "QUIT",
+            "policies are only reported here; enforced, %s would refuse this "
+            "host: %s",
+            policy_source_name(v->at.host->shadow_source),
+            tls ? tls->why : "no STARTTLS");
     else if (!tls)
         end(v, VISIT_GOOD, "QUIT", "mail would go in clear: no STARTTLS");
     else

@@ -281,6 +281,21 @@ def test_what_is_weighed_and_not_enforced_is_told(world, new_relay, bad):
     assert (would["host"], would["policy"]) == (bad.host, "mta-sts")
     assert f"unenforced  mta-sts would demand pkix of {bad.host}" in found["shown"]
     assert found["hosts"][0]["tls_session"]["verdict"] == "wrong name"
+    assert found["hosts"][0]["state"] == "deliverable"
+    assert "enforced, mta-sts would refuse this host" in found["shown"]
+    stripped = world.peer(offer=False)
+    found = probe(r, world.sts(world.domain(stripped), mx=[stripped]))
+    assert "would refuse this host: no STARTTLS" in found["shown"]
+
+
+def test_a_policy_without_mx_records_is_held_against_the_domain(world, relay):
+    d = world.name()
+    world.peer(d)
+    world.sts(d, mx=[d])
+    found = probe(relay, d)
+    assert found["mx"]["state"] == "implicit"
+    assert found["hosts"][0]["proof"] == "pkix"
+    assert "for want of MX records held against the domain's name" in found["shown"]
 
 
 @pytest.fixture

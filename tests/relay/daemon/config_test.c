@@ -869,6 +869,32 @@ a_host_name_is_needed(void **state)
 }
 
 static void
+trust_in_a_resolver_elsewhere_is_warned_of(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t warnings;
+    } rows[] = {
+        {"resolver { servers = {\"192.0.2.1\"} dnssec = trust }", 1},
+        {"resolver { servers = {\"127.0.0.9\", \"[::1]:53\"} dnssec = trust }",
+         0},
+        {"resolver { servers = {\"192.0.2.1\"} dnssec = auto }", 0},
+        {"resolver { servers = {\"192.0.2.1\"} dnssec = validate }", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        scoped(done) struct fixture f = {0};
+
+        assert_true(load(&f, rows[i].text));
+        assert_int_equal(f.errs.warning_count, rows[i].warnings);
+        if (rows[i].warnings > 0)
+            assert_non_null(
+                strstr(f.errs.warning[0], "192.0.2.1 is not on this machine"));
+    }
+}
+
+static void
 a_bare_host_name_is_warned_of(void **state)
 {
     scoped(done) struct fixture f = {0};
@@ -1018,6 +1044,7 @@ main(void)
         cmocka_unit_test(the_variables_of_other_images_are_understood),
         cmocka_unit_test(mistakes_in_the_environment_are_errors_too),
         cmocka_unit_test(a_host_name_is_needed),
+        cmocka_unit_test(trust_in_a_resolver_elsewhere_is_warned_of),
         cmocka_unit_test(a_bare_host_name_is_warned_of),
         cmocka_unit_test(secrets_are_not_repeated),
         cmocka_unit_test(origins_are_printed),
