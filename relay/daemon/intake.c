@@ -47,8 +47,14 @@ has_8bit(struct slice s)
 static void
 find_front(struct intake *in)
 {
-    if (in->front_len == 0 && in->scan.ended)
-        in->front_len = in->trace_len + in->scan.section;
+    struct slice behind;
+
+    if (in->front_len != 0 || !in->scan.ended)
+        return;
+    in->front_len = in->trace_len + in->scan.section;
+    behind = intake_rest(in);
+    in->is_bare = in->scan.section == 0 && !in->scan.is_cut && behind.len > 0 &&
+                  behind.p[0] != '\r';
 }
 
 void

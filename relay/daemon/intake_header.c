@@ -77,6 +77,20 @@ clean(struct intake *in, const struct mail_rewrite *rewrite,
         memcpy(in->scan.message_id, message_id, sizeof(message_id));
 }
 
+/* Else its first line would be taken for a part of our own last field, or for
+ * another one. */
+static void
+part_bare_body(struct intake *in)
+{
+    struct buf fields scoped(buf_free) = {0};
+
+    if (!in->is_bare)
+        return;
+    buf_add(&fields, intake_header(in));
+    buf_add_text(&fields, "\r\n");
+    intake_set_header(in, buf_slice(&fields));
+}
+
 void
 intake_mend(struct intake *in, struct mail_envelope *envelope)
 {
@@ -91,6 +105,7 @@ intake_mend(struct intake *in, struct mail_envelope *envelope)
     rewrite_sender(&rewrite, envelope);
     if (!in->scan.is_cut)
         clean(in, &rewrite, envelope);
+    part_bare_body(in);
     if (borrows)
         sender_shelf_put_back(shelf);
 }

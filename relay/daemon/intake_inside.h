@@ -31,6 +31,7 @@ struct intake {
     struct mail_header_scan scan;
     size_t trace_len; /* octets of our Received field */
     size_t front_len; /* of the front; 0 while the header section goes on */
+    bool is_bare;     /* has no field, and not even the blank line */
 
     struct dkim_signer *signer; /* NULL: nothing signs here */
     bool is_hashing;            /* the body has begun */

@@ -56,10 +56,6 @@ settle(struct mail_header_scan *s)
         return;
     if (slice_is_nocase(name, "Received"))
         s->received++;
-    else if (slice_is_nocase(name, "Date"))
-        s->has_date = true;
-    else if (slice_is_nocase(name, "From"))
-        s->has_from = true;
     else if (slice_is_nocase(name, "Bcc") ||
              slice_is_nocase(name, "Resent-Bcc"))
         s->has_bcc = true;
@@ -188,8 +184,6 @@ mail_header_scan_feed(struct mail_header_scan *s, struct slice bytes)
     for (size_t i = 0; i < bytes.len && !s->ended; i++) {
         s->seen++;
         s->field = (unsigned char)step(s, bytes.p[i]);
-        if (!s->ended && (unsigned char)bytes.p[i] >= 0x80)
-            s->has_8bit = true;
         if (!s->ended && s->field == LINE_START)
             s->section = s->seen;
         if (!s->ended && s->seen == MAIL_HEADER_BUDGET)

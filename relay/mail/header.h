@@ -19,11 +19,10 @@ enum {
 
 struct mail_header_scan {
     unsigned received; /* number of Received fields (RFC 5321 section 6.3) */
-    bool has_date, has_message_id, has_from;
+    bool has_message_id;
     bool has_bcc;         /* or Resent-Bcc */
     bool is_signed;       /* has a DKIM-Signature */
     bool tls_required_no; /* TLS-Required: No, every instance (RFC 8689) */
-    bool has_8bit;        /* an octet above 127 in the header section */
     char message_id[MAIL_HEADER_ID_MAX + 1]; /* printable, "" when none */
     bool ended;     /* saw the blank line, or the budget is used up */
     bool is_cut;    /* it was the budget */

@@ -98,6 +98,24 @@ def test_A91_a_larger_one_with_blind_copies_is_refused(world, relay):
         c.expect(552, "5.3.4")
 
 
+BARE = {
+    "no-colon": b"hello\r\nworld: x\r\n",
+    "space": b" Bcc: v@x.test\r\nTo: x\r\n",
+    "no-name": b": x\r\n\r\ny\r\n",
+    "eight-bit": b"Gr\xc3\xbc\xc3\x9fe: x\r\n",
+}
+
+
+@pytest.mark.parametrize("name", BARE)
+def test_A91_a_message_without_header_section_is_all_body(world, relay, name):
+    rcpt = f"bob@{world.domain(world.peer())}"
+    submit(relay, rcpt, data=BARE[name])
+    got = world.ledger.one(rcpt)
+    header, _, body = got.data.partition(b"\r\n\r\n")
+    assert body == BARE[name] and header.count(b"\r\nFrom: ") == 1
+    assert parsed(got)["Message-ID"].endswith("@relay.lab.test>")
+
+
 # --- what is configured ---
 
 
