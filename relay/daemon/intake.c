@@ -24,6 +24,7 @@ intake_destroy(struct intake *in)
     free(in->signed_by);
     free(in->source);
     free(in->user);
+    free(in->certificate);
     free(in);
 }
 
@@ -126,6 +127,7 @@ log_accepted(const struct intake *in, const struct queue_message *m)
     log_text(&line, "msgid", m->message_id);
     log_text(&line, "dkim", in->signed_by);
     log_text(&line, "user", in->user);
+    log_text(&line, "certificate", in->certificate);
     log_end(&line);
 }
 
@@ -369,6 +371,8 @@ intake_new(struct worker *w, const struct intake_client *client,
     in->message->id = id_next(&w->relay->ids, in->message->arrived_ms);
     in->source = mem_text(client->source);
     in->user = mem_text(client->user);
+    if (client->has_certificate)
+        in->certificate = mem_text(client->tls->subject);
     in->message->origin = client->ip
                               ? mem_printf("%s (%s)", client->ip, client->helo)
                               : mem_printf("local (%s)", client->helo);

@@ -27,6 +27,7 @@ struct intake {
     struct worker *worker;
     struct queue_message *message; /* envelope empty until intake_end */
     char *user;                    /* NULL: nobody has logged in */
+    char *certificate;             /* whom it names; NULL: none that counts */
     char *source;                  /* which way it comes in, for metrics */
     struct mail_header_scan scan;
     size_t trace_len; /* octets of our Received field */

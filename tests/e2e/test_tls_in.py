@@ -201,6 +201,7 @@ def test_a_certificate_is_as_good_as_a_password(world, new_relay):
     for who in "abc":
         head = world.ledger.one(f"{who}@{d}").data.split(b"\r\nFrom:")[0]
         assert b"(client certificate alice@lab.test)" in head.replace(b"\r\n\t", b" ")
+    relay.log.wait("message.accepted", 3, certificate="alice@lab.test")
     relay.log.wait("session.auth", 3, mechanism="certificate", user="alice@lab.test", ok=True)
 
 

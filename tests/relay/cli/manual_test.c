@@ -199,6 +199,7 @@ it_tells_of_every_event_that_is_logged(void **state)
 
         missing += check_events(text, source, "log_begin(&");
         missing += check_events(text, source, " say(&");
+        missing += check_events(text, source, " serve_say(&");
     }
     globfree(&files);
     assert_int_equal(missing, 0);
