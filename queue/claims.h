@@ -14,6 +14,8 @@ struct queue_claim {
     uint32_t number;
     enum queue_state state; /* QUEUED, DEFERRED or HELD: of the row beneath */
     bool is_doomed; /* deleted by hand: the row goes when the attempt ends */
+    bool is_ended;  /* given up by hand: from now on that is where it waits,
+                       should the attempt fail */
     bool is_bad;    /* claimed by nobody: the row failed its checks, and is
                        kept out of the way */
     bool is_whole;  /* it is all of its message, which has no history yet */

@@ -231,17 +231,22 @@ bool queue_store_list(struct queue_store *s, const struct queue_filter *f,
                       queue_row_fn *row, void *ctx, bool *end,
                       struct err *err) must_use;
 
+/* Where recipients wait whom an operator has given up: whoever claims them
+ * tries nothing and tells the sender.  No domain and no route is called so. */
+#define QUEUE_ENDED "ended:operator"
+
 enum queue_change {
     QUEUE_CHANGE_HOLD,
     QUEUE_CHANGE_RELEASE, /* no longer held, due at once */
     QUEUE_CHANGE_RETRY,   /* due at once */
     QUEUE_CHANGE_DELETE,
+    QUEUE_CHANGE_BOUNCE, /* to QUEUE_ENDED, due at once */
 };
 
 /* *count: recipients that match, of which RELEASE concerns the held ones only
  * and RETRY the others.  With `dry` nothing is changed.  A claimed recipient
- * can't be held back any more: hold and delete take effect when its attempt
- * fails; they count it all the same. */
+ * can't be held back any more: hold, delete and bounce take effect when its
+ * attempt fails; they count it all the same. */
 bool queue_store_change(struct queue_store *s, enum queue_change change,
                         const struct queue_filter *f, int64_t now_ms, bool dry,
                         uint64_t *count, struct err *err) must_use;

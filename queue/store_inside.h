@@ -56,6 +56,7 @@ enum queue_statement {
     QUEUE_ST_RCPT_DEFER,
     QUEUE_ST_RCPT_SET_HELD,
     QUEUE_ST_RCPT_ROUTE,
+    QUEUE_ST_RCPT_ROUTED,
     QUEUE_ST_RCPT_UNJAM,
     QUEUE_ST_DUE_NAMES,
     QUEUE_ST_DUE_LATER,
@@ -142,5 +143,11 @@ void queue_store_set_flags(struct queue_message *m, unsigned flags);
 /* An operator's end for a recipient that nobody works on. */
 bool queue_store_delete(struct queue_store *s, uint64_t id, uint32_t number,
                         struct err *err) must_use;
+
+/* --- store_end.c --- */
+/* Gives a recipient the destination where nothing is tried any more, claimed
+ * or not; the row is due and free. */
+bool queue_store_end(struct queue_store *s, uint64_t id, uint32_t number,
+                     struct err *err) must_use;
 
 #endif

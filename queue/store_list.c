@@ -255,6 +255,9 @@ apply(struct queue_store *s, enum queue_change change, const struct target *t,
         return is_worked_on(s, t)
                    ? set_held(s, t, QUEUE_DOOMED, now_ms, err)
                    : queue_store_delete(s, t->id, t->number, err);
+    case QUEUE_CHANGE_BOUNCE:
+        return set_held(s, t, QUEUE_FREE, now_ms, err) &&
+               queue_store_end(s, t->id, t->number, err);
     }
     return false;
 }
@@ -271,6 +274,8 @@ concerns(enum queue_change change, int64_t held)
         return held == QUEUE_HELD;
     case QUEUE_CHANGE_RETRY:
         return held != QUEUE_HELD;
+    case QUEUE_CHANGE_BOUNCE:
+        return held != QUEUE_DOOMED;
     }
     return false;
 }

@@ -176,14 +176,16 @@ defer_row(struct job *j, const struct queue_claim *row,
     bool is_held = row->state == QUEUE_STATE_HELD;
     struct db_statement *st =
         queue_store_use(s, QUEUE_ST_RCPT_DEFER,
-                        "UPDATE recipient SET next_ms = ?3, warned = warned"
+                        "UPDATE recipient SET next_ms = coalesce(?3, next_ms),"
+                        " warned = warned"
                         " OR ?4, last = ?5, attempts = attempts + ?6"
                         " WHERE message = ?1 AND number = ?2");
 
     db_bind_int(st, 1, (int64_t)row->id);
     db_bind_int(st, 2, row->number);
     db_bind_int(st, 6, !r->untried);
-    db_bind_int(st, 3, is_held ? QUEUE_NEVER_MS : r->next_ms);
+    if (is_held || !row->is_ended) /* what is ended is due already */
+        db_bind_int(st, 3, is_held ? QUEUE_NEVER_MS : r->next_ms);
     db_bind_int(st, 4, r->warned);
     db_bind_text(st, 5, r->reason);
     if (!db_run(st, err))
@@ -200,11 +202,12 @@ defer_row(struct job *j, const struct queue_claim *row,
 
 /* The routes changed while it was claimed. */
 static bool
-readdress_row(struct job *j, const struct queue_result *r, struct err *err)
+readdress_row(struct job *j, const struct queue_claim *row,
+              const struct queue_result *r, struct err *err)
 {
     uint64_t sum;
 
-    if (!r->destination)
+    if (!r->destination || row->is_ended)
         return true;
     sum = queue_store_rcpt_sum(j->x->id, r->number, r->rcpt, r->destination);
     return queue_store_move(j->store, j->x->id, r->number, r->destination, sum,
@@ -250,7 +253,7 @@ settle_one(struct job *j, const struct queue_result *r, struct err *err)
         ok = put_deleted(j, r->number, r->address, err) &&
              remove_row(j, &row, err);
     else
-        ok = defer_row(j, &row, r, err) && readdress_row(j, r, err);
+        ok = defer_row(j, &row, r, err) && readdress_row(j, &row, r, err);
     queue_claims_drop(s->claims, j->x->id, r->number);
     return ok;
 }

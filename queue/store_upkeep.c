@@ -108,7 +108,8 @@ consider(struct queue_store *s, struct moves *m, struct db_statement *st,
         !address || !domain ||
         (uint64_t)db_int(st, 8) != queue_store_rcpt_sum(m->id, number, &r, old))
         return;
-    to = route(ctx, from, address, domain);
+    to =
+        strcmp(old, QUEUE_ENDED) == 0 ? old : route(ctx, from, address, domain);
     if (!to || strcmp(to, old) == 0)
         return;
     m->list[m->count++] =

@@ -1,4 +1,4 @@
-/* POST /v1/queue/retry, hold, release, delete. */
+/* POST /v1/queue/retry, hold, release, delete, bounce. */
 #include "relay/admin/answer.h"
 #include "relay/admin/filter.h"
 #include "relay/admin/routes.h"
@@ -22,6 +22,7 @@ static const struct verb {
     {"hold", QUEUE_CHANGE_HOLD},
     {"release", QUEUE_CHANGE_RELEASE},
     {"delete", QUEUE_CHANGE_DELETE},
+    {"bounce", QUEUE_CHANGE_BOUNCE},
 };
 
 struct change_call {
@@ -130,7 +131,11 @@ static void
 apply(const struct change_call *x)
 {
     tell_log(x);
-    if (!may_unblock(x) || !x->relay->store) /* the relay is at its end */
+    if (!x->relay->store) /* the relay is at its end */
+        return;
+    if (x->verb->change == QUEUE_CHANGE_BOUNCE)
+        dispatch_unblock(x->relay->dispatch, QUEUE_ENDED);
+    if (!may_unblock(x))
         return;
     if (x->rows >= ROWS_MAX || x->destination_count == DESTINATIONS_MAX)
         dispatch_unblock(x->relay->dispatch, NULL);

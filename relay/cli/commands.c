@@ -92,6 +92,8 @@ const struct cli_command cli_commands[] = {
      cli_queue_change},
     {"queue delete", CHANGE_USAGE, "drop it; nobody is told", CHANGE_HELP,
      cli_queue_change},
+    {"queue bounce", CHANGE_USAGE, "give it up now; senders are told",
+     CHANGE_HELP, cli_queue_change},
     {"trace", "ID [--json]", "all that happened to one message", LOOK_HELP,
      cli_trace},
     {"probe", "DOMAIN [--mx HOST] [--from ADDRESS] [--json]",

@@ -14,7 +14,7 @@ CLI_COMMAND(cli_queue_list);
 CLI_COMMAND(cli_queue_show);
 CLI_COMMAND(cli_queue_explain);
 CLI_COMMAND(cli_queue_cat);
-CLI_COMMAND(cli_queue_change); /* retry, hold, release, delete */
+CLI_COMMAND(cli_queue_change); /* retry, hold, release, delete, bounce */
 CLI_COMMAND(cli_trace);
 CLI_COMMAND(cli_probe);
 CLI_COMMAND(cli_policy_list);

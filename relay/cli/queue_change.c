@@ -1,4 +1,4 @@
-/* queue retry, hold, release, delete. */
+/* queue retry, hold, release, delete, bounce. */
 #include "relay/base/mem.h"
 #include "relay/cli/commands.h"
 #include "relay/cli/target.h"
@@ -17,6 +17,7 @@ static const struct verb {
     {"hold", "held"},
     {"release", "released"},
     {"delete", "deleted"},
+    {"bounce", "given up; senders are told"},
 };
 
 static const struct verb *

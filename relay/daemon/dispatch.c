@@ -7,6 +7,7 @@
 #include "relay/daemon/worker.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* --- messages in --- */
 
@@ -203,6 +204,29 @@ answer_all(struct dispatch *d, struct queue_order *order,
     }
 }
 
+/* An operator gave it up: its sender is told, and how far it had come. */
+static void
+end(struct dispatch *d, struct queue_order *order)
+{
+    for (size_t i = 0; i < order->count; i++) {
+        struct report *r = report_new(order, order->jobs[i]);
+        const struct queue_message *m = r->job->message;
+
+        r->is_last = i + 1 == order->count;
+        r->contact = REPORT_REACHED;
+        for (size_t k = 0; k < r->rcpt_count; k++) {
+            const char *last = m->rcpt[r->rcpt[k].rcpt].last;
+            struct mail_status status = {0};
+
+            mail_status_set(&status, 554, "5.0.0",
+                            "an operator of this relay ended the delivery%s%s",
+                            last ? "; before: " : "", last ? last : "");
+            report_decide(r, k, &status);
+        }
+        dispatch_report(d->relay, r);
+    }
+}
+
 /* Mode sink: taken, and delivered to nobody. */
 static void
 sink(struct dispatch *d, struct queue_order *order)
@@ -282,7 +306,9 @@ do_order(struct dispatch *d, struct queue_order *order)
 {
     struct credential *credential;
 
-    if (d->relay->config->mode == CONFIG_MODE_SINK)
+    if (strcmp(order->destination, QUEUE_ENDED) == 0)
+        end(d, order);
+    else if (d->relay->config->mode == CONFIG_MODE_SINK)
         sink(d, order);
     else if (!may_mail_all(d->relay->config, order))
         hold_back(d, order);
@@ -370,6 +396,7 @@ dispatch_configure(struct dispatch *d)
     struct queue_limits now = limits(d->relay);
 
     queue_scheduler_set_limits(d->scheduler, &now);
+    queue_scheduler_limit(d->scheduler, QUEUE_ENDED, now.per_destination, 0, 0);
     for (size_t i = 0; i < c->route_count; i++) {
         char *name scoped(own_free) =
             mem_printf(ROUTER_PREFIX "%s", c->route[i].name);

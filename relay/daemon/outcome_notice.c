@@ -46,7 +46,7 @@ describe(const struct outcome *o, size_t i, struct queue_bounce_rcpt *out)
         .status = told->status,
         .remote_mta = told->status.is_reply ? speaker(o, told) : NULL,
         .explanation = explain(o, i),
-        .attempted_ms = o->report->is_aged ? 0 : net_clock_wall(),
+        .attempted_ms = o->report->attempt_count > 0 ? net_clock_wall() : 0,
     };
     /* What was put off until there was no time left failed for good: RFC
      * 3463's 4.4.7 with the class of a permanent failure. */

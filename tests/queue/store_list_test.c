@@ -319,6 +319,83 @@ delete_takes_recipient_body_and_leaves_a_trace(void **state)
 }
 
 static void
+bounce_moves_it_to_where_nothing_is_tried(void **state)
+{
+    struct fixture *f = *state;
+    struct queue_message *m;
+    uint64_t id = ENQUEUE(f, false, "a@b.example", "b@b.example");
+
+    assert_int_equal(change(f, QUEUE_CHANGE_HOLD,
+                            (struct queue_filter){.to = "b@b.example"}),
+                     1);
+    assert_int_equal(
+        change(f, QUEUE_CHANGE_BOUNCE, (struct queue_filter){.id = id}), 2);
+    reopen(f); /* it is found again after an end in between */
+    assert_int_equal(claim(f, "b.example"), 0);
+    assert_int_equal(claim_at(f, QUEUE_ENDED, NOW, &m), 2);
+    assert_int_equal(counts(f).by_state[QUEUE_STATE_HELD], 0);
+    assert_string_equal(m->rcpt[0].destination, QUEUE_ENDED);
+    queue_message_free(&m);
+    settle(f, id, 0, QUEUE_FAILED);
+    settle(f, id, 1, QUEUE_FAILED);
+    assert_int_equal(counts(f).messages, 0);
+    check_counts(f);
+}
+
+static void
+bounce_takes_effect_when_an_attempt_fails(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = ENQUEUE(f, true, "a@b.example", "b@b.example", "c@b.example");
+    struct queue_result r = result_of(0, QUEUE_DEFERRED);
+    struct mail_rcpt rcpt = {.address = (char *)"a@b.example",
+                             .domain = (char *)"b.example"};
+    struct queue_settlement x = {.id = id, .results = &r, .result_count = 1};
+    const uint32_t third = 2;
+
+    assert_int_equal(
+        change(f, QUEUE_CHANGE_BOUNCE, (struct queue_filter){.id = id}), 3);
+    r.destination = "elsewhere.example"; /* also where routes have changed */
+    r.rcpt = &rcpt;
+    OK(f, queue_store_begin(f->s, &f->err));
+    OK(f, queue_store_settle(f->s, &x, &f->err));
+    OK(f, queue_store_commit(f->s, &f->err));
+    settle(f, id, 1, QUEUE_DELIVERED);
+    queue_store_release(f->s, id, &third, 1); /* it was not tried */
+    assert_int_equal(claim_at(f, "b.example", NOW + 99999, NULL), 0);
+    assert_int_equal(claim_at(f, "elsewhere.example", NOW + 99999, NULL), 0);
+    assert_int_equal(claim(f, QUEUE_ENDED), 2);
+    check_counts(f);
+}
+
+static const char *
+route_elsewhere(void *ctx, const char *from, const char *address,
+                const char *domain)
+{
+    (void)ctx;
+    (void)from;
+    (void)address;
+    (void)domain;
+    return "route:new";
+}
+
+static void
+routes_that_change_leave_what_was_given_up(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = ENQUEUE(f, false, "a@b.example");
+
+    (void)ENQUEUE(f, false, "b@b.example");
+    assert_int_equal(
+        change(f, QUEUE_CHANGE_BOUNCE, (struct queue_filter){.id = id}), 1);
+    OK(f, queue_store_begin(f->s, &f->err));
+    OK(f, queue_store_reroute(f->s, "other", route_elsewhere, NULL, &f->err));
+    OK(f, queue_store_commit(f->s, &f->err));
+    assert_int_equal(claim(f, QUEUE_ENDED), 1);
+    assert_int_equal(claim(f, "route:new"), 1);
+}
+
+static void
 a_change_reaches_behind_the_first_page(void **state)
 {
     struct fixture *f = *state;
@@ -411,6 +488,9 @@ main(void)
         TEST(hold_and_release),
         TEST(retry_makes_what_is_deferred_due),
         TEST(delete_takes_recipient_body_and_leaves_a_trace),
+        TEST(bounce_moves_it_to_where_nothing_is_tried),
+        TEST(bounce_takes_effect_when_an_attempt_fails),
+        TEST(routes_that_change_leave_what_was_given_up),
         TEST(a_change_reaches_behind_the_first_page),
         TEST(a_bulk_change_goes_on_where_it_stopped),
         TEST(counts_tell_the_oldest),
