@@ -71,6 +71,17 @@ policy_discovery_cache(struct policy_discovery *d,
                  policy_sts_parse(slice_of(d->entry.text), &d->sts, &err);
 }
 
+void
+policy_discovery_cache_failed(struct policy_discovery *d, const struct err *err)
+{
+    struct err why = *err;
+
+    policy_discovery_cache(d, NULL);
+    d->is_blind = true;
+    err_in(&why, "the policy cache");
+    snprintf(d->why, sizeof(d->why), "%s", why.text);
+}
+
 bool
 policy_discovery_is_told(const struct policy_discovery *d)
 {
@@ -139,7 +150,7 @@ policy_discovery_failed(struct policy_discovery *d, const struct err *err,
     free(e->failure);
     e->failure = mem_text(err->text);
     check(d, now_ms);
-    d->keep = true;
+    d->keep = !d->is_blind;
 }
 
 void
@@ -191,6 +202,8 @@ touch(struct policy_discovery *d, int64_t now_ms)
 static enum policy_sts_state
 state_without_policy(const struct policy_discovery *d)
 {
+    if (d->is_blind)
+        return POLICY_STS_STATE_UNKNOWN;
     switch (d->record) {
     case POLICY_DISCOVERY_NOT_LEARNT:
         return POLICY_STS_STATE_UNKNOWN;
@@ -216,6 +229,9 @@ limit(const struct policy_discovery *d, int64_t now_ms,
     if (wants_fetch(d, now_ms) && is_backing_off(d, now_ms) &&
         d->entry.backoff_ms < facts->good_until_ms)
         facts->good_until_ms = d->entry.backoff_ms;
+    if (d->is_blind && !d->is_fresh &&
+        now_ms + POLICY_DISCOVERY_BLIND_MS < facts->good_until_ms)
+        facts->good_until_ms = now_ms + POLICY_DISCOVERY_BLIND_MS;
 }
 
 bool

@@ -12,6 +12,9 @@
  *     none          cached                         ABSENT
  *     malformed     cached                         FAILED
  *     not learnt    cached                         UNKNOWN
+ *
+ * A cache that could not be read may hold a policy: without a fresh one it is
+ * UNKNOWN then, and nothing is kept over what the cache has.
  */
 #ifndef POLICY_DISCOVERY_H
 #define POLICY_DISCOVERY_H
@@ -22,6 +25,8 @@ enum {
     /* How stale used_ms and checked_ms of the kept entry may become; each
      * mail would cost a write otherwise. */
     POLICY_DISCOVERY_TOUCH_MS = 60 * 60 * 1000,
+    /* How long what was found without the cache is good. */
+    POLICY_DISCOVERY_BLIND_MS = 5000,
 };
 
 enum policy_discovery_record {
@@ -38,6 +43,7 @@ struct policy_discovery {
     enum policy_discovery_record record;
     char id[POLICY_STS_ID_MAX + 1];
     bool has_cache_answer;
+    bool is_blind;                 /* the cache could not be read */
     struct policy_sts_entry entry; /* as cached, then as it should be kept */
     struct policy_sts sts;         /* of entry.text */
     bool has_sts, is_fresh, tls_failed;
@@ -50,6 +56,9 @@ void policy_discovery_txt(struct policy_discovery *d,
                           const struct dns_answer *txt);
 void policy_discovery_cache(struct policy_discovery *d,
                             const struct policy_sts_entry *entry);
+/* Instead of it. */
+void policy_discovery_cache_failed(struct policy_discovery *d,
+                                   const struct err *err);
 bool policy_discovery_is_told(const struct policy_discovery *d);
 
 /* Only when told.  False also while the fetch of this id is backing off. */

@@ -391,10 +391,14 @@ policy_lookup_answer_dns(struct policy_lookup *l, unsigned number,
 
 void
 policy_lookup_answer_cache(struct policy_lookup *l, unsigned number,
-                           const struct policy_sts_entry *entry, int64_t now_ms)
+                           const struct policy_sts_entry *entry,
+                           const struct err *err, int64_t now_ms)
 {
     settle(l, number, POLICY_ASK_CACHE);
-    policy_discovery_cache(&l->discovery, entry);
+    if (err)
+        policy_discovery_cache_failed(&l->discovery, err);
+    else
+        policy_discovery_cache(&l->discovery, entry);
     advance(l, now_ms);
 }
 

@@ -118,7 +118,9 @@ enum policy_sts_state {
     POLICY_STS_STATE_FRESH,   /* fetched just now */
     POLICY_STS_STATE_FAILED,  /* a record, no policy to be had, none cached:
                                  as though there were none, and reported */
-    POLICY_STS_STATE_UNKNOWN, /* TXT could not be learnt, none cached: defer */
+    POLICY_STS_STATE_UNKNOWN, /* TXT could not be learnt, none cached; or no
+                                 policy to be had, and the cache could not be
+                                 read: defer */
 };
 
 /* What kept a policy from being had, for reports (RFC 8460 section 4.3). */
@@ -162,10 +164,11 @@ void policy_lookup_free(struct policy_lookup **l);
 bool policy_lookup_next(struct policy_lookup *l, struct policy_ask *ask);
 void policy_lookup_answer_dns(struct policy_lookup *l, unsigned number,
                               const struct dns_answer *answer, int64_t now_ms);
-/* entry NULL: nothing is cached, or the cache could not be read. */
+/* entry NULL: nothing is cached; err not NULL: whether something is could not
+ * be learnt. */
 void policy_lookup_answer_cache(struct policy_lookup *l, unsigned number,
                                 const struct policy_sts_entry *entry,
-                                int64_t now_ms);
+                                const struct err *err, int64_t now_ms);
 /* err NULL: `body` is the 200 response. */
 void policy_lookup_answer_fetch(struct policy_lookup *l, unsigned number,
                                 struct slice body, const struct err *err,

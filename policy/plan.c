@@ -318,6 +318,26 @@ end_not_dane(const struct policy_facts *f, struct policy_plan *out)
                     f->domain.text, reason(out, POLICY_SOURCE_LOCAL));
 }
 
+/* The policy that a domain announces could vouch for its hosts. */
+static bool
+may_be_vouched_for(const struct policy_facts *f)
+{
+    return f->sts_state == POLICY_STS_STATE_FAILED &&
+           f->sts_failure != POLICY_STS_FAILURE_INVALID;
+}
+
+static void
+end_unvouched(const struct policy_facts *f, struct policy_plan *out)
+{
+    end(out, POLICY_DEFER, POLICY_SOURCE_REQUIRETLS);
+    out->cause = POLICY_CAUSE_UNLEARNT;
+    mail_status_set(&out->status, 451, "4.7.5",
+                    "the mail asks for REQUIRETLS, and the MTA-STS policy of "
+                    "%s, which could vouch for its hosts, is not to be had "
+                    "now: %s",
+                    f->domain.text, f->sts_why);
+}
+
 /* RFC 8689 section 4.2.1.  For good also behind a route: what is missing is
  * nothing that time brings, and the sender would rather know. */
 static void
@@ -345,6 +365,8 @@ end_without_host(const struct policy_inputs *in, const struct fates *fates,
         end_unlisted(in->facts, out, count[POLICY_FATE_NO_ADDRESS] > 0);
     else if (count[POLICY_FATE_NOT_DANE] > 0)
         end_not_dane(in->facts, out);
+    else if (count[POLICY_FATE_UNPROVEN] > 0 && may_be_vouched_for(in->facts))
+        end_unvouched(in->facts, out);
     else if (count[POLICY_FATE_UNPROVEN] > 0)
         end_unproven(in->facts, out);
     else

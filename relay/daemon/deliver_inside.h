@@ -71,7 +71,8 @@ struct deliver {
     int64_t began_ms;      /* of the attempt */
     int64_t job_began_ms;
     unsigned failures;       /* of addresses; */
-    unsigned unproven;       /* those that did not prove what the plan wants */
+    unsigned unproven;       /* those that did not prove what the plan wants,
+                                and would not do so by themselves */
     bool got_ready;          /* the peer came as far as MAIL for this job */
     struct mail_status last; /* of the last failure */
     const char *step;        /* where it happened */
@@ -113,9 +114,10 @@ void deliver_send_report(struct deliver *d, enum report_contact contact);
 void deliver_count_refusal(const struct deliver *d, bool is_shadow,
                            enum policy_source policy, enum policy_cause cause,
                            const char *why);
-/* The host under way has not proven what the plan wants. */
+/* The host under way has not proven what the plan wants; `is_passing`: it may
+ * do so the next time. */
 void deliver_count_unproven(struct deliver *d, enum policy_cause cause,
-                            const char *why);
+                            bool is_passing, const char *why);
 enum policy_cause deliver_cause(const struct deliver *d);
 /* May MAIL be said?  Else this host is done with. */
 bool deliver_is_good_enough(struct deliver *d);

@@ -56,14 +56,14 @@ deliver_cause(const struct deliver *d)
 
 void
 deliver_count_unproven(struct deliver *d, enum policy_cause cause,
-                       const char *why)
+                       bool is_passing, const char *why)
 {
     enum policy_source source = cause == POLICY_CAUSE_NO_REQUIRETLS
                                     ? POLICY_SOURCE_REQUIRETLS
                                     : deliver_here(d)->host->source;
 
     deliver_begin_report(d);
-    d->unproven++;
+    d->unproven += !is_passing;
     deliver_count_refusal(d, false, source, cause, why);
 }
 
@@ -137,14 +137,15 @@ deliver_is_good_enough(struct deliver *d)
         mail_status_set(&status, 451, "4.7.5", "%s: %s demands %s",
                         here->host->name, candidate_policy(here),
                         candidate_demand(here));
-        deliver_count_unproven(d, deliver_cause(d), status.text);
+        deliver_count_unproven(d, deliver_cause(d), false, status.text);
         break;
     case POLICY_CHANNEL_NO_REQUIRETLS:
         mail_status_set(&status, 450, "4.7.30",
                         "%s: the message needs REQUIRETLS, which this host "
                         "does not offer",
                         here->host->name);
-        deliver_count_unproven(d, POLICY_CAUSE_NO_REQUIRETLS, status.text);
+        deliver_count_unproven(d, POLICY_CAUSE_NO_REQUIRETLS, false,
+                               status.text);
         break;
     }
     deliver_fail_here(d, &status, "EHLO");

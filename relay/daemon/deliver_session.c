@@ -255,7 +255,9 @@ on_over(struct deliver *d, const struct smtp_client_event *ev)
                         "%s: %s demands TLS, and it can't be had: %s",
                         deliver_here(d)->host->name,
                         candidate_policy(deliver_here(d)), why);
-        deliver_count_unproven(d, POLICY_CAUSE_NO_TLS, status.text);
+        deliver_count_unproven(d, POLICY_CAUSE_NO_TLS,
+                               ev->reply && ev->reply->code / 100 == 4,
+                               status.text);
         break;
     case SMTP_CLIENT_END_NO_AUTH:
     case SMTP_CLIENT_END_AUTH:
@@ -371,7 +373,8 @@ tls_failed(struct deliver *d, const struct err *err)
                     candidate_policy(deliver_here(d)),
                     candidate_demand(deliver_here(d)),
                     tls && tls->why[0] ? tls->why : err->text);
-    deliver_count_unproven(d, deliver_cause(d), status.text);
+    deliver_count_unproven(d, deliver_cause(d), err->kind != ERR_TLS,
+                           status.text);
     lost(d, &status, "TLS");
 }
 

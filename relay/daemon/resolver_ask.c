@@ -40,6 +40,7 @@ read_done(struct task *task)
     struct cache_call *x = own_container(task, struct cache_call, call.task);
     struct resolver_entry *e = x->entry;
     struct policy_sts_entry found = {0};
+    bool is_lost = x->call.failed && x->call.err.kind != ERR_MISSING;
     struct err err;
     bool ok = !x->call.failed &&
               sts_shelf_parse(x->domain, buf_slice(&x->text), &found, &err);
@@ -47,6 +48,7 @@ read_done(struct task *task)
     e->store_calls--;
     if (!e->resolver->is_cut) {
         policy_lookup_answer_cache(e->lookup, x->number, ok ? &found : NULL,
+                                   is_lost ? &x->call.err : NULL,
                                    net_clock_steady());
         resolver_pump(e);
     }

@@ -89,7 +89,7 @@ settle(struct net_conn *c)
 static void
 report_end(struct net_conn *c)
 {
-    struct err err = {ERR_TLS, "the peer hung up during the handshake"};
+    struct err err = {ERR_SYSTEM, "the peer hung up during the handshake"};
 
     c->is_over = true;
     if (!c->is_shaking) {
@@ -98,7 +98,6 @@ report_end(struct net_conn *c)
     }
     if (c->failure)
         err = *c->failure;
-    err.kind = ERR_TLS;
     c->is_shaking = false;
     c->is_mute = true;
     buf_free(&c->delayed);

@@ -34,7 +34,8 @@ struct net_conn_events {
      * use and later calls net_conn_more.  Reading pauses while 64 KB wait. */
     size_t (*input)(void *ctx, struct slice in);
     /* The handshake of net_conn_start_tls ended: err NULL, or why it failed
-     * (then the connection is of no more use).  See net_conn_tls. */
+     * (then the connection is of no more use).  Another kind than ERR_TLS: the
+     * connection broke before the handshake was through.  See net_conn_tls. */
     void (*secured)(void *ctx, const struct err *err);
     /* The output has fallen below half of NET_CONN_OUTPUT_MAX after
      * net_conn_is_full was true. */

@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from lab import seen
+from lab import script, seen
 from lab.send import SENDER, insecure, message, submit
 
 conformance = pytest.mark.conformance
@@ -157,6 +157,32 @@ def test_a_host_that_is_down_only_delays_it(world, relay):
     d = world.sts(world.domain(host), mx=[host])
     mid = demand(relay, f"bob@{d}")
     assert relay.log.one("delivery.deferred", mid=mid)["reply"].startswith("4")
+
+
+PASSING = {
+    "STARTTLS gets 454": ["STARTTLS", b"454 4.7.0 not now\r\n", ""],
+    "hangs up in the handshake": [*script.STARTTLS, script.FIN],
+}
+
+
+@pytest.mark.parametrize("how", PASSING)
+def test_trouble_with_tls_that_may_pass_only_delays_it(world, relay, how):
+    """RFC 8689 section 4.2.1 has it bounced where no host will do, ever."""
+    opening = [script.GREETING, *script.EHLO_TLS]
+    peer = world.scripted([*opening, *PASSING[how]])
+    d = world.sts(world.domain(peer), mx=[peer])
+    mid = demand(relay, f"bob@{d}")
+    event = relay.log.one(("delivery.bounced", "delivery.deferred"), mid=mid)
+    assert event["event"] == "delivery.deferred", event
+
+
+def test_a_policy_that_can_t_be_fetched_now_only_delays_it(world, relay):
+    peer = world.peer(requiretls=True)
+    d = world.sts(world.domain(peer), mx=[peer], status=503)
+    mid = demand(relay, f"bob@{d}")
+    event = relay.log.one(("delivery.bounced", "delivery.deferred"), mid=mid)
+    assert event["event"] == "delivery.deferred", event
+    assert not world.ledger.of(domain=d)
 
 
 # --- asking for less ---

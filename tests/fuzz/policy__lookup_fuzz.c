@@ -128,7 +128,10 @@ answer_cache(struct dice *d, struct policy_lookup *l,
         .failure = n & 2 ? mem_text("status 404") : NULL,
     };
 
-    policy_lookup_answer_cache(l, ask->number, n ? &e : NULL, now_ms);
+    struct err err = {ERR_SYSTEM, "disk I/O error"};
+
+    policy_lookup_answer_cache(l, ask->number, n > 1 ? &e : NULL,
+                               n == 1 ? &err : NULL, now_ms);
     policy_sts_entry_done(&e);
 }
 

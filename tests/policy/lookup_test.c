@@ -28,6 +28,7 @@ enum { NOW = 1000000000, HOUR = 60 * 60 * 1000, DAY = 24 * HOUR, ASKS = 128 };
 struct world {
     const char *dns;
     const struct policy_sts_entry *cached;
+    struct err cache;       /* kind other than ERR_NONE: it can't be read */
     const char *body;       /* of mta-sts.txt */
     struct err fetch;       /* kind other than ERR_NONE: the fetch fails */
     int64_t fetch_takes_ms; /* the answer comes that much later */
@@ -197,7 +198,8 @@ answer(struct world *w, struct policy_lookup *l, const struct policy_ask *ask)
         break;
     }
     case POLICY_ASK_CACHE:
-        policy_lookup_answer_cache(l, ask->number, w->cached, NOW);
+        policy_lookup_answer_cache(l, ask->number, w->cached,
+                                   w->cache.kind ? &w->cache : NULL, NOW);
         break;
     case POLICY_ASK_FETCH:
         w->fetches++;
@@ -835,6 +837,65 @@ decides_as_rfc_8461_says_in_whatever_order(void **state)
     }
 }
 
+static const struct {
+    const char *dns;
+    bool fails; /* the fetch */
+    size_t keeps;
+    const char *want;
+} blind_cases[] = {
+    {HOSTS, false, 0,
+     "mx found\nsts unknown (the policy cache: disk I/O error)\n" MX1},
+    {HOSTS "TXT _mta-sts.example.com ! SERVFAIL\n", false, 0,
+     "mx found\nsts unknown (the policy cache: disk I/O error)\n" MX1},
+    {HOSTS "TXT _mta-sts.example.com = v=STSv1; id=a-b\n", false, 0,
+     "mx found\nsts unknown (the policy cache: disk I/O error)\n" MX1},
+    {HOSTS RECORD, false, 0,
+     "mx found\nsts unknown (the policy cache: disk I/O error)\n" MX1},
+    {HOSTS RECORD POLICY_HOST, true, 0,
+     "mx found\nsts unknown (the policy cache: disk I/O error)\n" MX1},
+    {HOSTS RECORD POLICY_HOST, false, 1, FETCHED},
+};
+
+enum { BLIND_CASES = sizeof(blind_cases) / sizeof(blind_cases[0]) };
+
+/* RFC 8461 section 5.1: a policy may be in it, which nothing but a fresh one
+ * may stand for, or be written over. */
+static void
+a_cache_that_cannot_be_read_is_not_empty(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < BLIND_CASES * ORDERS; i++) {
+        size_t n = i / ORDERS;
+        scoped(world_done) struct world w = {
+            .dns = blind_cases[n].dns,
+            .body = POLICY,
+            .order = (unsigned)(i % ORDERS) * 2654435761U >> 8,
+        };
+        struct policy_question q = lab_question();
+
+        err_set(&w.cache, ERR_SYSTEM, "disk I/O error");
+        if (blind_cases[n].fails)
+            err_set(&w.fetch, ERR_INPUT, "status 404");
+        check_facts(&w, &q, blind_cases[n].want);
+        assert_int_equal(w.keeps, blind_cases[n].keeps);
+    }
+}
+
+static void
+facts_found_without_the_cache_are_not_good_for_long(void **state)
+{
+    scoped(world_done) struct world w = {
+        .dns = HOSTS "TXT _mta-sts.example.com = v=spf1 -all\n"};
+    struct policy_question q = lab_question();
+    struct policy_facts f;
+
+    (void)state;
+    err_set(&w.cache, ERR_SPACE, "database or disk is full");
+    f = look_up(&w, &q);
+    assert_int_equal(f.good_until_ms, NOW + 5000);
+    policy_facts_done(&f);
+}
+
 static void
 a_fresh_policy_is_kept_whole(void **state)
 {
@@ -1449,6 +1510,8 @@ main(void)
         cmocka_unit_test(a_literal_may_not_lead_inside),
         cmocka_unit_test(an_ipv6_literal_needs_ipv6),
         cmocka_unit_test(decides_as_rfc_8461_says_in_whatever_order),
+        cmocka_unit_test(a_cache_that_cannot_be_read_is_not_empty),
+        cmocka_unit_test(facts_found_without_the_cache_are_not_good_for_long),
         cmocka_unit_test(a_fresh_policy_is_kept_whole),
         cmocka_unit_test(a_failed_fetch_is_kept_beside_the_policy),
         cmocka_unit_test(a_failed_fetch_backs_off),

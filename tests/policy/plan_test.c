@@ -729,6 +729,31 @@ refusals_name_the_reason_of_a_host(void **state)
               "be verified: REQUIRETLS: the route uses no TLS");
 }
 
+/* RFC 8689 section 4.2.1: nobody vouches for the host, but one might. */
+static void
+requiretls_waits_for_a_policy_that_cannot_be_fetched_now(void **state)
+{
+    struct dane_world w;
+
+    (void)state;
+    set_dane_world(&w);
+    w.facts.host_count = 1;
+    w.facts.mx_authentic = false;
+    w.hosts[0].tlsa_state = POLICY_TLSA_INSECURE;
+    w.in.requiretls = true;
+    w.facts.sts_state = POLICY_STS_STATE_FAILED;
+    snprintf(w.facts.sts_why, sizeof(w.facts.sts_why), "status 503");
+    check_end(&w, POLICY_DEFER,
+              "the mail asks for REQUIRETLS, and the MTA-STS policy of "
+              "example.com, which could vouch for its hosts, is not to be had "
+              "now: status 503");
+    w.facts.sts_failure = POLICY_STS_FAILURE_INVALID;
+    check_end(&w, POLICY_REFUSE,
+              "the mail asks for REQUIRETLS, and no host of example.com can "
+              "be verified: REQUIRETLS: neither DNSSEC nor MTA-STS vouches for "
+              "the name of this host");
+}
+
 static void
 check_shadow(const struct policy_plan *p, size_t i, const char *name,
              enum policy_source source, const char *why)
@@ -827,6 +852,8 @@ main(void)
             behind_insecure_mx_records_the_host_has_its_own_names_alone),
         cmocka_unit_test(an_observed_connection_is_one_of_its_own),
         cmocka_unit_test(refusals_name_the_reason_of_a_host),
+        cmocka_unit_test(
+            requiretls_waits_for_a_policy_that_cannot_be_fetched_now),
         cmocka_unit_test(a_report_says_what_would_have_been),
         cmocka_unit_test(tls_required_no_leaves_the_operators_rule),
         cmocka_unit_test(names_are_those_of_logs),

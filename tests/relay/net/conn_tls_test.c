@@ -495,7 +495,7 @@ leave_after(size_t limit, enum leaving how, bool we_serve)
         assert_int_equal(o.secures, how != STALLS);
         assert_int_equal(o.ends, 0);
         if (how != STALLS) {
-            assert_int_equal(o.err.kind, ERR_TLS);
+            assert_int_equal(o.err.kind, ERR_SYSTEM);
             assert_int_equal(net_conn_tls(o.conn)->verdict, NET_TLS_BROKEN);
         }
     }
