@@ -174,7 +174,7 @@ deliver_is_unwelcome(struct deliver *d, const struct mail_status *status,
     why = mem_printf("%s: %d %s %s", step, status->code,
                      mail_status_enhanced(status, enhanced), status->text);
     note_refusal(d, why, step);
-    deliver_hang_up(d, true);
+    deliver_hang_up(d, false); /* in the middle of a transaction */
     deliver_hold(d);
     return true;
 }

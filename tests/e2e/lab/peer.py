@@ -86,8 +86,10 @@ class Peer:
         says=None,
         requiretls=False,
         eightbit=True,
+        client_ca=None,
     ):
-        """cert None: no TLS.  offer False: STARTTLS is stripped on the way.
+        """client_ca: of clients, who have to show a certificate then.
+        cert None: no TLS.  offer False: STARTTLS is stripped on the way.
         says: the name that it gives itself."""
         self.host, self.ip, self.port = host, ip, port
         self.ledger = ledger
@@ -102,7 +104,11 @@ class Peer:
         self._dsn, self._pipelining = dsn, pipelining
         self._requiretls, self._eightbit = requiretls, eightbit
         self._loop = loop
+        self.cert = cert
         context = cert.context(lowest, highest) if cert else None
+        if context and client_ca:
+            context.load_verify_locations(client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
         if context:
             context.sni_callback = self._note_sni
         self._sni = {}
