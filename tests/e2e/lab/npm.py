@@ -1,10 +1,12 @@
 """Packages of npm that tests send mail with, kept between runs."""
 
+import fcntl
+import json
 import os
 import pathlib
 import subprocess
 
-PACKAGES = {"nodemailer": "6.9.16", "mailauth": "4.8.6"}
+PACKAGES = {"nodemailer": "6.9.16", "smtp-server": "3.21.6", "mailauth": "4.8.6", "smtp-server": "3.21.6"}
 
 
 def folder():
@@ -12,19 +14,26 @@ def folder():
     return pathlib.Path(cache) / "sealpost-e2e"
 
 
+def _is_there(where, name, version):
+    about = where / "node_modules" / name / "package.json"
+    return about.exists() and json.loads(about.read_text())["version"] == version
+
+
 def environment():
-    """For node: where the packages are, once they are there."""
+    """For node: where the packages are, once they are there.  All at once, as
+    npm takes away what it was not asked for."""
     where = folder()
-    for name, version in PACKAGES.items():
-        if (where / "node_modules" / name / "package.json").exists():
-            continue
-        where.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
-            ["npm", "install", "--no-audit", "--no-fund", "--no-save"]
-            + ["--prefix", str(where), f"{name}@{version}"],
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, f"npm can't install {name}:\n{done.stderr}"
+    where.mkdir(parents=True, exist_ok=True)
+    with open(where / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not all(_is_there(where, *p) for p in PACKAGES.items()):
+            done = subprocess.run(
+                ["npm", "install", "--no-audit", "--no-fund", "--no-save"]
+                + ["--prefix", str(where)]
+                + [f"{name}@{version}" for name, version in PACKAGES.items()],
+                capture_output=True,
+                text=True,
+                timeout=180,
+            )
+            assert done.returncode == 0, f"npm can't install them:\n{done.stderr}"
     return {**os.environ, "NODE_PATH": str(where / "node_modules")}

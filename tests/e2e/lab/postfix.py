@@ -71,7 +71,7 @@ START = 'mount --bind "$1" /etc/resolv.conf && exec "$2" -c "$3" start-fg'
 
 
 class Postfix:
-    def __init__(self, resolver, port=2525, **settings):
+    def __init__(self, resolver, port=2525, sasl=None, **settings):
         """settings: lines of main.cf, instead of ours or beside them."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sealpost-postfix-"))
         self.folder.chmod(0o755)
@@ -84,6 +84,9 @@ class Postfix:
         main += [f"{k} = {v}" for k, v in settings.items()]
         master = MASTER.format(ip=self.ip, port=self.port).lstrip()
         (config / "main.cf").write_text("\n".join(main) + "\n")
+        if sasl:  # Debian's looks nowhere else
+            (config / "sasl").mkdir()
+            (config / "sasl" / "smtpd.conf").write_text(sasl)
         (config / "master.cf").write_text(master)
         resolv = self.folder / "resolv.conf"
         resolv.write_text(f"nameserver {resolver.ip}\noptions edns0 trust-ad\n")
