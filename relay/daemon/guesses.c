@@ -188,6 +188,23 @@ wait_for(const struct count *c, int64_t now_ms)
     return wait > other ? wait : other;
 }
 
+/* Everybody on this machine: one application with a wrong password must not
+ * lock out the others. */
+static bool
+is_near(const struct addr *peer)
+{
+    return peer->any.sa_family == AF_UNSPEC ||
+           (peer->any.sa_family == AF_INET6 && addr_is_loopback(peer)) ||
+           (peer->any.sa_family == AF_INET &&
+            peer->v4.sin_addr.s_addr == htonl(INADDR_LOOPBACK));
+}
+
+static enum kind
+first_kind(const struct addr *peer)
+{
+    return is_near(peer) ? OF_USER : OF_NET;
+}
+
 /* The pair, when this user has logged in from there. */
 static struct count *
 known_pair(const struct guesses *g, const struct addr *peer, const char *user,
@@ -209,7 +226,7 @@ guesses_wait(struct guesses *g, const struct addr *peer, const char *user,
     pair = known_pair(g, peer, user, now_ms);
     if (pair)
         most = wait_for(pair, now_ms);
-    for (enum kind kind = 0; !pair && kind < OF_PAIR; kind++) {
+    for (enum kind kind = first_kind(peer); !pair && kind < OF_PAIR; kind++) {
         unsigned wait =
             wait_for(find(g->counts, key_of(g, kind, peer, user)), now_ms);
 
@@ -242,12 +259,12 @@ guesses_failed(struct guesses *g, const struct addr *peer, const char *user,
         add_one(pair, now_ms);
         failures = pair->day;
     }
-    for (enum kind kind = 0; !pair && kind < OF_PAIR; kind++) {
+    for (enum kind kind = first_kind(peer); !pair && kind < OF_PAIR; kind++) {
         struct count *c = touch(&g->counts, GUESSES_COUNTS_MAX,
                                 key_of(g, kind, peer, user), kind);
 
         add_one(c, now_ms);
-        if (kind == OF_NET)
+        if (kind == first_kind(peer))
             failures = c->day;
     }
     pthread_mutex_unlock(&g->lock);

@@ -3,9 +3,10 @@
  *
  * Counted for a client's address and the networks around it, and for the user
  * that was tried, each in a minute and in a day.  What goes beyond a limit is
- * not even looked at.  A client from where a user has logged in before is
- * counted for that user apart, so that nobody who guesses elsewhere, or at
- * another name next door, locks that user out.
+ * not even looked at.  Unix sockets, 127.0.0.1 and ::1 are everybody on this
+ * machine, so there only the user is counted.  A client from where a user has
+ * logged in before is counted for that user apart, so that nobody who guesses
+ * elsewhere, or at another name next door, locks that user out.
  *
  * Of bounded size: what was touched longest ago is forgotten first.  Any
  * thread; time is net_clock_steady's.

@@ -94,8 +94,11 @@ static const struct {
     {"2001:db8:0:", "::1", true, 30, "2001:db8:1::1", false},
     {"2001:db8:", "::1", true, 90, "2001:db8:ffff::1", true},
     {"2001:db8:", "::1", true, 90, "2001:db9::1", false},
-    {NULL, NULL, false, 10, NULL, true},
-    {NULL, NULL, false, 10, "127.0.0.1", false},
+    {"127.0.0.2", NULL, false, 10, "127.0.0.2", true},
+    /* everybody on this machine */
+    {NULL, NULL, false, 200, NULL, false},
+    {"127.0.0.1", NULL, false, 200, "127.0.0.1", false},
+    {"::1", NULL, false, 200, "::1", false},
 };
 
 static void
@@ -140,6 +143,25 @@ a_user_is_counted_wherever_guesses_come_from(void **state)
     }
     assert_int_equal(wait_of(g, "203.0.113.1", "a", start), 60);
     assert_int_equal(wait_of(g, "203.0.113.1", "b", start), 0);
+}
+
+static void
+on_this_machine_only_the_user_is_counted(void **state)
+{
+    static const char *const near[] = {NULL, "127.0.0.1", "::1"};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        scoped(guesses_free) struct guesses *g = guesses_new(&key);
+
+        for (unsigned j = 0; j < 29; j++)
+            (void)miss(g, near[i], "a", start);
+        assert_int_equal(wait_of(g, near[i], "a", start), 0);
+        assert_int_equal(miss(g, near[i], "a", start), 5000);
+        assert_int_equal(wait_of(g, near[i], "a", start), 60);
+        assert_int_equal(wait_of(g, near[i], "b", start), 0);
+        assert_int_equal(miss(g, near[i], "b", start), 0);
+    }
 }
 
 static void
@@ -226,6 +248,7 @@ main(void)
         cmocka_unit_test(from_the_fourth_on_answers_come_later_and_later),
         cmocka_unit_test(networks_are_counted_at_three_widths),
         cmocka_unit_test(a_user_is_counted_wherever_guesses_come_from),
+        cmocka_unit_test(on_this_machine_only_the_user_is_counted),
         cmocka_unit_test(a_minute_and_a_day_pass),
         cmocka_unit_test(a_known_client_is_not_locked_out_by_others),
         cmocka_unit_test(it_is_forgotten_who_has_not_come_for_a_month),
