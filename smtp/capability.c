@@ -62,6 +62,32 @@ set_size(struct smtp_capability *out, struct slice number)
     out->size_max = max;
 }
 
+/* "NAME=number", separated by spaces; what can't be read limits nothing: RFC
+ * 9422 section 3. */
+static void
+set_limits(struct smtp_capability *out, struct slice parameters)
+{
+    const struct {
+        const char *name;
+        unsigned *value;
+    } known[] = {
+        {"MAILMAX", &out->mail_max},
+        {"RCPTMAX", &out->rcpt_max},
+        {"RCPTDOMAINMAX", &out->rcpt_domain_max},
+    };
+
+    while (parameters.len > 0) {
+        struct slice number = slice_cut(&parameters, ' ');
+        struct slice name = slice_cut(&number, '=');
+        unsigned long long value;
+
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+            if (slice_is_nocase(name, known[i].name) && is_number(number) &&
+                slice_number(number, SMTP_CAPABILITY_LIMIT_MAX, &value))
+                *known[i].value = (unsigned)value;
+    }
+}
+
 static void
 add_auth(struct smtp_capability *out, struct slice names)
 {
@@ -93,6 +119,10 @@ add_keyword(struct smtp_capability *out, struct slice line)
     }
     if (slice_is_nocase(keyword, "SIZE")) {
         set_size(out, parameters);
+        return;
+    }
+    if (slice_is_nocase(keyword, "LIMITS")) {
+        set_limits(out, parameters);
         return;
     }
     for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)

@@ -6,6 +6,10 @@
 
 #include <stdint.h>
 
+enum {
+    SMTP_CAPABILITY_LIMIT_MAX = 999999, /* six digits: RFC 9422 section 4 */
+};
+
 struct smtp_capability {
     bool starttls, pipelining, eightbitmime, smtputf8, dsn, chunking;
     bool requiretls, enhanced_codes;
@@ -13,8 +17,11 @@ struct smtp_capability {
     unsigned auth;     /* of those that smtp/sasl.h knows; SMTP_SASL_BIT */
     bool size;         /* SIZE was offered (RFC 1870) */
     uint64_t size_max; /* octets; 0: no limit known */
-    char name[256];    /* the first word of the reply: what the server calls
-                          itself; printable */
+    /* LIMITS (RFC 9422 section 4): messages of a session, recipients of a
+     * message, domains among those; 0: none was said. */
+    unsigned mail_max, rcpt_max, rcpt_domain_max;
+    char name[256]; /* the first word of the reply: what the server calls
+                       itself; printable */
 };
 
 /* `text`: the lines of a 250 reply, '\n' between.  Unknown keywords, and known

@@ -50,6 +50,22 @@ route_port(struct candidate *c, const struct config_route *route, size_t skip)
         c->proof = POLICY_PROOF_ENCRYPT;
 }
 
+/* The first of the same family. */
+static void
+source(struct candidate *x, const struct config *c,
+       const struct config_route *route)
+{
+    bool is_own = route && route->bind_count > 0;
+    const struct addr *list = is_own ? route->bind : c->delivery.bind;
+    size_t count = is_own ? route->bind_count : c->delivery.bind_count;
+
+    for (size_t i = 0; i < count; i++)
+        if (list[i].any.sa_family == x->address.any.sa_family) {
+            x->source = list[i];
+            return;
+        }
+}
+
 /* How many addresses of a host are tried, when so many are chosen: places are
  * left for the hosts behind it, but two addresses it has in any case, as there
  * are two families. */
@@ -91,6 +107,7 @@ candidate_list(const struct policy_plan *plan, const struct config *c,
             };
 
             route_port(&x, route, namesakes(plan, h));
+            source(&x, c, route);
             if (is_our_listener(&x.address, c))
                 *loops = true;
             else
@@ -100,12 +117,30 @@ candidate_list(const struct policy_plan *plan, const struct config *c,
     return count;
 }
 
+void
+candidate_sort(struct candidate *list, size_t count, struct outage *o,
+               int64_t now_ms)
+{
+    struct candidate behind[POLICY_ADDRESSES_MAX];
+    size_t good = 0, out = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (outage_is_out(o, &list[i].address, now_ms))
+            behind[out++] = list[i];
+        else
+            list[good++] = list[i];
+    }
+    memcpy(&list[good], behind, out * sizeof(behind[0]));
+}
+
 char *
 candidate_key(const struct candidate *c, bool in_clear)
 {
-    char address[ADDR_TEXT_SIZE];
+    char address[ADDR_TEXT_SIZE], from[ADDR_TEXT_SIZE];
     struct buf key = {0};
 
+    if (c->source.any.sa_family != AF_UNSPEC)
+        buf_printf(&key, "%s > ", addr_text(&c->source, from));
     buf_printf(&key, "%s%s%s ", addr_text_port(&c->address, address),
                in_clear ? " clear" : "",
                c->proof != c->host->proof ? " tls" : "");

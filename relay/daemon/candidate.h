@@ -7,15 +7,21 @@
 
 #include "policy/plan.h"
 #include "relay/daemon/config.h"
+#include "relay/daemon/outage.h"
 #include "relay/net/tls.h"
 
 struct candidate {
     const struct policy_host *host; /* of the plan */
     struct addr address;            /* with port */
+    struct addr source;             /* AF_UNSPEC: the system chooses */
     bool implicit_tls;
     enum policy_proof proof; /* the host's; where the port is one for TLS, no
                                 less than TLS */
 };
+
+/* Puts those that could not be connected to of late behind the others. */
+void candidate_sort(struct candidate *list, size_t count, struct outage *o,
+                    int64_t now_ms);
 
 /* Up to POLICY_ADDRESSES_MAX of them; leaves out addresses that are our own
  * listeners' and hosts that bear our own name, with less preferred ones

@@ -196,8 +196,9 @@ struct config_route {
     struct config_via *via;       /* tried in order; at least one */
     size_t via_count;
     enum policy_level level;
-    const char *anchors;  /* as in a domain block */
-    unsigned connections; /* at once, to all its hosts */
+    const char *anchors;              /* as in a domain block */
+    unsigned connections;             /* at once, to all its hosts */
+    unsigned messages_per_connection; /* 0: as delivery says */
     struct span_rate rate;
     enum config_auth auth;
     unsigned mechanisms; /* that may be used; SMTP_SASL_BIT; 0: no AUTH */
@@ -208,6 +209,8 @@ struct config_route {
     struct policy_fingerprint *fingerprint; /* as of a domain */
     size_t fingerprint_count;
     struct config_oauth oauth;
+    struct addr *bind; /* source addresses; none: as delivery says */
+    size_t bind_count;
 };
 
 /* The keys that sign for a domain and those below it (RFC 6376). */

@@ -210,6 +210,11 @@ const struct config_key config_keys[] = {
      AT_ROUTE(password_file), "file with our password there"},
     {"route", "connections", CONFIG_COUNT, "10", 1, 1000, NULL,
      AT_ROUTE(connections), "at once"},
+    {"route", "messages_per_connection", CONFIG_COUNT, "0", 0, 100000, NULL,
+     AT_ROUTE(messages_per_connection),
+     "then it is closed; 0: as delivery says"},
+    {"route", "bind", CONFIG_ADDRESSES, "", -1, 16, NULL, AT_ROUTE(bind),
+     "source addresses; empty: as delivery says"},
     {"route", "rate", CONFIG_RATE, "0/1s", 0, 0, NULL, AT_ROUTE(rate),
      "messages; 0: no limit"},
 

@@ -182,6 +182,7 @@ struct vias {
                   #like)
 LIES_LIKE(struct config, resolver.server, resolver.server_count, addresses);
 LIES_LIKE(struct config, delivery.bind, delivery.bind_count, addresses);
+LIES_LIKE(struct config_route, bind, bind_count, addresses);
 LIES_LIKE(struct config_route, via, via_count, vias);
 
 static bool

@@ -269,6 +269,9 @@ plan_made(struct deliver *d, const struct config_route *route)
     bool loops;
 
     d->candidate = d->candidate_count = 0;
+    d->messages_max = route && route->messages_per_connection
+                          ? route->messages_per_connection
+                          : d->worker->config->delivery.messages_per_connection;
     if (d->plan.cause != POLICY_CAUSE_NONE)
         deliver_count_refusal(d, false, d->plan.source, d->plan.cause,
                               d->plan.status.text);
@@ -291,6 +294,8 @@ plan_made(struct deliver *d, const struct config_route *route)
     }
     d->candidate_count = candidate_list(&d->plan, d->worker->config, route,
                                         d->candidates, &loops);
+    candidate_sort(d->candidates, d->candidate_count, d->worker->outage,
+                   net_clock_steady());
     if (d->candidate_count > 0) {
         first_address(d);
         return;

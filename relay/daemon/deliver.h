@@ -14,6 +14,7 @@
 
 enum {
     DELIVER_CONNECT_MS = 30 * 1000,
+    DELIVER_CONNECT_SOON_MS = 10 * 1000, /* with another address behind it */
     DELIVER_HANDSHAKE_MS = 60 * 1000,
     DELIVER_GOODBYE_MS = 2000,
     DELIVER_ATTEMPT_MS = 60 * 60 * 1000, /* one message, all told */

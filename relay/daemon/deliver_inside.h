@@ -32,6 +32,15 @@ enum want {
     WANT_END,   /* the order is over */
 };
 
+/* One transaction: a message with more recipients than a host takes at a time
+ * is sent several times. */
+struct flight {
+    size_t rcpt[SMTP_CLIENT_RCPT_MAX];  /* indices into the envelope, */
+    size_t place[SMTP_CLIENT_RCPT_MAX]; /* and into the report */
+    bool is_left[SMTP_CLIENT_RCPT_MAX]; /* goes with the next one */
+    size_t count, accepted;
+};
+
 struct body_call;
 
 struct resolver_wait;
@@ -64,7 +73,9 @@ struct deliver {
     bool was_idle; /* the connection came out of the pool, and has not taken
                       a message since */
     bool handshaking;
-    unsigned messages;
+    unsigned messages;     /* sent over this connection, */
+    unsigned messages_max; /* and how many may be, by the configuration */
+    struct flight flight;
     unsigned turn; /* the engine's, that the time limit is for */
 
     struct report *report; /* of the job under way; NULL: none begun */
@@ -158,6 +169,18 @@ bool deliver_is_unwelcome(struct deliver *d, const struct mail_status *status,
                           const char *step);
 /* What is known at the end of a job of which AUTH has failed. */
 void deliver_hold(struct deliver *d);
+/* --- deliver_mail.c --- */
+
+void deliver_start_mail(struct deliver *d);
+void deliver_on_rcpt(struct deliver *d, const struct smtp_client_event *ev);
+void deliver_on_verdict(struct deliver *d, const struct smtp_client_event *ev);
+void deliver_reply_status(const struct smtp_reply *reply,
+                          struct mail_status *out);
+/* Recipients of this message without a word yet; when the host gets too much
+ * they are put off. */
+bool deliver_has_more_to_fly(struct deliver *d);
+/* Of this connection: by the configuration, and by what the host says. */
+unsigned deliver_messages_max(const struct deliver *d);
 
 /* --- deliver_session.c --- */
 

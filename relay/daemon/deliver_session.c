@@ -20,76 +20,6 @@ deliver_hang_up(struct deliver *d, bool politely)
     own_free(&d->key);
 }
 
-void
-deliver_say_mail(struct deliver *d)
-{
-    const struct queue_job *j = deliver_job(d);
-    struct smtp_client_mail mail = {
-        .envelope = &j->message->envelope,
-        .rcpt = j->rcpt,
-        .rcpt_count = j->rcpt_count,
-        .size = j->message->size,
-        .has_8bit = j->message->has_8bit,
-        .is_header_ascii = j->message->is_header_ascii,
-        .is_unconvertible = d->is_unconvertible,
-    };
-
-    smtp_client_mail(d->smtp, &mail);
-}
-
-static void
-start_mail(struct deliver *d)
-{
-    deliver_begin_report(d);
-    d->began_ms = net_clock_steady();
-    d->got_ready = true;
-    d->messages++;
-    deliver_note_shadow(d);
-    if (!deliver_look_first(d))
-        deliver_say_mail(d);
-}
-
-static void
-reply_status(const struct smtp_reply *reply, struct mail_status *out)
-{
-    mail_status_from_reply(out, reply->code,
-                           (struct slice){reply->text, reply->len});
-}
-
-static void
-on_verdict(struct deliver *d, const struct smtp_client_event *ev)
-{
-    struct mail_status status;
-
-    deliver_stop_body(d);
-    reply_status(ev->reply, &status);
-    if (!ev->is_ours && deliver_is_unwelcome(d, &status, ev->command))
-        return;
-    status.is_reply = !ev->is_ours;
-    deliver_record(d, &status, ev->command);
-    report_decide_rest(d->report, &status);
-}
-
-static void
-on_rcpt(struct deliver *d, const struct smtp_client_event *ev)
-{
-    struct mail_status status;
-
-    reply_status(ev->reply, &status);
-    if (mail_status_is_success(&status))
-        return; /* the verdict will tell */
-    if (deliver_is_unwelcome(d, &status, ev->command))
-        return;
-    if (status.code == 552 && ev->rcpt > 0) {
-        /* Too many recipients, by an old code: RFC 5321 section
-         * 4.5.3.1.10. */
-        status.code = 452;
-        status.klass = status.klass ? 4 : 0;
-    }
-    deliver_record(d, &status, ev->command);
-    report_decide(d->report, ev->rcpt, &status);
-}
-
 static void
 on_loop(struct deliver *d)
 {
@@ -104,15 +34,25 @@ on_loop(struct deliver *d)
 static void
 keep_or_quit(struct deliver *d)
 {
-    const struct config *c = d->worker->config;
-
-    if (d->messages >= c->delivery.messages_per_connection ||
-        d->worker->is_stopping) {
+    if (d->messages >= deliver_messages_max(d) || d->worker->is_stopping) {
         deliver_hang_up(d, true);
         return;
     }
     pool_put(d->worker->pool, d->key, &d->conn, &d->smtp, d->messages);
     own_free(&d->key);
+}
+
+/* The message's other recipients; on a new connection when this one has had
+ * all that it takes. */
+static void
+fly_on(struct deliver *d)
+{
+    if (d->messages >= deliver_messages_max(d)) {
+        deliver_hang_up(d, true);
+        d->want = WANT_AGAIN;
+    } else if (deliver_is_good_enough(d)) {
+        deliver_start_mail(d);
+    }
 }
 
 static void
@@ -129,6 +69,10 @@ on_ready(struct deliver *d)
     if (d->report && report_has_decided(d->report)) {
         bool was_too_much = d->report->is_throttled;
 
+        if (deliver_has_more_to_fly(d)) {
+            fly_on(d);
+            return;
+        }
         deliver_send_report(d, REPORT_REACHED);
         if (was_too_much) {
             deliver_hang_up(d, true);
@@ -136,7 +80,7 @@ on_ready(struct deliver *d)
             return;
         }
         if (d->done == d->count || !deliver_is_planned(d) ||
-            d->messages >= c->delivery.messages_per_connection) {
+            d->messages >= deliver_messages_max(d)) {
             keep_or_quit(d);
             deliver_next_job(d);
             return;
@@ -149,7 +93,7 @@ on_ready(struct deliver *d)
         return;
     }
     if (deliver_may_start(d))
-        start_mail(d);
+        deliver_start_mail(d);
 }
 
 static struct net_tls *
@@ -243,7 +187,7 @@ on_over(struct deliver *d, const struct smtp_client_event *ev)
 
     switch (ev->end) {
     case SMTP_CLIENT_END_REFUSED:
-        reply_status(ev->reply, &status);
+        deliver_reply_status(ev->reply, &status);
         break;
     case SMTP_CLIENT_END_NO_STARTTLS:
         no_starttls(d);
@@ -286,13 +230,13 @@ act_on(struct deliver *d, const struct smtp_client_event *ev)
         on_ready(d);
         break;
     case SMTP_CLIENT_RCPT:
-        on_rcpt(d, ev);
+        deliver_on_rcpt(d, ev);
         break;
     case SMTP_CLIENT_BODY:
         deliver_send_body(d);
         break;
     case SMTP_CLIENT_VERDICT:
-        on_verdict(d, ev);
+        deliver_on_verdict(d, ev);
         break;
     case SMTP_CLIENT_OVER:
         on_over(d, ev);
@@ -494,6 +438,8 @@ dialled(void *ctx, int fd, const struct err *err)
     struct deliver *d = ctx;
     struct mail_status status = {0};
 
+    outage_note(d->worker->outage, &deliver_here(d)->address, err == NULL,
+                net_clock_steady());
     if (err) {
         char address[ADDR_TEXT_SIZE];
 
@@ -516,17 +462,18 @@ dialled(void *ctx, int fd, const struct err *err)
         start_tls(d);
 }
 
-/* The source address of the same family, when some are configured. */
-static const struct addr *
-source(const struct deliver *d)
+/* Shorter when there is another one to try. */
+static void
+dial(struct deliver *d)
 {
-    const struct config *c = d->worker->config;
+    const struct candidate *here = deliver_here(d);
+    bool is_last = d->candidate + 1 == d->candidate_count;
+    bool has_source = here->source.any.sa_family != AF_UNSPEC;
 
-    for (size_t i = 0; i < c->delivery.bind_count; i++)
-        if (c->delivery.bind[i].any.sa_family ==
-            deliver_here(d)->address.any.sa_family)
-            return &c->delivery.bind[i];
-    return NULL;
+    net_dial_start(&d->dial, &d->worker->loop, &here->address,
+                   has_source ? &here->source : NULL,
+                   is_last ? DELIVER_CONNECT_MS : DELIVER_CONNECT_SOON_MS,
+                   dialled, d);
 }
 
 /* What a route's own certificate and account have opened serves its mail only.
@@ -553,11 +500,10 @@ deliver_connect(struct deliver *d, bool may_share)
         d->turn = UINT32_MAX;
         if (!deliver_is_good_enough(d))
             return;
-        start_mail(d);
+        deliver_start_mail(d);
         deliver_pump(d);
         return;
     }
     d->was_idle = false;
-    net_dial_start(&d->dial, &d->worker->loop, &deliver_here(d)->address,
-                   source(d), DELIVER_CONNECT_MS, dialled, d);
+    dial(d);
 }

@@ -4,6 +4,7 @@
 #include "relay/daemon/arrival.h"
 #include "relay/daemon/batch.h"
 #include "relay/daemon/deliver.h"
+#include "relay/daemon/outage.h"
 #include "relay/daemon/pool.h"
 #include "relay/daemon/probe.h"
 #include "relay/daemon/receive.h"
@@ -138,6 +139,7 @@ close_all(struct worker *w)
 
     resolver_free(&w->resolver);
     pool_free(&w->pool);
+    outage_free(&w->outage);
     net_dns_free(&w->dns);
     set_tls(w, &nothing);
     server_tls_free(&w->server_tls);
@@ -183,6 +185,7 @@ worker_start(struct relay *relay, unsigned number, struct server_tls **set,
     w->server_tls = take(set);
     net_inbox_open(&w->inbox, &w->loop, task_run_all, w);
     w->pool = pool_new(w);
+    w->outage = outage_new();
     w->resolver = resolver_new(w);
     if (!open_dns(w, DNSSEC_OFF, err)) {
         close_all(w);

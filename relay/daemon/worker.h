@@ -17,6 +17,7 @@
 
 struct arrival;
 struct batch;
+struct outage;
 struct pool;
 struct probe;
 struct resolver;
@@ -47,6 +48,7 @@ struct worker {
 
     struct resolver *resolver;
     struct pool *pool;
+    struct outage *outage;
     struct arrival *arrivals;        /* list */
     struct receive *sessions;        /* list */
     size_t kept;                     /* octets; see INTAKE_KEEP_MAX */

@@ -53,6 +53,18 @@ static const struct {
     {"mx\nSIZE=1000", {.name = "mx"}},
     {"mx\nSIZE 10\nSIZE junk", {.name = "mx", .size = true, .size_max = 10}},
 
+    /* RFC 9422 section 4 */
+    {"mx\nLIMITS", {.name = "mx"}},
+    {"mx\nLIMITS RCPTMAX=20", {.name = "mx", .rcpt_max = 20}},
+    {"mx\nlimits mailmax=1 rcptmax=2 rcptdomainmax=3 other=4",
+     {.name = "mx", .mail_max = 1, .rcpt_max = 2, .rcpt_domain_max = 3}},
+    {"mx\nLIMITS  MAILMAX=5   RCPTMAX=0",
+     {.name = "mx", .mail_max = 5, .rcpt_max = 0}},
+    {"mx\nLIMITS MAILMAX=999999", {.name = "mx", .mail_max = 999999}},
+    {"mx\nLIMITS MAILMAX=1000000", {.name = "mx"}},
+    {"mx\nLIMITS MAILMAX=-1 RCPTMAX=x RCPTDOMAINMAX=", {.name = "mx"}},
+    {"mx\nLIMITS MAILMAX RCPTMAX= =5", {.name = "mx"}},
+
     /* parameters where there are none */
     {"mx\nPIPELINING yes\nCHUNKING 1\nDSN x\n8BITMIME x\nREQUIRETLS x",
      {.name = "mx"}},
@@ -88,6 +100,9 @@ takes_what_is_offered_and_passes_over_the_rest(void **state)
         assert_int_equal(got.enhanced_codes, is->enhanced_codes);
         assert_int_equal(got.size, is->size);
         assert_true(got.size_max == is->size_max);
+        assert_int_equal(got.mail_max, is->mail_max);
+        assert_int_equal(got.rcpt_max, is->rcpt_max);
+        assert_int_equal(got.rcpt_domain_max, is->rcpt_domain_max);
     }
 }
 

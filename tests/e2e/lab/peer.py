@@ -95,6 +95,8 @@ class Peer:
         self.ledger = ledger
         self.replies = {}
         self.commands = []
+        self.keywords = []  # offered besides
+        self.clients = {}  # address, by number of session
         self.sessions = itertools.count(1)
         self.connections = 0
         self.open = 0
@@ -162,10 +164,12 @@ class Peer:
     async def handle_EHLO(self, server, session, envelope, name, responses):
         session.host_name = name
         self.commands.append(f"EHLO {name}")
+        self.clients[server.lab_number] = session.peer[0]
         reply = self.reply("EHLO")
         if reply:
             return [reply]
         extra = ["250-DSN"] * self._dsn + ["250-PIPELINING"] * self._pipelining
+        extra += [f"250-{word}" for word in self.keywords]
         # RFC 8689 section 2: inside TLS only.
         extra += ["250-REQUIRETLS"] * bool(self._requiretls and self._tls(session))
         plain = [r for r in responses if not r.startswith("250-AUTH")]

@@ -1,0 +1,170 @@
+#include "relay/daemon/deliver_inside.h"
+
+#include "relay/base/mem.h"
+
+#include <string.h>
+
+/* --- who comes along --- */
+
+static const struct mail_rcpt *
+recipient(const struct deliver *d, size_t i)
+{
+    const struct queue_job *j = deliver_job(d);
+
+    return &j->message->envelope.rcpt[j->rcpt[i]];
+}
+
+static bool
+is_new_domain(const struct deliver *d, size_t i)
+{
+    const char *domain = recipient(d, i)->domain;
+
+    for (size_t k = 0; k < d->flight.count; k++)
+        if (strcmp(recipient(d, d->flight.place[k])->domain, domain) == 0)
+            return false;
+    return true;
+}
+
+/* Those without a word yet, as many as the host takes at a time: RFC 9422
+ * section 3. */
+static void
+choose(struct deliver *d)
+{
+    const struct smtp_capability *can = smtp_client_capability(d->smtp);
+    size_t most = SMTP_CLIENT_RCPT_MAX, domains = 0;
+
+    if (can->rcpt_max && can->rcpt_max < most)
+        most = can->rcpt_max;
+    d->flight.count = d->flight.accepted = 0;
+    for (size_t i = 0; i < d->report->rcpt_count; i++) {
+        if (d->report->rcpt[i].decided || d->flight.count == most)
+            continue;
+        if (is_new_domain(d, i)) {
+            if (can->rcpt_domain_max && domains == can->rcpt_domain_max)
+                continue;
+            domains++;
+        }
+        d->flight.is_left[d->flight.count] = false;
+        d->flight.rcpt[d->flight.count] = deliver_job(d)->rcpt[i];
+        d->flight.place[d->flight.count++] = i;
+    }
+}
+
+void
+deliver_say_mail(struct deliver *d)
+{
+    const struct queue_job *j = deliver_job(d);
+    struct smtp_client_mail mail = {
+        .envelope = &j->message->envelope,
+        .rcpt = d->flight.rcpt,
+        .rcpt_count = d->flight.count,
+        .size = j->message->size,
+        .has_8bit = j->message->has_8bit,
+        .is_header_ascii = j->message->is_header_ascii,
+        .is_unconvertible = d->is_unconvertible,
+    };
+
+    smtp_client_mail(d->smtp, &mail);
+}
+
+void
+deliver_start_mail(struct deliver *d)
+{
+    deliver_begin_report(d);
+    choose(d);
+    d->began_ms = net_clock_steady();
+    d->got_ready = true;
+    d->messages++;
+    deliver_note_shadow(d);
+    if (!deliver_look_first(d))
+        deliver_say_mail(d);
+}
+
+/* --- what the host says --- */
+
+void
+deliver_reply_status(const struct smtp_reply *reply, struct mail_status *out)
+{
+    mail_status_from_reply(out, reply->code,
+                           (struct slice){reply->text, reply->len});
+}
+
+/* A message that is refused or put off as a whole is so for all; one that is
+ * taken is so for those of this flight. */
+void
+deliver_on_verdict(struct deliver *d, const struct smtp_client_event *ev)
+{
+    struct mail_status status;
+
+    deliver_stop_body(d);
+    deliver_reply_status(ev->reply, &status);
+    if (!ev->is_ours && deliver_is_unwelcome(d, &status, ev->command))
+        return;
+    status.is_reply = !ev->is_ours;
+    deliver_record(d, &status, ev->command);
+    if (!mail_status_is_success(&status)) {
+        report_decide_rest(d->report, &status);
+        return;
+    }
+    for (size_t k = 0; k < d->flight.count; k++)
+        if (!d->flight.is_left[k] &&
+            !d->report->rcpt[d->flight.place[k]].decided)
+            report_decide(d->report, d->flight.place[k], &status);
+}
+
+/* "Too many recipients": RFC 5321 section 4.5.3.1.10, which has us send what
+ * was accepted, and the others behind it.  552 is the old code for it. */
+static bool
+is_too_many(const struct mail_status *s)
+{
+    return (s->code == 452 || s->code == 552) &&
+           (s->klass == 0 || (s->subject == 5 && s->detail == 3));
+}
+
+void
+deliver_on_rcpt(struct deliver *d, const struct smtp_client_event *ev)
+{
+    struct mail_status status;
+
+    deliver_reply_status(ev->reply, &status);
+    if (mail_status_is_success(&status)) {
+        d->flight.accepted++; /* the verdict will tell */
+        return;
+    }
+    if (deliver_is_unwelcome(d, &status, ev->command))
+        return;
+    if (is_too_many(&status) && d->flight.accepted > 0) {
+        d->flight.is_left[ev->rcpt] = true;
+        return;
+    }
+    if (status.code == 552 && ev->rcpt > 0) {
+        status.code = 452;
+        status.klass = status.klass ? 4 : 0;
+    }
+    deliver_record(d, &status, ev->command);
+    report_decide(d->report, d->flight.place[ev->rcpt], &status);
+}
+
+bool
+deliver_has_more_to_fly(struct deliver *d)
+{
+    struct mail_status status = {0};
+
+    if (!d->report->is_throttled)
+        return report_has_undecided(d->report);
+    mail_status_set(&status, 451, "4.4.5",
+                    "%s gets too much now; the other recipients wait",
+                    deliver_here(d)->host->name);
+    report_decide_rest(d->report, &status);
+    return false;
+}
+
+unsigned
+deliver_messages_max(const struct deliver *d)
+{
+    unsigned most = d->messages_max;
+    const struct smtp_capability *can =
+        d->smtp ? smtp_client_capability(d->smtp) : NULL;
+
+    return can && can->mail_max && can->mail_max < most ? can->mail_max : most;
+}
