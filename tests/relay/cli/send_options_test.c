@@ -128,16 +128,11 @@ static void
 what_cannot_be_meant_is_a_misuse(void **state)
 {
     static const char *const bad[] = {
-        "-Z",
-        "-f",
-        "-bd",
-        "-b",
-        "-N maybe",
-        "-N never,delay",
-        "-R some",
-        "-O requiretls=perhaps",
-        "--verbose",
-        "-tZ",
+        "-Z",        "-f",
+        "-bd",       "-b",
+        "-N maybe",  "-N never,delay",
+        "-R some",   "-O requiretls=perhaps",
+        "--verbose", "-tZ",
         "--config",
     };
 
