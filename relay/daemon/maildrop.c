@@ -7,6 +7,7 @@
 #include "relay/net/timer.h"
 #include "relay/net/work.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -27,9 +28,15 @@ struct maildrop {
     size_t under_way;
     bool in_round, again, stopped;
     bool is_failing; /* the last scan did, and was told of */
+    /* Files whose messages were taken in and which can't be removed.  Until
+     * they are gone nothing is taken: each look would take them in again. */
+    char stuck[MAILDROP_AT_ONCE_MAX][MAILDROP_NAME_MAX + 1];
+    size_t stuck_count;
+    bool is_stuck; /* that was told of */
 };
 
 static void go_on(struct maildrop *m);
+static void end_round(struct maildrop *m);
 
 /* --- what became of a file --- */
 
@@ -42,6 +49,7 @@ struct visit {
 struct removal {
     struct net_work_load load;
     struct net_work *work;
+    char name[MAILDROP_NAME_MAX + 1];
     char *path, *aside; /* aside NULL: it goes */
     bool failed;
     struct err err;
@@ -53,7 +61,7 @@ remove_file(struct net_work_load *load)
     struct removal *r = own_container(load, struct removal, load);
     int result = r->aside ? rename(r->path, r->aside) : unlink(r->path);
 
-    if (result != 0)
+    if (result != 0 && errno != ENOENT)
         r->failed = !err_errno(&r->err, "%s", r->path);
 }
 
@@ -79,15 +87,31 @@ say(const struct maildrop *m, const char *event, const char *why)
 }
 
 static void
+note_stuck(struct maildrop *m, const struct removal *r)
+{
+    memcpy(m->stuck[m->stuck_count++], r->name, sizeof(r->name));
+    if (!m->is_stuck)
+        say(m, "maildrop.trouble", r->err.text);
+    m->is_stuck = true;
+}
+
+static void
 removed(void *ctx, struct net_work_load *load)
 {
     struct maildrop *m = ctx;
     const struct removal *r = own_container(load, struct removal, load);
 
-    if (r->failed) /* it will come again */
+    if (r->failed && !r->aside)
+        note_stuck(m, r);
+    else if (r->failed) /* it will come again */
         say(m, "maildrop.trouble", r->err.text);
     m->under_way--;
-    go_on(m);
+    if (m->stuck_count == 0 && m->under_way == 0)
+        m->is_stuck = false;
+    if (!m->in_round && m->under_way == 0)
+        end_round(m);
+    else
+        go_on(m);
 }
 
 static void
@@ -97,6 +121,7 @@ start_removal(struct maildrop *m, const char *name, const char *suffix)
 
     r->load.run = remove_file;
     r->load.drop = free_removal;
+    (void)snprintf(r->name, sizeof(r->name), "%s", name);
     r->path = mem_printf("%s/%s", m->directory, name);
     if (suffix)
         r->aside = mem_printf("%s%s", r->path, suffix);
@@ -214,7 +239,8 @@ may_begin(const struct maildrop *m)
 {
     const struct relay *relay = m->relay;
 
-    return !m->stopped && atomic_load(&relay->store_is_healthy) &&
+    return !m->stopped && m->stuck_count == 0 &&
+           atomic_load(&relay->store_is_healthy) &&
            store_thread_has_room(relay->store);
 }
 
@@ -256,14 +282,31 @@ static void
 begin_round(struct maildrop *m)
 {
     m->again = true;
-    if (!m->in_round && !m->stopped)
+    if (!m->in_round && !m->stopped && m->under_way == 0)
         end_round(m);
+}
+
+static void
+remove_stuck(struct maildrop *m)
+{
+    size_t count = m->stuck_count;
+
+    m->stuck_count = 0;
+    m->under_way += count;
+    for (size_t i = 0; i < count; i++)
+        start_removal(m, m->stuck[i], NULL);
 }
 
 static void
 time_to_look(void *ctx)
 {
-    begin_round(ctx);
+    struct maildrop *m = ctx;
+
+    m->again = true;
+    if (m->stuck_count > 0)
+        remove_stuck(m);
+    else
+        begin_round(m);
 }
 
 static void

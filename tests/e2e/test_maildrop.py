@@ -314,6 +314,29 @@ def test_set_aside_and_renamed_back_it_is_tried_again(world, new_relay):
 
 
 @root_only
+@root_only
+def test_what_can_t_be_removed_is_taken_in_once(world, relay):
+    d = world.domain(world.peer())
+    left(relay, f"bob@{d}")
+    drop = str(drop_of(relay))
+    subprocess.run(["mount", "--bind", drop, drop], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", drop], check=True)
+        relay.start()
+        world.ledger.one(f"bob@{d}")
+        relay.log.one("maildrop.trouble")
+        time.sleep(11)  # two looks
+        assert len(world.ledger.of(f"bob@{d}")) == 1
+        subprocess.run(["mount", "-o", "remount,bind,rw", drop], check=True)
+        gone(relay)
+    finally:
+        subprocess.run(["umount", "-l", drop], check=True)
+    left_now = send(relay, "-f", SENDER, f"carol@{d}")
+    assert left_now.returncode == 0
+    world.ledger.one(f"carol@{d}")
+    assert len(world.ledger.of(f"bob@{d}")) == 1
+
+
 def test_while_the_queue_is_full_the_files_wait(world, new_relay):
     relay = new_relay(start=False)
     state = relay.folder / "state"
