@@ -1,6 +1,7 @@
 #include "policy/demand.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static bool
 has_mode(const struct policy_facts *f, enum policy_sts_mode mode)
@@ -14,8 +15,12 @@ static void
 say(struct policy_demand *out, enum policy_source source, const char *prefix,
     const char *why)
 {
+    size_t len = strlen(prefix);
+
     out->why_source = source;
-    snprintf(out->why, sizeof(out->why), "%s%s", prefix, why);
+    (void)snprintf(out->why, sizeof(out->why), "%s", prefix);
+    (void)snprintf(out->why + len, sizeof(out->why) - len, "%.*s",
+                   (int)(sizeof(out->why) - len - 1), why);
 }
 
 static bool

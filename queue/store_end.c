@@ -46,7 +46,7 @@ queue_store_end(struct queue_store *s, uint64_t id, uint32_t number,
         s, QUEUE_ST_RCPT_ROUTED,
         "SELECT destination, address, domain, orcpt, notify, sum"
         " FROM recipient WHERE message = ? AND number = ?");
-    uint64_t sum;
+    uint64_t sum = 0;
     bool row;
 
     db_bind_int(st, 1, (int64_t)id);
