@@ -266,6 +266,8 @@ queue_scheduler_each(const struct queue_scheduler *s, queue_destination_fn *row,
             .active = d->active,
             .failures = d->failures,
             .blocked_until_ms = d->blocked_until_ms,
+            .is_paced = d->home == QUEUE_HOME_PACED,
+            .is_held = d->is_held,
         };
 
         if (d->waiting || d->more || d->active || d->blocked_until_ms ||

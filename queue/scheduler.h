@@ -192,6 +192,8 @@ struct queue_destination_row {
     unsigned eased; /* so many orders at a time, as it was too much; 0: as
                        many as the limits allow */
     int64_t blocked_until_ms; /* 0: it isn't */
+    bool is_paced;            /* blocked by its rate alone */
+    bool is_held;             /* it does not take us for who we are */
 };
 typedef void queue_destination_fn(void *ctx,
                                   const struct queue_destination_row *row);

@@ -18,10 +18,8 @@ static const struct verb {
     const char *name;
     enum queue_change change;
 } verbs[] = {
-    {"retry", QUEUE_CHANGE_RETRY},
-    {"hold", QUEUE_CHANGE_HOLD},
-    {"release", QUEUE_CHANGE_RELEASE},
-    {"delete", QUEUE_CHANGE_DELETE},
+    {"retry", QUEUE_CHANGE_RETRY},     {"hold", QUEUE_CHANGE_HOLD},
+    {"release", QUEUE_CHANGE_RELEASE}, {"delete", QUEUE_CHANGE_DELETE},
     {"bounce", QUEUE_CHANGE_BOUNCE},
 };
 

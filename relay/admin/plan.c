@@ -138,6 +138,24 @@ add_destination(void *ctx, const struct queue_destination_row *row)
     json_object_set_new(x->found, "failures",
                         json_integer((json_int_t)row->failures));
     json_object_set_new(x->found, "why", admin_text(row->why));
+    json_object_set_new(x->found, "held", json_boolean(row->is_held));
+    json_object_set_new(x->found, "paced", json_boolean(row->is_paced));
+    json_object_set_new(x->found, "eased",
+                        json_integer((json_int_t)row->eased));
+    json_object_set_new(x->found, "active",
+                        json_integer((json_int_t)row->active));
+}
+
+static json_t *
+retry(const struct queue_schedule *s)
+{
+    json_t *steps = json_array();
+
+    for (size_t i = 0; i < s->steps; i++)
+        json_array_append_new(steps, json_integer((json_int_t)s->step_ms[i]));
+    return json_pack("{s:o, s:I, s:I}", "schedule_ms", steps, "expire_ms",
+                     (json_int_t)s->expire_ms, "warn_ms",
+                     (json_int_t)s->warn_ms);
 }
 
 static void
@@ -145,6 +163,9 @@ home(struct admin_ask *x)
 {
     queue_scheduler_each(dispatch_scheduler(x->relay->dispatch),
                          add_destination, x);
+    json_object_set_new(x->found, "retry", retry(&x->relay->config->retry));
+    json_object_set_new(x->found, "relay",
+                        json_string(admin_relay_state(x->relay)));
 }
 
 void

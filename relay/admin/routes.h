@@ -30,4 +30,7 @@ bool admin_domain(const char *name, struct mail_domain *out,
 /* "DAY DOMAIN", as reports are kept; a heap string, or NULL. */
 char *admin_report_key(const char *day, const char *domain, struct err *err);
 
+/* "running", "draining" or "store trouble". */
+const char *admin_relay_state(const struct relay *relay);
+
 #endif

@@ -128,8 +128,8 @@ destinations_part(const struct relay *relay)
     return json_pack("{s:I, s:o}", "count", (json_int_t)top.all, "top", list);
 }
 
-static const char *
-state_name(const struct relay *relay)
+const char *
+admin_relay_state(const struct relay *relay)
 {
     if (atomic_load(&relay->is_draining))
         return "draining";
@@ -152,8 +152,8 @@ status(const struct relay *relay, const struct queue_counts *counts)
     return json_pack(
         "{s:s, s:s, s:o, s:s, s:o, s:i, s:o, s:I, s:i, s:I, s:o, s:o, s:o,"
         " s:o, s:o, s:o, s:o}",
-        "version", SEALPOST_VERSION, "state", state_name(relay), "hostname",
-        admin_text(c->hostname), "mode", config_mode_name(c->mode),
+        "version", SEALPOST_VERSION, "state", admin_relay_state(relay),
+        "hostname", admin_text(c->hostname), "mode", config_mode_name(c->mode),
         "redirect_to",
         admin_text(c->mode == CONFIG_MODE_REDIRECT ? c->redirect_to : ""),
         "pid", (int)getpid(), "up_since", admin_time(relay->started_ms), "up_s",

@@ -81,7 +81,11 @@ const struct cli_command cli_commands[] = {
     {"queue show", "ID [--json]", "one message and who still has to get it",
      LOOK_HELP, cli_queue_show},
     {"queue explain", "ID [--json]", "why a message still waits, and for what",
-     TARGET_HELP JSON_HELP, cli_queue_explain},
+     LOOK_HELP
+     "\n"
+     "Says for each recipient what it waits for, when it is tried next, what\n"
+     "would end the wait, and when it is given up.\n",
+     cli_queue_explain},
     {"queue cat", "ID", "print a message as it lies in the queue", LOOK_HELP,
      cli_queue_cat},
     {"queue retry", CHANGE_USAGE, "try again now", CHANGE_HELP,

@@ -59,8 +59,8 @@ print_state(const json_t *r, int64_t now_ms)
         printf(", due now");
 }
 
-static void
-print_recipient(const json_t *r, int64_t now_ms)
+void
+cli_message_recipient(const json_t *r, int64_t now_ms)
 {
     const char *last = cli_text(r, "last");
 
@@ -85,101 +85,7 @@ cli_message_print(const json_t *message, int64_t now_ms)
                    "`sealpost trace` tells what\n  happened");
     json_array_foreach(list, i, one)
     {
-        print_recipient(one, now_ms);
+        cli_message_recipient(one, now_ms);
         printf("    %-9s %s\n", "via", cli_text(one, "destination"));
     }
-}
-
-/* --- explaining --- */
-
-static void
-explain_state(const json_t *r, const char *id)
-{
-    const char *state = cli_text(r, "state");
-
-    if (strcmp(state, "held") == 0)
-        printf("    waits     because somebody held it; `sealpost queue "
-               "release %s` lets it go\n",
-               id);
-    else if (strcmp(state, "active") == 0)
-        printf("    waits     for nothing: it is in a worker's hands\n");
-    else if (strcmp(state, "queued") == 0)
-        printf("    waits     for its first try\n");
-    else
-        printf("    waits     for its next try, because the last one failed\n");
-}
-
-static void
-explain_destination(const json_t *plan, int64_t now_ms)
-{
-    char span[CLI_TERM_TEXT], time[CLI_TERM_TEXT];
-    const char *route = cli_text(plan, "route");
-    int64_t until = cli_time(plan, "blocked_until");
-
-    if (*route)
-        printf("    via       route \"%s\"\n", route);
-    else
-        printf("    via       MX of %s (%s)\n", cli_text(plan, "domain"),
-               cli_text(plan, "mx"));
-    if (until > now_ms)
-        printf(
-            "    %sblocked%s   for %s (until %s), failures in a row: %" PRId64
-            "\n              %s\n",
-            cli_term_paint(CLI_RED), cli_term_paint(CLI_PLAIN),
-            cli_term_span(until - now_ms, span),
-            cli_term_time(until, now_ms, time), cli_number(plan, "failures"),
-            cli_text(plan, "why"));
-}
-
-static void
-print_host(const json_t *host)
-{
-    json_t *addresses = json_object_get(host, "addresses");
-    size_t i;
-    json_t *one;
-
-    printf("              %s", cli_text(host, "name"));
-    json_array_foreach(addresses, i, one)
-        printf(" %s%s%s", i == 0 ? "[" : "", json_string_value(one),
-               i + 1 == json_array_size(addresses) ? "]" : "");
-    printf(", must prove: %s (%s)\n", cli_text(host, "proof"),
-           cli_text(host, "source"));
-}
-
-static void
-explain_plan(const json_t *plan)
-{
-    const json_t *sts = json_object_get(plan, "sts");
-    const char *mode = cli_text(sts, "mode");
-    size_t i;
-    json_t *one;
-
-    printf("    policy    TLS %s%s, MTA-STS %s%s%s\n", cli_text(plan, "tls"),
-           json_is_true(json_object_get(plan, "exempt")) ? " (exempt)" : "",
-           cli_text(sts, "state"), *mode ? " " : "", mode);
-    if (strcmp(cli_text(plan, "verdict"), "go") == 0)
-        printf("    now       it would go to:\n");
-    else
-        printf("    now       it would %s: %s\n", cli_text(plan, "verdict"),
-               cli_text(plan, "status"));
-    json_array_foreach(json_object_get(plan, "hosts"), i, one) print_host(one);
-    json_array_foreach(json_object_get(plan, "rejected"), i, one)
-        printf("              not %s: %s\n", cli_text(one, "name"),
-               cli_text(one, "why"));
-}
-
-void
-cli_message_explain(const json_t *recipient, const json_t *plan, bool is_same,
-                    const char *id, int64_t now_ms)
-{
-    print_recipient(recipient, now_ms);
-    explain_state(recipient, id);
-    if (!plan)
-        return;
-    if (is_same) {
-        printf("    via       the same as above\n");
-        return;
-    }
-    explain_destination(plan, now_ms);
-    explain_plan(plan);
 }

@@ -221,9 +221,10 @@ def test_one_message_is_shown_explained_and_printed(world, sh):
     text = sh.ok("queue", "show", mid)
     assert mid in text and f"u0@{domain}" in text and "deferred after 1 try" in text
     text = sh.ok("queue", "explain", mid)
-    assert f"MX of {domain}" in text and "blocked" in text and "refused" in text
+    assert f"MX of {domain}" in text and "could not be reached" in text
     plan = sh.json("queue", "explain", mid)["recipients"][0]["plan"]
     assert plan["destination"] == domain and plan["failures"] >= 1
+    assert "refused" in text
     assert sh.ok("queue", "cat", mid).startswith("Received: from ")
     assert sh("queue", "show", "0000000001").returncode == 66
     assert sh("queue", "show", "nonsense").returncode == 65

@@ -1,5 +1,7 @@
 """What an operator does with mail that will not go."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from lab.report import Report
@@ -118,3 +120,82 @@ def test_a_kill_behind_the_answer_loses_no_bounce(world, new_relay, home):
     assert {r["Final-Recipient"] for d in told for r in Report(d).rcpts} == {
         f"rfc822; u{n}@{domain}" for n in range(40)
     }
+
+
+# --- explain ---
+
+
+def explained(sh, mid):
+    return sh.json("queue", "explain", mid)["recipients"][0]["explanation"]
+
+
+def test_who_waits_for_a_dead_host_hears_of_it_and_of_the_end(world, sh, home):
+    domain, mid = waiting(world, sh, home)
+    told = explained(sh, mid)
+    assert f"{domain} could not be reached" in told["because"]
+    assert "refused" in told["because"] and f"queue retry {mid}" in told["would_go"]
+    row = sh.rows(mid)[0]
+    assert told["next"] >= row["next"]
+    arrived = datetime.fromisoformat(row["arrived"])
+    assert datetime.fromisoformat(told["expires"]) - arrived == timedelta(days=5)
+    assert told["expected"] is None
+    text = sh.ok("queue", "explain", mid)
+    assert "waits     because" in text and "; tries after 1h" in text
+    assert "next try  in " in text and "given up  in " in text
+
+
+def test_what_somebody_held_waits_without_an_end(world, sh, home):
+    _, mid = waiting(world, sh, home)
+    sh.ok("queue", "hold", mid)
+    told = explained(sh, mid)
+    assert told["because"] == "somebody held it"
+    assert told["next"] is None and told["expires"] is None
+    assert f"release {mid}" in told["would_go"]
+    assert "not by itself" in sh.ok("queue", "explain", mid)
+
+
+def test_a_policy_that_is_not_met_says_what_it_expected_and_saw(world, sh):
+    mx = world.peer(cert=world.ca.good("elsewhere.test"))
+    domain = world.sts(world.domain(mx), mx=[mx])
+    mid = submit(sh.relay, f"bob@{domain}")
+    sh.relay.log.one("delivery.deferred", mid=mid)
+    told = eventually(lambda: explained(sh, mid))
+    assert "MTA-STS" in told["because"] or "mta-sts" in told["because"]
+    assert "mta-sts" in told["expected"] and "pkix" in told["expected"]
+    assert mx.host in told["seen"] and "certificate" in told["seen"]
+    assert "expected" in sh.ok("queue", "explain", mid)
+
+
+def test_hosts_outside_of_the_policy_are_named(world, sh):
+    mx = world.peer()
+    domain = world.sts(world.domain(mx), mx=["mx.elsewhere.test"])
+    mid = submit(sh.relay, f"bob@{domain}")
+    sh.relay.log.one("delivery.deferred", mid=mid)
+    told = eventually(lambda: explained(sh, mid))
+    assert "4.7.5" in told["because"], told
+
+
+def test_a_route_that_is_held_says_so(world, new_relay):
+    provider = world.provider()
+    provider.passwords["us"] = "right"
+    route = {"to": ["*"], "via": [f"{provider.host}:{provider.port}"]}
+    relay = new_relay({'route "out"': {**route, "user": "us", "password": "wrong"}})
+    sh = Shell(relay)
+    mid = submit(relay, "bob@far.test")
+    relay.log.one("delivery.deferred", mid=mid)
+    told = eventually(
+        lambda: "held" in explained(sh, mid)["because"] and explained(sh, mid)
+    )
+    assert 'route "out" is held' in told["because"]
+    assert "credentials" in told["would_go"] and told["expires"] is None
+
+
+def test_without_a_relay_that_is_the_reason(world, new_relay, home):
+    relay = new_relay({"retry": {"schedule": ["1h"]}})
+    sh = Shell(relay)
+    _, mid = waiting(world, sh, home)
+    sh.ok("drain")
+    assert "draining" in explained(sh, mid)["because"]
+    relay.stop()
+    told = explained(sh, mid)
+    assert told["because"] == "no relay is running" and told["expires"] is None
