@@ -12,6 +12,7 @@ import re
 import select
 import smtplib
 import socket
+import ssl
 import statistics
 import subprocess
 import threading
@@ -25,6 +26,7 @@ from lab.relay import binary
 from lab.send import Wire, insecure, message
 
 FROM, TO = "news@app.example", "you@elsewhere.example"
+TLS12 = "NORMAL:-VERS-TLS1.3"  # for GnuTLS
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +261,18 @@ def test_gsasl_binds_scram_to_tls(localhost):
     done = gsasl(localhost, "SCRAM-SHA-256-PLUS")
     assert "235 2.7.0" in done.stdout + done.stderr, done
     expect_login(localhost, "SCRAM-SHA-256-PLUS")
+
+
+def test_in_tls_1_2_there_is_nothing_to_bind_to(localhost):
+    """Libraries disagree there on what an empty context is (RFC 5705)."""
+    context = insecure()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with smtplib.SMTP(localhost.ip, localhost.tls_port, timeout=30) as c:
+        c.starttls(context=context)
+        c.ehlo()
+        assert c.esmtp_features["auth"].split() == ["SCRAM-SHA-256", "PLAIN", "LOGIN"]
+    done = gsasl(localhost, "SCRAM-SHA-256", "--no-cb", "--priority", TLS12)
+    assert "235 2.7.0" in done.stdout + done.stderr, done
 
 
 def test_gsasl_that_is_told_to_bind_to_nothing_may_log_in_too(localhost):
