@@ -17,7 +17,7 @@ from lab.collector import Collector
 from lab.dane_cases import publish, unknown, wrong
 from lab.script import ACCEPT, EHLO_TLS, GREETING, STARTTLS
 from lab.tlsa import of_host
-from lab.send import submit
+from lab.send import message, submit
 from lab.signatures import Key, signatures, signing, verified
 from lab.tlsrpt import complaints, policy_complaints, told
 
@@ -274,6 +274,31 @@ def test_a_policy_that_can_t_be_had_is_a_failure_of_its_own(world, own):
             "total-successful-session-count": 1,
             "total-failure-session-count": 0,
         }
+
+
+def test_what_tls_required_no_passes_by_is_a_failure_all_the_same(world, own):
+    bad = world.peer(cert=world.ca.good("elsewhere.test"))
+    d = wanted(world, world.sts(world.domain(bad), mx=[bad]))
+    submit(own, f"bob@{d}", data=message(extra=["TLS-Required: No"]))
+    assert world.ledger.one(domain=d).tls
+    [p] = counted(own, d, 0, 1)["policies"]
+    [detail] = p["failure-details"]
+    assert detail["result-type"] == "certificate-host-mismatch"
+
+
+def test_what_is_only_reported_here_is_a_failure_all_the_same(signed, signed_relay):
+    relay = signed_relay(config={"policy": {"enforce": "report"}})
+    peer = unknown(signed, wrong(signed, "3 1 1"))
+    d = wanted(signed, signed.sts(signed.domain(peer), mx=[peer]))
+    wanted(signed, peer.host, "mailto:t@x.lab")
+    submit(relay, f"bob@{d}")
+    assert signed.ledger.one(domain=d).tls
+    for place, result in (
+        (peer.host, "validation-failure"),
+        (d, "certificate-not-trusted"),
+    ):
+        [p] = counted(relay, place, 0, 1)["policies"]
+        assert p["failure-details"][0]["result-type"] == result
 
 
 def test_a_policy_that_can_t_be_renewed_is_a_failure_beside_the_session(
