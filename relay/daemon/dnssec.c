@@ -21,6 +21,8 @@ struct dnssec {
 
     enum dnssec_way way; /* in force, or about to be */
     bool is_decided;
+    bool is_guessed;  /* nobody has answered yet */
+    int64_t until_ms; /* so long the first answer is waited for */
     char why[200];
 };
 
@@ -84,7 +86,8 @@ log_kept(const struct dnssec *d, const char *why)
 static bool
 is_downgrade(const struct dnssec *d, enum dnssec_way way)
 {
-    return d->is_decided && d->way != DNSSEC_OFF && way == DNSSEC_OFF &&
+    return d->is_decided && !d->is_guessed && d->way != DNSSEC_OFF &&
+           way == DNSSEC_OFF &&
            d->relay->config->resolver.dnssec != CONFIG_DNSSEC_OFF;
 }
 
@@ -99,6 +102,7 @@ decide(struct dnssec *d, enum dnssec_way way, const char *why)
         return;
     }
     d->way = way;
+    d->is_guessed = false;
     (void)snprintf(d->why, sizeof(d->why), "%s", why);
     d->is_decided = true;
     net_timer_set(d->again, DNSSEC_AGAIN_MS);
@@ -163,6 +167,38 @@ bogus_answered(void *ctx, const struct dns_answer *answer)
         found(d, "the resolver on this machine validates");
 }
 
+/* Not even that it can't be had: c-ares and the time limit say so. */
+static bool
+is_silence(const struct dns_answer *answer)
+{
+    return strcmp(answer->why, "timeout") == 0 ||
+           strcmp(answer->why, "the DNS server can't be reached") == 0;
+}
+
+/* A machine that starts may have its resolver a little later, and what can be
+ * authenticated then must not go out unauthenticated meanwhile.  So the first
+ * answer is waited for, and when there is none at all nothing is believed
+ * unless it validates.  A resolver that goes on failing has none to give. */
+static void
+not_answered(struct dnssec *d, const struct dns_answer *answer)
+{
+    bool is_silent = is_silence(answer);
+
+    if (!d->is_decided && net_clock_steady() < d->until_ms) {
+        net_timer_set(d->again, DNSSEC_RETRY_MS);
+        return;
+    }
+    if (is_silent && (!d->is_decided || d->is_guessed)) {
+        decide(d, DNSSEC_VALIDATE,
+               "the resolver does not answer: nothing is believed unless it "
+               "validates");
+        d->is_guessed = true;
+    } else {
+        decide(d, DNSSEC_OFF, "the resolver does not answer: DANE is not used");
+    }
+    net_timer_set(d->again, is_silent ? DNSSEC_RETRY_MS : DNSSEC_SOON_MS);
+}
+
 static void
 plain_answered(void *ctx, const struct dns_answer *answer)
 {
@@ -173,8 +209,7 @@ plain_answered(void *ctx, const struct dns_answer *answer)
 
     if (answer->outcome == DNS_FAILED) {
         net_dns_free(&d->dns);
-        decide(d, DNSSEC_OFF, "the resolver does not answer: DANE is not used");
-        net_timer_set(d->again, DNSSEC_SOON_MS);
+        not_answered(d, answer);
     } else if (may_trust && answer->authentic) {
         net_dns_start(&d->query, d->dns, BOGUS_NAME, DNS_A, bogus_answered, d);
     } else {
@@ -206,6 +241,7 @@ void
 dnssec_configure(struct dnssec *d)
 {
     d->is_decided = false; /* servers may be others: the workers open anew */
+    d->until_ms = net_clock_steady() + DNSSEC_PATIENCE_MS;
     probe(d);
 }
 
@@ -228,6 +264,7 @@ dnssec_new(struct relay *relay)
 
     d->relay = relay;
     d->again = net_timer_new(&relay->loop, probe, d);
+    d->until_ms = net_clock_steady() + DNSSEC_PATIENCE_MS;
     net_timer_set(d->again, 0);
     return d;
 }

@@ -7,7 +7,8 @@
  * do not; else nothing is authentic, and that is said loudly.  A resolver that
  * strips signatures from the start so never stops mail, and never turns DANE
  * off silently; once answers have been authenticated, only the configuration
- * or a new start turns it off.
+ * or a new start turns it off.  A resolver that does not answer yet is waited
+ * for, and turns nothing off.
  * Main thread.
  */
 #ifndef RELAY_DAEMON_DNSSEC_H
@@ -18,7 +19,9 @@
 
 enum {
     DNSSEC_AGAIN_MS = 10 * 60 * 1000, /* between probes */
-    DNSSEC_SOON_MS = 60 * 1000,       /* when no resolver answered at all */
+    DNSSEC_SOON_MS = 60 * 1000,       /* when the resolver fails */
+    DNSSEC_RETRY_MS = 1000,           /* when it says nothing */
+    DNSSEC_PATIENCE_MS = 20 * 1000,   /* for its first answer */
 };
 
 enum dnssec_way {

@@ -4,6 +4,7 @@ could reach nobody."""
 
 import json
 import signal
+import time
 
 import pytest
 
@@ -279,6 +280,38 @@ def test_a_reload_with_another_resolver_decides_anew(signed, signed_relay):
     mid = submit(relay, f"after@{d}")
     assert relay.log.one("delivery.deferred", mid=mid)["proof"] == "dane"
     assert not signed.ledger.of(f"after@{d}")
+
+
+@pytest.mark.parametrize("how", ["servfail", "timeout"])
+def test_a_resolver_that_answers_a_little_later_turns_nothing_off(
+    signed, signed_relay, how
+):
+    """As after a reboot, when both start at the same time."""
+    peer = unknown(signed, wrong(signed, "3 1 1"))
+    d = signed.domain(peer)
+    late = signed.slow(0)
+    late.behave("org", how)
+    relay = signed_relay(config=only(signed, "auto", late, timeout="1s"))
+    mid = submit(relay, f"bob@{d}")
+    time.sleep(2.5)  # nothing may happen
+    assert not relay.log.find("resolver.dnssec")
+    late.behave("org", None)
+    got = relay.log.one("delivery.deferred", mid=mid)
+    assert got.get("proof") == "dane", got
+    assert not signed.ledger.of(domain=d)
+
+
+def test_a_resolver_that_never_answers_is_believed_nothing(signed, signed_relay):
+    peer = unknown(signed, wrong(signed, "3 1 1"))
+    d = signed.domain(peer)
+    mute = signed.slow(0)
+    mute.behave("org", "timeout")
+    relay = signed_relay(config=only(signed, "auto", mute, timeout="1s"))
+    mid = submit(relay, f"bob@{d}")
+    event = relay.log.one("resolver.dnssec", timeout=40)
+    assert (event["way"], event["level"]) == ("validate", "info")
+    got = relay.log.one("delivery.deferred", mid=mid)
+    assert got.get("proof") == "dane", got
 
 
 @pytest.mark.parametrize("by", ["mx", "route"])
