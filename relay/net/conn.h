@@ -80,7 +80,7 @@ const struct net_tls_facts *net_conn_tls(const struct net_conn *c);
 
 /* What both ends of this TLS session know and nobody else does, tls-exporter of
  * RFC 9266: who shows it to the peer shows that nobody is in the middle. False:
- * there is none, as before TLS 1.3, where libraries disagree on it. */
+ * there is none, as before TLS 1.3. */
 bool net_conn_binding(const struct net_conn *c,
                       uint8_t out[NET_TLS_BINDING_LEN]) must_use;
 

@@ -417,8 +417,8 @@ net_tls_stream_binding(const struct net_tls_stream *s,
     if (!s->is_up)
         return false;
     /* RFC 9266 section 4.2 would allow TLS 1.2 with an extended master secret;
-     * but there an empty context is another value than none (RFC 5705 section
-     * 4), and GnuTLS takes none. */
+     * but there clients bind by tls-unique, as GNU SASL does, and would be
+     * refused. */
     if (SSL_version(s->ssl) < TLS1_3_VERSION)
         return false;
     return SSL_export_keying_material(s->ssl, out, NET_TLS_BINDING_LEN, label,

@@ -264,7 +264,7 @@ def test_gsasl_binds_scram_to_tls(localhost):
 
 
 def test_in_tls_1_2_there_is_nothing_to_bind_to(localhost):
-    """Libraries disagree there on what an empty context is (RFC 5705)."""
+    """There clients would bind by tls-unique, which nobody should."""
     context = insecure()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with smtplib.SMTP(localhost.ip, localhost.tls_port, timeout=30) as c:
