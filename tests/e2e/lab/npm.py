@@ -6,7 +6,7 @@ import os
 import pathlib
 import subprocess
 
-PACKAGES = {"nodemailer": "6.9.16", "smtp-server": "3.21.6", "mailauth": "4.8.6", "smtp-server": "3.21.6"}
+PACKAGES = {"nodemailer": "6.9.16", "smtp-server": "3.21.6", "mailauth": "4.8.6"}
 
 
 def folder():
