@@ -378,6 +378,15 @@ matches(const struct config_texts *patterns, const char *address)
     return false;
 }
 
+bool
+config_is_unreported(const struct config *c, const char *domain)
+{
+    for (size_t i = 0; i < c->tlsrpt.exclude.count; i++)
+        if (slice_is_nocase(slice_of(domain), c->tlsrpt.exclude.text[i]))
+            return true;
+    return false;
+}
+
 const struct config_route *
 config_route_for(const struct config *c, const char *from, const char *to)
 {

@@ -319,6 +319,7 @@ struct config {
         bool enabled;
         const char *organization, *contact; /* never "" */
         const char *from;                   /* an address, never "" */
+        struct config_texts exclude;        /* domains, A-label form */
     } tlsrpt;
 
     struct {
@@ -376,6 +377,9 @@ struct config_domain config_rule_for(const struct config *c, const char *domain,
                                      int64_t now_ms);
 
 const char *config_mode_name(enum config_mode mode); /* "live" */
+
+/* Is nothing reported about TLS to this domain, or about it? */
+bool config_is_unreported(const struct config *c, const char *domain);
 
 /* The first route that takes mail from this reverse-path ("" is <>) to this
  * recipient; NULL: by MX.  Domains in A-label form. */

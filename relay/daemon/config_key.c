@@ -262,6 +262,8 @@ const struct config_key config_keys[] = {
      "whom to ask about reports; default: the sender"},
     {"tlsrpt", "from", CONFIG_TEXT, "", 0, 0, NULL, AT(tlsrpt.from),
      "sender of reports; default: noreply@hostname"},
+    {"tlsrpt", "exclude", CONFIG_DOMAINS, "", 0, CONFIG_LIST_MAX, NULL,
+     AT(tlsrpt.exclude), "domains that no report is about, or goes to"},
 
     {"http", "address", CONFIG_TEXT, "", 0, 0, NULL, AT(http.address),
      "where the API listens besides the control socket; empty: nowhere"},

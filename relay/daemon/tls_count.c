@@ -103,7 +103,8 @@ record_known(void *ctx, const struct dns_answer *answer)
 {
     struct tls_pending *p = ctx;
 
-    if (has_record(answer) && !p->worker->is_cut)
+    if (has_record(answer) && !p->worker->is_cut &&
+        !config_is_unreported(p->worker->config, p->session.domain))
         count(p);
     drop(p);
 }

@@ -392,6 +392,28 @@ write_report(struct tls_courier *c)
     return true;
 }
 
+/* Leaves the places that the operator allows. */
+static bool
+has_place(struct tls_courier *c)
+{
+    struct policy_tlsrpt_record *r = &c->record;
+    size_t kept = 0;
+
+    if (config_is_unreported(c->relay->config, c->domain))
+        return false;
+    for (size_t i = 0; i < r->count; i++) {
+        const struct policy_tlsrpt_rua *rua = &r->rua[i];
+        const char *domain = rua->scheme == POLICY_TLSRPT_HTTPS
+                                 ? rua->host.text
+                                 : rua->address.domain.text;
+
+        if (!config_is_unreported(c->relay->config, domain))
+            r->rua[kept++] = *rua;
+    }
+    r->count = kept;
+    return kept > 0;
+}
+
 static void
 record_known(void *ctx, const struct dns_answer *answer)
 {
@@ -409,7 +431,7 @@ record_known(void *ctx, const struct dns_answer *answer)
         txt[n] = (struct slice){answer->records[n].txt.p,
                                 answer->records[n].txt.len};
     if (!policy_tlsrpt_record_parse(txt, n, &c->record, &err) ||
-        !write_report(c))
+        !has_place(c) || !write_report(c))
         settle(c, TLS_COURIER_UNWANTED);
     else
         next_place(c);

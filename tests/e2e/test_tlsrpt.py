@@ -414,6 +414,22 @@ def test_which_records_ask_for_reports(world, own, record):
     seen.only("counted" if d in listed else "not counted")
 
 
+def test_whom_the_operator_excludes_is_told_nothing(world, new_relay, collector):
+    about, home = world.domain(world.peer()), world.domain(world.peer())
+    both = wanted(world, world.domain(world.peer()), f"mailto:t@{home}", collector.url)
+    only = wanted(world, world.domain(world.peer()), f"mailto:t@{home}")
+    wanted(world, about)
+    relay = new_relay({"tlsrpt": {"exclude": [about, home.upper()]}})
+    for d in (about, both, only):
+        submit(relay, f"bob@{d}")
+        assert world.ledger.one(domain=d)
+    for d in (both, only):
+        counted(relay, d, 1, 0)
+    assert sent(relay) == {"sent": 1, "unwanted": 1, "failed": 0}
+    assert len(collector.posts) == 1 and not world.ledger.of(domain=home)
+    assert not relay.log.find("tlsrpt.sent", domain=about)
+
+
 def test_mail_by_a_route_is_nobody_s_business(world, new_relay):
     peer = world.peer()
     d = wanted(world, world.domain(peer))
