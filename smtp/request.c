@@ -37,8 +37,8 @@ has_ascii_form(const char *address, struct mail_address *out)
     return is_ascii(out->text);
 }
 
-static bool
-is_international(const char *address)
+bool
+smtp_request_is_international(const char *address)
 {
     struct mail_address a;
 
@@ -51,10 +51,10 @@ needs_utf8(const struct smtp_client_mail *m)
 {
     const struct mail_envelope *e = m->envelope;
 
-    if (is_international(e->from))
+    if (smtp_request_is_international(e->from))
         return true;
     for (size_t i = 0; i < m->rcpt_count; i++)
-        if (is_international(e->rcpt[m->rcpt[i]].address))
+        if (smtp_request_is_international(e->rcpt[m->rcpt[i]].address))
             return true;
     return e->smtputf8 && m->has_8bit && !m->is_header_ascii;
 }

@@ -25,6 +25,9 @@ const struct smtp_request_obstacle *
 smtp_request_find_obstacle(const struct smtp_capability *offer,
                            const struct smtp_client_mail *m);
 
+/* An address that a server without SMTPUTF8 can be told in no way. */
+bool smtp_request_is_international(const char *address);
+
 void smtp_request_add_mail(const struct smtp_capability *offer,
                            const struct smtp_client_mail *m, struct buf *out);
 void smtp_request_add_rcpt(const struct smtp_capability *offer,

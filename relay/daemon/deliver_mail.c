@@ -1,6 +1,6 @@
 #include "relay/daemon/deliver_inside.h"
 
-#include "relay/base/mem.h"
+#include "smtp/request.h"
 
 #include <string.h>
 
@@ -25,6 +25,20 @@ is_new_domain(const struct deliver *d, size_t i)
     return true;
 }
 
+/* One whose address the host can't take does not come along with those whose
+ * addresses it can: RFC 6531 section 3.2. */
+static bool
+is_of_another_kind(const struct deliver *d, size_t i)
+{
+    const char *first;
+
+    if (smtp_client_capability(d->smtp)->smtputf8 || d->flight.count == 0)
+        return false;
+    first = recipient(d, d->flight.place[0])->address;
+    return smtp_request_is_international(first) !=
+           smtp_request_is_international(recipient(d, i)->address);
+}
+
 /* Those without a word yet, as many as the host takes at a time: RFC 9422
  * section 3. */
 static void
@@ -37,7 +51,8 @@ choose(struct deliver *d)
         most = can->rcpt_max;
     d->flight.count = d->flight.accepted = 0;
     for (size_t i = 0; i < d->report->rcpt_count; i++) {
-        if (d->report->rcpt[i].decided || d->flight.count == most)
+        if (d->report->rcpt[i].decided || d->flight.count == most ||
+            is_of_another_kind(d, i))
             continue;
         if (is_new_domain(d, i)) {
             if (can->rcpt_domain_max && domains == can->rcpt_domain_max)
@@ -89,8 +104,8 @@ deliver_reply_status(const struct smtp_reply *reply, struct mail_status *out)
                            (struct slice){reply->text, reply->len});
 }
 
-/* A message that is refused or put off as a whole is so for all; one that is
- * taken is so for those of this flight. */
+/* A message that the host refuses or puts off is so for all; one that is taken,
+ * or that we know can't be, is so for those of this flight. */
 void
 deliver_on_verdict(struct deliver *d, const struct smtp_client_event *ev)
 {
@@ -102,7 +117,7 @@ deliver_on_verdict(struct deliver *d, const struct smtp_client_event *ev)
         return;
     status.is_reply = !ev->is_ours;
     deliver_record(d, &status, ev->command);
-    if (!mail_status_is_success(&status)) {
+    if (!mail_status_is_success(&status) && !ev->is_ours) {
         report_decide_rest(d->report, &status);
         return;
     }

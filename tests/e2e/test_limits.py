@@ -90,6 +90,20 @@ def test_one_who_is_too_many_alone_waits_for_another_time(world, relay):
     assert world.ledger.one(domain=d)
 
 
+def test_an_address_that_the_host_can_not_be_told_keeps_nobody_else_back(
+    world, relay
+):
+    """RFC 6531 section 3.2: the one bounces, the others get the message."""
+    peer = world.peer(utf8=False)
+    d = world.domain(peer)
+    everybody = [f"{name}@{d}" for name in ("bob", "jürgen", "eve")]
+    mid = submit(relay, *everybody, mail_options=["SMTPUTF8"])
+    sent = relay.log.wait("delivery.sent", count=2, mid=mid)
+    assert {x["to"] for x in sent} == {f"bob@{d}", f"eve@{d}"}
+    assert "5.6.7" in relay.log.one("delivery.bounced", mid=mid)["reply"]
+    assert transactions(world, d) == [2]
+
+
 # --- ways out ---
 
 
