@@ -110,6 +110,14 @@ const struct cli_command cli_commands[] = {
      "most, and another one where the policy host does not answer.\n"
      "Exit: 0 mail would be delivered, 1 it would not, 75 could not tell.\n",
      cli_probe},
+    {"route test", "FROM TO [--json] [-c FILE]",
+     "which way a message takes, and why",
+     FILE_HELP JSON_HELP
+     "\n"
+     "FROM may be <>.  Compares the routes in their order, and prints the one\n"
+     "that takes it with its hosts, TLS and authentication.  Asks neither the\n"
+     "relay nor DNS.  Exit: 0; 65 no address, 78 bad configuration.\n",
+     cli_route_test},
     {"policy list", "[--json]", "the cached MTA-STS policies", LOOK_HELP,
      cli_policy_list},
     {"policy show", "DOMAIN [--json]", "one cached policy, as published",

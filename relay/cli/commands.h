@@ -17,6 +17,7 @@ CLI_COMMAND(cli_queue_cat);
 CLI_COMMAND(cli_queue_change); /* retry, hold, release, delete, bounce */
 CLI_COMMAND(cli_trace);
 CLI_COMMAND(cli_probe);
+CLI_COMMAND(cli_route_test);
 CLI_COMMAND(cli_policy_list);
 CLI_COMMAND(cli_policy_show);
 CLI_COMMAND(cli_policy_change); /* refresh, forget */

@@ -361,23 +361,6 @@ config_mode_name(enum config_mode mode)
     return names[mode];
 }
 
-static bool
-matches(const struct config_texts *patterns, const char *address)
-{
-    const char *at = strrchr(address, '@');
-
-    for (size_t i = 0; i < patterns->count; i++) {
-        const char *p = patterns->text[i];
-
-        if (strcmp(p, "*") == 0 ||
-            (strcmp(p, "<>") == 0 && address[0] == '\0') ||
-            (p[0] == '@' && at && slice_is_nocase(slice_of(at), p)) ||
-            slice_is_nocase(slice_of(address), p))
-            return true;
-    }
-    return false;
-}
-
 bool
 config_is_unreported(const struct config *c, const char *domain)
 {
@@ -385,19 +368,6 @@ config_is_unreported(const struct config *c, const char *domain)
         if (slice_is_nocase(slice_of(domain), c->tlsrpt.exclude.text[i]))
             return true;
     return false;
-}
-
-const struct config_route *
-config_route_for(const struct config *c, const char *from, const char *to)
-{
-    for (size_t i = 0; i < c->route_count; i++) {
-        const struct config_route *r = &c->route[i];
-
-        if ((r->from.count == 0 || matches(&r->from, from)) &&
-            matches(&r->to, to))
-            return r;
-    }
-    return NULL;
 }
 
 const struct config_listener *

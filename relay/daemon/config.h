@@ -382,8 +382,16 @@ const char *config_mode_name(enum config_mode mode); /* "live" */
 bool config_is_unreported(const struct config *c, const char *domain);
 
 /* The first route that takes mail from this reverse-path ("" is <>) to this
- * recipient; NULL: by MX.  Domains in A-label form. */
+ * recipient; NULL: by MX.  Domains in any form. */
 const struct config_route *config_route_for(const struct config *c,
                                             const char *from, const char *to);
+
+/* What one route makes of them: the pattern that each meets, "" where the list
+ * of senders is empty; NULL: none. */
+struct config_match {
+    const char *from, *to;
+};
+struct config_match config_route_match(const struct config_route *r,
+                                       const char *from, const char *to);
 
 #endif

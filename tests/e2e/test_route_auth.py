@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lab.relay import binary, environment
+from lab.relay import binary, config_text, environment
 from lab.send import submit
 
 USER, PASSWORD = "mailer@corp.test", "correct horse=battery,staple"
@@ -416,3 +416,115 @@ def test_auth_in_clear_does_not_start(world, new_relay, provider):
     assert relay.process.wait(15) == 78
     assert "route.out.tls: does not go with auth" in relay.stderr()
     relay.log.join()
+
+
+# --- route test ---
+
+
+def route_test(tmp_path, config, *arguments, **more):
+    file = tmp_path / "sealpost.conf"
+    file.write_text(config_text({"": {"hostname": "relay.lab.test"}, **config}))
+    return subprocess.run(
+        [binary(), "route", "test", *arguments, "-c", str(file)],
+        capture_output=True,
+        text=True,
+        env=environment(**more),
+    )
+
+
+ROUTES = {
+    'route "bounces"': {"from": ["<>"], "to": ["*"], "via": ["b.example"]},
+    'route "inside"': {
+        "from": ["@corp.example"],
+        "to": ["@b\u00fccher.example", "boss@corp.example"],
+        "via": ["[192.0.2.1]:25"],
+        "tls": "opportunistic",
+    },
+    'route "out"': {
+        "to": ["@partner.example"],
+        "via": ["smtp.partner.example:587", "smtp.partner.example:465"],
+        "user": "mailer",
+        "password": "hunter2",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "sender, rcpt, taken, compared",
+    [
+        ("<>", "x@y.example", "bounces", 1),
+        ("a@corp.example", "Boss@corp.example", "inside", 2),
+        ("a@corp.example", "boss@CORP.example", "inside", 2),
+        ("a@corp.example", "x@xn--bcher-kva.example", "inside", 2),
+        ("a@corp.example", "x@b\u00fccher.example", "inside", 2),
+        ("a@other.example", "boss@corp.example", None, 3),
+        ("a@other.example", "x@partner.example", "out", 3),
+        ("a@other.example", "x@sub.partner.example", None, 3),
+    ],
+)
+def test_route_test_finds_the_first_that_takes_it(
+    tmp_path, sender, rcpt, taken, compared
+):
+    done = route_test(tmp_path, ROUTES, sender, rcpt, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["route"] == taken
+    assert len(found["compared"]) == compared
+    assert [c["takes"] for c in found["compared"]] == [False] * (compared - 1) + [
+        taken is not None
+    ]
+    assert "hunter2" not in done.stdout
+
+
+def test_route_test_tells_people_why(tmp_path):
+    done = route_test(tmp_path, ROUTES, "a@other.example", "x@partner.example")
+    assert done.stdout == (
+        "from a@other.example to x@partner.example\n"
+        "  route bounces              no: the sender is none of its senders\n"
+        "  route inside               no: the sender is none of its senders, nor"
+        " the recipient of its recipients\n"
+        "  route out                  yes: any sender, recipient is"
+        " @partner.example\n"
+        "goes by route out\n"
+        "  hosts     smtp.partner.example:587\n"
+        "            smtp.partner.example:465, TLS from the first octet\n"
+        "  TLS       verified: needed, with a certificate for the host's name\n"
+        "  auth      as mailer, by PLAIN or LOGIN or SCRAM-SHA-256\n"
+    )
+    done = route_test(tmp_path, ROUTES, "a@other.example", "x@y.example")
+    assert "goes to the MX hosts of y.example\n" in done.stdout
+
+
+def test_route_test_says_what_it_can_not_read(tmp_path):
+    assert route_test(tmp_path, ROUTES, "a@b.example").returncode == 64
+    assert route_test(tmp_path, ROUTES, "a b", "x@y.example").returncode == 65
+    assert route_test(tmp_path, ROUTES, "<>", "nobody").returncode == 65
+    bad = {'route "r"': {"to": ["*"]}}
+    done = route_test(tmp_path, bad, "<>", "x@y.example")
+    assert done.returncode == 78 and "route.r.via: is missing" in done.stderr
+
+
+def test_route_test_follows_the_mode(tmp_path):
+    config = {
+        **ROUTES,
+        "": {
+            "hostname": "relay.lab.test",
+            "mode": "redirect",
+            "redirect_to": "stage@partner.example",
+        },
+    }
+    done = route_test(tmp_path, config, "a@b.example", "x@y.example", "--json")
+    found = json.loads(done.stdout)
+    assert (found["to"], found["goes_to"], found["route"]) == (
+        "x@y.example",
+        "stage@partner.example",
+        "out",
+    )
+
+
+def test_a_route_takes_mail_for_a_name_in_utf_8(world, new_relay):
+    p = world.peer()
+    d = f"b\u00fccher.{world.name()}"
+    relay = new_relay({'route "out"': {"to": [f"@{d}"], "via": [via(p)]}})
+    submit(relay, f"bob@{d}", mail_options=["SMTPUTF8"])
+    assert world.ledger.wait(peer=p)

@@ -552,6 +552,48 @@ unblocks_on_request(void **state)
     queue_scheduler_free(&s);
 }
 
+static void
+a_destination_that_refuses_us_is_held_until_it_lets_us_in(void **state)
+{
+    struct queue_scheduler *s = scheduler();
+    struct queue_order *one, *two;
+    const char *why;
+
+    (void)state;
+    open_destination(s, "route:out");
+    for (uint64_t id = 2; id <= 40; id++)
+        add(s, id, "route:out");
+    one = next_order(s, 1);
+    two = next_order(s, 1);
+    assert_non_null(two);
+    assert_false(queue_scheduler_is_held(s, "route:out"));
+    /* At once, although others of its orders are under way. */
+    queue_scheduler_hold(s, "route:out", "535 no", 1);
+    assert_true(queue_scheduler_is_held(s, "route:out"));
+    assert_int_equal(queue_scheduler_failures(s, "route:out", &why), 1);
+    assert_string_equal(why, "535 no");
+    queue_scheduler_hold(s, "route:out", "535 still no", 2);
+    assert_int_equal(queue_scheduler_failures(s, "route:out", &why), 1);
+    assert_string_equal(why, "535 still no");
+    end(s, one);
+    end(s, two);
+    for (struct queue_do what; queue_scheduler_next(s, 3, &what);) {
+        assert_int_equal(what.kind, QUEUE_DO_RELEASE);
+        free(what.numbers);
+    }
+    /* It stays held while it is tried again, and until it is reached. */
+    queue_scheduler_unblock(s, "route:out");
+    assert_true(queue_scheduler_is_held(s, "route:out"));
+    queue_scheduler_reached(s, "route:out");
+    assert_false(queue_scheduler_is_held(s, "route:out"));
+    queue_scheduler_hold(s, "route:out", "535 no", 4);
+    queue_scheduler_unblock(s, "route:out");
+    queue_scheduler_unreached(s, "route:out", "no route", 5);
+    assert_false(queue_scheduler_is_held(s, "route:out"));
+    assert_false(queue_scheduler_is_held(s, "unknown"));
+    queue_scheduler_free(&s);
+}
+
 int
 main(void)
 {
@@ -578,6 +620,8 @@ main(void)
         cmocka_unit_test(remembers_a_bounded_number_of_destinations),
         cmocka_unit_test(paces_a_destination_with_a_rate),
         cmocka_unit_test(unblocks_on_request),
+        cmocka_unit_test(
+            a_destination_that_refuses_us_is_held_until_it_lets_us_in),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
