@@ -185,16 +185,16 @@ new SMTPServer({
 
 
 class SmtpServer:
-    def __init__(self, world, token, method):
+    def __init__(self, world, token, method, host=None, port=None, user=USER):
         self.host, self.ip, self.port = (
-            f"npm.{world.name()}",
+            host or f"npm.{world.name()}",
             net.address(),
-            net.free_port(),
+            port or net.free_port(),
         )
         world.dns.put(self.host, "A", self.ip)
         self._process = subprocess.Popen(
             ["node", "-e", SERVER, self.ip, str(self.port)]
-            + [world.ca.good(self.host).path, USER, token, method],
+            + [world.ca.good(self.host).path, user, token, method],
             env=npm.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -75,10 +75,11 @@ class World:
         """A host that wants AUTH, on a port of its own."""
         return self.peer(host, tls, kind=Provider, **options)
 
-    def tokens(self):
+    def tokens(self, host=None, port=None):
         """A token endpoint; `url` is where it is."""
-        host = f"login.{self.name()}"
-        t = Tokens(self.loop, self.ca.good(host), net.address(), net.free_port())
+        host = host or f"login.{self.name()}"
+        port = port or net.free_port()
+        t = Tokens(self.loop, self.ca.good(host), net.address(), port)
         self.dns.put(host, "A", t.ip)
         t.url = f"https://{host}:{t.port}/tenant/oauth2/v2.0/token"
         self._peers.append(t)

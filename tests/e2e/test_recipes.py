@@ -1,0 +1,332 @@
+"""The configurations of README and etc/recipes.md, tried as they stand there.
+
+What a test changes in their text is in `SUBSTITUTES`, and what it says by the
+environment in `Recipe.lab`: where things are, and whom to trust.  Names of other
+people's servers stay, and lead to servers of the lab."""
+
+import os
+import pathlib
+import re
+import smtplib
+import ssl
+import subprocess
+
+import pytest
+
+from lab import net
+from lab.logins import PASSWORD
+from lab.relay import Relay, binary, environment
+from lab.send import message, submit
+from lab.signatures import make, pem, verified
+from test_dkim import zone_line
+from test_route_peers import SmtpServer
+
+TOP = pathlib.Path(__file__).parents[2]
+PAGES = {
+    "README.md": (TOP / "README.md").read_text(),
+    "etc/recipes.md": (TOP / "etc" / "recipes.md").read_text(),
+}
+SENDER = "mailer@example.com"
+MAILBOX = "mailer@corp.example"
+
+# What stands there -> what it is here, with {folder}, {ip} and {port} of the relay.
+SUBSTITUTES = {
+    "/etc/sealpost": "{folder}",
+    "/run/secrets": "{folder}",
+    "/var/lib/sealpost": "{folder}/state",
+    "127.0.0.1:25": "{ip}:{port}",
+    "0.0.0.0:587": "{ip}:{port}",
+    "0.0.0.0:465": "{ip}:{tls_port}",
+    "10.0.7.1:587": "{ip}:{port}",
+    "10.0.7.0/24": "127.0.0.0/8",
+    "chown sealpost": "chmod 600",
+}
+
+
+def blocks(page, heading):
+    """The fenced blocks under a heading, as (kind, text)."""
+    section = re.split(r"^#+ ", PAGES[page], flags=re.M)
+    (text,) = [s for s in section if s.startswith(heading + "\n")]
+    return re.findall(r"^```(\w+)\n(.*?)^```$", text, re.M | re.S)
+
+
+def block(page, heading, kind="conf", words=""):
+    (found,) = [t for k, t in blocks(page, heading) if k == kind and words in t]
+    return found
+
+
+class Recipe(Relay):
+    """A relay with the text of a recipe for its configuration."""
+
+    def __init__(self, world, text, kind="conf"):
+        super().__init__(world, start=False)
+        self.kind, self.recipe = kind, text
+        self.environ = self.lab()
+        for there, here in SUBSTITUTES.items():
+            self.recipe = self.recipe.replace(there, here.format(**vars(self)))
+        if kind == "env":
+            pairs = (line.split("=", 1) for line in self.recipe.splitlines())
+            self.environ |= dict(pairs)
+        self.write_config()
+
+    def lab(self):
+        w = self.world
+        return {
+            "SSL_CERT_FILE": w.ca.path,
+            "SEALPOST_HOSTNAME": "relay.lab.test",
+            "SEALPOST_STATE_DIRECTORY": f"{self.folder}/state",
+            "SEALPOST_CONTROL__SOCKET": f"{self.folder}/control.sock",
+            "SEALPOST_LISTENER__APP__ADDRESS": f"{self.ip}:{self.port}",
+            "SEALPOST_LOG__FORMAT": "json",
+            "SEALPOST_RESOLVER__SERVERS": f"{w.dns.ip}:{w.dns.port}",
+            "SEALPOST_RESOLVER__DNSSEC": "off",
+            "SEALPOST_POLICY__HTTPS_PORT": str(w.policies.port),
+            "SEALPOST_DELIVERY__PORT": str(w.mx_port),
+            "SEALPOST_DELIVERY__ALLOW_PRIVATE": "true",
+        }
+
+    def write_config(self, changes=None):
+        if "listener " in self.recipe:
+            self.environ.pop("SEALPOST_LISTENER__APP__ADDRESS", None)
+        self.config_file.write_text("" if self.kind == "env" else self.recipe)
+        (self.folder / "state").mkdir(exist_ok=True)
+
+    def put(self, name, text):
+        path = self.folder / name
+        path.write_text(text)
+        path.chmod(0o600)
+
+    def put_certificate(self):
+        pem = pathlib.Path(self.world.relay_cert.path).read_text()
+        for name in ("cert.pem", "key.pem"):
+            self.put(name, pem)
+
+    def check(self):
+        return subprocess.run(
+            [binary(), "check", "-c", str(self.config_file)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            env=environment(**self.environ),
+        )
+
+    def start(self, ready=True):
+        done = self.check()
+        assert done.returncode == 0 and "warning: " not in done.stderr, done.stderr
+        return super().start(ready)
+
+
+@pytest.fixture
+def recipe(world):
+    made = []
+
+    def make(heading, kind="conf", page="etc/recipes.md", words=""):
+        made.append(Recipe(world, block(page, heading, kind, words), kind))
+        return made[-1]
+
+    yield make
+    for r in made:
+        r.close()
+
+
+@pytest.fixture(scope="module")
+def somebody(world):
+    """At example.com, where the recipes are at home."""
+    world.domain(world.peer(), name="example.com")
+    return "somebody@example.com"
+
+
+@pytest.fixture
+def servers(world):
+    """Hosts of others, at their own names and ports."""
+    made = []
+
+    def make(host, token, method, user):
+        try:
+            made.append(SmtpServer(world, token, method, host, 587, user))
+        except AssertionError as e:
+            if "EACCES" in str(e):
+                pytest.skip("only root may bind port 587")
+            raise
+        return made[-1]
+
+    yield make
+    for s in made:
+        s.close()
+
+
+def expect_in_turn(server, method, user, rcpt):
+    assert server.next() == {"method": method, "good": True}
+    assert server.next() == {"rcpt": rcpt, "user": user}
+
+
+def test_every_recipe_passes_check(world):
+    """And none comes in without its test below."""
+    tried = pathlib.Path(__file__).read_text().split("def test_applications")[1]
+    for page, text in PAGES.items():
+        for section in re.split(r"^#+ ", text, flags=re.M):
+            heading = section.partition("\n")[0]
+            if not re.search(r"^```(conf|env)$", section, re.M):
+                continue
+            for kind, found in blocks(page, heading):
+                if kind == "sh":
+                    continue
+                assert f'"{heading}"' in tried
+                words = re.search(r'^route ("\w+")', found)
+                assert not words or words[1] in tried
+                assert recipe_for_check(world, found, kind).returncode == 0
+
+
+def recipe_for_check(world, text, kind):
+    """Everything that a recipe needs is there."""
+    r = Recipe(world, text, kind)
+    try:
+        r.put_certificate()
+        for name in ("users", "relayhost", *re.findall(r"[\w.]+\.(?:secret|token)", text)):
+            r.put(name, "" if name == "users" else "x\n")
+        for key in re.findall(r"[\w.]+\.pem", text):
+            r.put(key, pem(make("2048")).decode()) if ".s" in key else None
+        return r.check()
+    finally:
+        r.discard()
+
+
+def test_applications_on_the_same_host(world, recipe, somebody):
+    relay = recipe("Applications on the same host").start()
+    submit(relay, somebody, sender=SENDER)
+    assert world.ledger.wait(somebody)[-1].mail == SENDER
+    with smtplib.SMTP(relay.ip, relay.port) as c:
+        c.ehlo()
+        assert c.mail("spam@elsewhere.example")[0] == 550
+
+
+def test_a_sidecar(world, recipe, servers):
+    server = servers("smtp.provider.example", PASSWORD, "PLAIN", "shop")
+    relay = recipe("A sidecar in a container", "env")
+    relay.put("relayhost", PASSWORD + "\n")
+    relay.start()
+    rcpt = f"you@{world.name()}"
+    submit(relay, rcpt)
+    expect_in_turn(server, "PLAIN", "shop", rcpt)
+
+
+def test_applications_elsewhere(world, recipe, somebody):
+    relay = recipe("Applications elsewhere")
+    relay.put_certificate()
+    (words,) = re.findall(r"`(sealpost user add[^`]*)`", PAGES["etc/recipes.md"])
+    _, *words = words.split()
+    users = relay.folder / "users"
+    made = subprocess.run(
+        [binary(), *words, "--file", str(users)],
+        input=PASSWORD + "\n", text=True, timeout=30, env=environment(),
+    )
+    assert made.returncode == 0
+    relay.start()
+    context = ssl.create_default_context(cafile=world.ca.path)
+    context.check_hostname = False  # it is found by its address
+    sender = "orders@shop.example.com"
+    came = len(world.ledger.of(somebody))
+    with smtplib.SMTP(relay.ip, relay.port) as c:
+        c.starttls(context=context)
+        c.login("shop", PASSWORD)
+        c.sendmail(sender, [somebody], message(sender=sender))
+    with smtplib.SMTP_SSL(relay.ip, relay.tls_port, context=context) as c:
+        c.login("shop", PASSWORD)
+        c.sendmail(sender, [somebody], message(sender=sender))
+        c.ehlo()
+        assert c.mail(SENDER)[0] == 553
+    got = world.ledger.wait(somebody, count=came + 2)
+    assert {d.mail for d in got[came:]} == {sender}
+
+
+def test_printers_and_scanners(world, recipe, somebody):
+    """One that knows TLS 1.0 only."""
+    relay = recipe("Printers and scanners")
+    relay.put_certificate()
+    relay.start()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+    came = len(world.ledger.of(somebody))
+    with smtplib.SMTP(relay.ip, relay.port) as c:
+        c.ehlo()
+        assert c.mail(SENDER) == (530, b"5.7.0 STARTTLS first")
+        c.starttls(context=context)
+        assert c.sock.version() == "TLSv1"
+        c.ehlo()
+        c.sendmail(SENDER, [somebody], message(sender=SENDER))
+        c.mail(SENDER)
+        assert c.rcpt("you@elsewhere.example")[0] == 550
+    got = world.ledger.wait(somebody, count=came + 1)[-1]
+    assert b"with ESMTPS (TLSv1 " in got.data.replace(b"\r\n\t", b" ")
+
+
+def tokens_at(world, host):
+    try:
+        return world.tokens(host, 443)
+    except PermissionError:
+        pytest.skip("only root may bind port 443")
+
+
+def test_microsoft_365(world, recipe, servers):
+    tokens = tokens_at(world, "login.microsoftonline.com")
+    tokens.answers = [tokens.answer('{"access_token": "t", "token_type": "Bearer"}')]
+    server = servers("smtp.office365.com", "t", "XOAUTH2", MAILBOX)
+    relay = recipe("Through a provider", page="README.md", words='"m365"')
+    relay.put("m365.secret", "secret\n")
+    relay.start()
+    rcpt = f"you@{world.name()}"
+    submit(relay, rcpt, sender=SENDER)
+    expect_in_turn(server, "XOAUTH2", MAILBOX, rcpt)
+    assert tokens.asked[0]["grant_type"] == "client_credentials"
+    assert tokens.asked[0]["client_secret"] == "secret"
+
+
+def test_google(world, recipe, servers):
+    tokens = tokens_at(world, "oauth2.googleapis.com")
+    tokens.answers = [tokens.answer('{"access_token": "t", "token_type": "Bearer"}')]
+    server = servers("smtp.gmail.com", "t", "XOAUTH2", MAILBOX)
+    relay = recipe("Through a provider", page="README.md", words='"google"')
+    relay.put("google.secret", "secret\n")
+    relay.put("google.token", "refresh\n")
+    relay.start()
+    rcpt = f"you@{world.name()}"
+    submit(relay, rcpt, sender=SENDER)
+    expect_in_turn(server, "XOAUTH2", MAILBOX, rcpt)
+    assert tokens.asked[0]["grant_type"] == "refresh_token"
+    assert tokens.asked[0]["refresh_token"] == "refresh"
+
+
+def test_amazon_ses(world, recipe, servers):
+    relay = recipe("Through a provider", page="README.md", words='"ses"')
+    user = re.search(r'user = "(.*)"', relay.recipe)[1]
+    host = re.search(r'via = {"(.*):587"}', relay.recipe)[1]
+    server = servers(host, PASSWORD, "LOGIN", user)
+    relay.put("ses.secret", PASSWORD + "\n")
+    relay.start()
+    rcpt = f"you@{world.name()}"
+    submit(relay, rcpt, sender=SENDER)
+    expect_in_turn(server, "LOGIN", user, rcpt)
+
+
+def test_direct_mx_with_dkim(world, recipe, tmp_path):
+    relay = recipe("Direct MX with DKIM", page="README.md")
+    (tmp_path / "sealpost").symlink_to(pathlib.Path(binary()).resolve())
+    (commands,) = [t for k, t in blocks("README.md", "Direct MX with DKIM") if k == "sh"]
+    for there, here in SUBSTITUTES.items():
+        commands = commands.replace(there, here.format(**vars(relay)))
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    said = subprocess.run(
+        ["sh", "-e"], input=commands, capture_output=True, text=True, timeout=60,
+        env=environment(PATH=path),
+    )
+    assert said.returncode == 0, said.stderr
+    for line in said.stdout.splitlines():
+        name, strings = zone_line(line)
+        world.dns.txt(name.rstrip("."), *strings)
+    relay.start()
+    rcpt = f"you@{world.domain(world.peer())}"
+    submit(relay, rcpt, sender=SENDER, data=message(sender=SENDER))
+    found = verified(world, world.ledger.one(rcpt).data)
+    assert {(d, s) for d, s, _ in found} == {("example.com", "s1"), ("example.com", "s2")}
