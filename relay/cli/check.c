@@ -1,6 +1,6 @@
 #include "relay/cli/commands.h"
 #include "relay/cli/option.h"
-#include "relay/daemon/config.h"
+#include "relay/config/config.h"
 #include "relay/daemon/server_tls.h"
 
 #include <sysexits.h>

@@ -5,7 +5,7 @@
 #ifndef RELAY_CLI_DKIM_H
 #define RELAY_CLI_DKIM_H
 
-#include "relay/daemon/config.h"
+#include "relay/config/config.h"
 
 /* EX_OK and *out, or EX_CONFIG after every error on stderr. */
 int cli_dkim_load(const char *file, struct config **out);

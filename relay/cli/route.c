@@ -2,7 +2,7 @@
 #include "relay/cli/commands.h"
 #include "relay/cli/option.h"
 #include "relay/cli/term.h"
-#include "relay/daemon/config.h"
+#include "relay/config/config.h"
 #include "relay/mail/address.h"
 #include "relay/net/timer.h"
 #include "smtp/sasl.h"

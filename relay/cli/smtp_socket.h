@@ -7,7 +7,7 @@
 #define RELAY_CLI_SMTP_SOCKET_H
 
 #include "relay/base/buf.h"
-#include "relay/daemon/config.h"
+#include "relay/config/config.h"
 
 enum { CLI_SMTP_CONNECT_S = 30 };
 

@@ -10,7 +10,7 @@
 #include "relay/base/buf.h"
 #include "relay/cli/filter.h"
 #include "relay/cli/option.h"
-#include "relay/daemon/config.h"
+#include "relay/config/config.h"
 
 #include <jansson.h>
 

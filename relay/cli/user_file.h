@@ -8,7 +8,7 @@
 #ifndef RELAY_CLI_USER_FILE_H
 #define RELAY_CLI_USER_FILE_H
 
-#include "relay/daemon/users.h"
+#include "relay/config/users.h"
 
 #include <sys/types.h>
 

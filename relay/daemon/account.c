@@ -2,7 +2,7 @@
 
 #include "relay/base/mem.h"
 #include "relay/base/secret.h"
-#include "relay/daemon/config_check.h"
+#include "relay/config/check.h"
 #include "relay/daemon/dispatch.h"
 #include "relay/daemon/dnssec.h"
 #include "relay/daemon/router.h"

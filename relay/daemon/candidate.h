@@ -6,7 +6,7 @@
 #define RELAY_DAEMON_CANDIDATE_H
 
 #include "policy/plan.h"
-#include "relay/daemon/config.h"
+#include "relay/config/config.h"
 #include "relay/daemon/outage.h"
 #include "relay/net/tls.h"
 

@@ -1,6 +1,6 @@
 #include "relay/daemon/gateway.h"
 
-#include "relay/daemon/config_raw.h"
+#include "relay/config/raw.h"
 
 #include <ifaddrs.h>
 #include <inttypes.h>

@@ -1,5 +1,7 @@
 #include "relay/daemon/hasher.h"
 
+#include "relay/config/users.h"
+
 #include "relay/base/mem.h"
 #include "relay/base/secret.h"
 #include "relay/net/work.h"
@@ -181,8 +183,8 @@ hasher_start(struct hasher_job **slot, struct hasher *h, struct worker *w,
     job->slot = slot;
     job->done = done;
     job->ctx = ctx;
-    job->password = mem_copy(slice_first(password, HASHER_PASSWORD_MAX));
-    job->is_long = password.len > HASHER_PASSWORD_MAX;
+    job->password = mem_copy(slice_first(password, USERS_PASSWORD_MAX));
+    job->is_long = password.len > USERS_PASSWORD_MAX;
     job->hash = mem_text(hash);
     if (!take_place(h, job, &is_now)) {
         free_job(job);

@@ -14,7 +14,6 @@
 enum {
     HASHER_AT_ONCE = 2,
     HASHER_WAITING_MAX = 64,
-    HASHER_PASSWORD_MAX = 511, /* octets; crypt(3) takes no more */
 };
 
 struct hasher;

@@ -9,10 +9,10 @@
 
 #include "relay/base/err.h"
 #include "relay/base/own.h"
+#include "relay/config/users.h"
 #include "relay/daemon/guesses.h"
 #include "relay/daemon/hasher.h"
 #include "relay/daemon/login_cache.h"
-#include "relay/daemon/users.h"
 
 enum { LOGIN_DESK_SECRET = 32 };
 

@@ -5,7 +5,7 @@
 #ifndef RELAY_DAEMON_PROCESS_H
 #define RELAY_DAEMON_PROCESS_H
 
-#include "relay/daemon/config.h"
+#include "relay/config/config.h"
 
 enum {
     PROCESS_FILES_SPARE = 200, /* descriptors kept for all but clients */

@@ -11,8 +11,8 @@
 #ifndef RELAY_DAEMON_RECEIVE_INSIDE_H
 #define RELAY_DAEMON_RECEIVE_INSIDE_H
 
+#include "relay/config/users.h"
 #include "relay/daemon/receive.h"
-#include "relay/daemon/users.h"
 #include "smtp/server.h"
 
 struct receive {

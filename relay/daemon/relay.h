@@ -9,7 +9,7 @@
 
 #include "relay/base/id.h"
 #include "relay/base/log.h"
-#include "relay/daemon/config.h"
+#include "relay/config/config.h"
 #include "relay/daemon/metrics.h"
 #include "relay/daemon/store_thread.h"
 #include "relay/daemon/task.h"

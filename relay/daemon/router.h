@@ -9,7 +9,7 @@
 #define RELAY_DAEMON_ROUTER_H
 
 #include "relay/base/buf.h"
-#include "relay/daemon/config.h"
+#include "relay/config/config.h"
 #include "relay/mail/envelope.h"
 
 #define ROUTER_PREFIX "route:"

@@ -1,7 +1,7 @@
 #include "relay/daemon/sender_shelf.h"
 
 #include "relay/base/mem.h"
-#include "relay/daemon/config_raw.h"
+#include "relay/config/raw.h"
 #include "relay/net/timer.h"
 #include "relay/net/work.h"
 

@@ -7,7 +7,7 @@
 #ifndef RELAY_DAEMON_SERVER_TLS_H
 #define RELAY_DAEMON_SERVER_TLS_H
 
-#include "relay/daemon/config.h"
+#include "relay/config/config.h"
 #include "relay/net/tls.h"
 
 /* The contexts of one worker. */

@@ -8,7 +8,7 @@
 #ifndef RELAY_DAEMON_TRUST_H
 #define RELAY_DAEMON_TRUST_H
 
-#include "relay/daemon/config.h"
+#include "relay/config/config.h"
 #include "relay/net/tls.h"
 
 struct trust;

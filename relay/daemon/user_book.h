@@ -8,8 +8,8 @@
 #ifndef RELAY_DAEMON_USER_BOOK_H
 #define RELAY_DAEMON_USER_BOOK_H
 
+#include "relay/config/users.h"
 #include "relay/daemon/relay.h"
-#include "relay/daemon/users.h"
 
 enum { USER_BOOK_POLL_MS = 1000 };
 
