@@ -80,7 +80,7 @@ static struct credential *
 credential_of(struct account *a)
 {
     return credential_new(a->route->mechanisms, a->route->user, secret_of(a),
-                          a->number);
+                          a->number, a->all->relay->config);
 }
 
 static void

@@ -17,14 +17,16 @@ route_of(const struct deliver *d)
     return router_route(d->worker->config, d->order->destination, &gone);
 }
 
-/* The configuration may have changed between the order and now; the next order
- * is for the new one. */
+/* The configuration may have changed between the order and now, and its hosts
+ * may be other people's: the next order is for the new one. */
 bool
 deliver_may_authenticate(const struct deliver *d)
 {
     const struct config_route *route = route_of(d);
     bool wants = route && route->mechanisms != 0;
 
+    if (d->credential && d->credential->config != d->worker->config)
+        return false;
     return wants == (d->credential != NULL);
 }
 

@@ -208,6 +208,30 @@ def test_a_reload_tries_what_is_held_at_once(world, new_relay, provider):
     assert world.ledger.one(domain=d)
 
 
+def test_a_reload_shows_the_old_password_to_no_new_host(world, new_relay, provider):
+    """Not even for mail that was on its way, and waited for DNS."""
+    gone = world.provider()
+    relay = new_relay(
+        {
+            'route "out"': by_password(gone, password="old secret"),
+            "resolver": {"timeout": "3s"},
+        }
+    )
+    world.dns.behave(gone.host, "timeout")
+    d = world.name()
+    submit(relay, f"bob@{d}")
+    until = time.monotonic() + 10
+    while not world.dns.asked(gone.host):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    relay.write_config(
+        {'route "out"': {"via": [via(provider)], "password": PASSWORD}}
+    )
+    relay.signal(signal.SIGHUP)
+    assert world.ledger.one(domain=d).peer is provider
+    assert {secret for _, _, secret in provider.shown} == {PASSWORD}
+
+
 def test_a_password_that_is_refused_is_shown_to_no_other_host(
     world, new_relay, provider
 ):
