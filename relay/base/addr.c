@@ -327,3 +327,28 @@ addr_text_port(const struct addr *a, char out[ADDR_TEXT_SIZE])
                    addr_text(a, host), is_v6 ? "]" : "", addr_port(a));
     return out;
 }
+
+const char *
+addr_reverse(const struct addr *a, char out[ADDR_REVERSE_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    char *p = out;
+
+    if (a->any.sa_family == AF_INET) {
+        const unsigned char *n = (const unsigned char *)&a->v4.sin_addr;
+
+        (void)snprintf(out, ADDR_REVERSE_SIZE, "%u.%u.%u.%u.in-addr.arpa", n[3],
+                       n[2], n[1], n[0]);
+        return out;
+    }
+    for (int i = 15; i >= 0; i--) {
+        unsigned char octet = a->v6.sin6_addr.s6_addr[i];
+
+        *p++ = digits[octet & 15];
+        *p++ = '.';
+        *p++ = digits[octet >> 4];
+        *p++ = '.';
+    }
+    memcpy(p, "ip6.arpa", sizeof("ip6.arpa"));
+    return out;
+}

@@ -61,4 +61,9 @@ const char *addr_text(const struct addr *a,
                       char out[ADDR_TEXT_SIZE]); /* no port */
 const char *addr_text_port(const struct addr *a, char out[ADDR_TEXT_SIZE]);
 
+/* "1.2.0.192.in-addr.arpa", or nibbles below ip6.arpa: where the PTR records
+ * are (RFC 1035 section 3.5). */
+enum { ADDR_REVERSE_SIZE = 76 };
+const char *addr_reverse(const struct addr *a, char out[ADDR_REVERSE_SIZE]);
+
 #endif

@@ -20,6 +20,8 @@ dns_type_name(enum dns_type type)
         return "A";
     case DNS_CNAME:
         return "CNAME";
+    case DNS_PTR:
+        return "PTR";
     case DNS_MX:
         return "MX";
     case DNS_TXT:

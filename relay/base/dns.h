@@ -27,6 +27,7 @@ enum {
 enum dns_type {
     DNS_A = 1,
     DNS_CNAME = 5,
+    DNS_PTR = 12,
     DNS_MX = 15,
     DNS_TXT = 16,
     DNS_AAAA = 28,
@@ -51,6 +52,9 @@ struct dns_record {
             char host[DNS_NAME_MAX + 1]; /* lower case, no trailing dot; ""
                                             is the root: a null MX */
         } mx;
+        struct {
+            char host[DNS_NAME_MAX + 1]; /* likewise, a host's name */
+        } ptr;
         struct {
             char *p; /* strings joined, NUL behind; the answer owns it */
             size_t len;

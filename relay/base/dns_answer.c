@@ -320,6 +320,22 @@ read_mx(struct dns_wire *w, struct reading *r, struct dns_record *to,
     return true;
 }
 
+/* What is no host's name is of no use to anybody. */
+static bool
+read_ptr(struct dns_wire *w, struct reading *r, struct dns_record *to,
+         bool *is_wanted)
+{
+    struct dns_wire_name host;
+
+    dns_wire_name(w, &host);
+    if (w->is_broken || dns_wire_left(w) > 0)
+        return false;
+    memcpy(to->ptr.host, host.text, sizeof(host.text));
+    *is_wanted = !host.is_odd && dns_wire_is_host(host.text);
+    r->dropped |= !*is_wanted;
+    return true;
+}
+
 static bool
 read_data(struct dns_wire *w, struct reading *r, struct dns_record *to,
           bool *is_wanted)
@@ -331,6 +347,8 @@ read_data(struct dns_wire *w, struct reading *r, struct dns_record *to,
         return read_address(w, &to->aaaa, sizeof(to->aaaa));
     case DNS_MX:
         return read_mx(w, r, to, is_wanted);
+    case DNS_PTR:
+        return read_ptr(w, r, to, is_wanted);
     case DNS_TXT:
         return read_txt(w, to);
     case DNS_TLSA:

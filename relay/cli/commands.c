@@ -168,6 +168,20 @@ const struct cli_command cli_commands[] = {
      "Asks the configured resolver; needs no running relay.  Exit: 0 all are,\n"
      "1 one is not, 75 could not tell.\n",
      cli_dkim_check},
+    {"doctor", "[--domain D] [--to DOMAIN] [--json]",
+     "is this host fit to send?",
+     "  -d, --domain DOMAIN   also what a domain publishes: SPF, DMARC, "
+     "MTA-STS,\n                        TLSRPT\n"
+     "      --to DOMAIN       whose MX hosts port 25 is tried on; default "
+     "gmail.com\n" TARGET_HELP JSON_HELP "\n"
+     "Looks at configuration, disk, clock, certificates, who may relay, "
+     "DNSSEC,\n"
+     "routes, port 25, PTR against HELO, DKIM keys against DNS.  Sends no "
+     "mail,\n"
+     "needs no running relay, takes half a minute at most.  Exit: 0 all is "
+     "well,\n"
+     "1 warnings, 2 failures.\n",
+     cli_doctor},
     {"reload", "", "have the relay read its configuration again",
      TARGET_HELP
      "\n"

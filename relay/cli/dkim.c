@@ -58,3 +58,35 @@ cli_dkim_of_reports(const struct config *c)
     }
     return NULL;
 }
+
+/* RFC 6376 section 3.6.2.2: there is to be one record. */
+enum cli_dkim_state
+cli_dkim_judge(const struct config *c, const struct config_dkim *d, size_t key,
+               const struct dns_answer *answer, struct err *err)
+{
+    struct slice record;
+
+    if (answer->outcome == DNS_FAILED) {
+        err_set(err, ERR_TIMEOUT, "%s", answer->why);
+        return CLI_DKIM_UNKNOWN;
+    }
+    if (answer->outcome != DNS_FOUND || answer->count == 0) {
+        err_set(err, ERR_MISSING, "nothing is published");
+        return CLI_DKIM_WRONG;
+    }
+    if (answer->count > 1) {
+        err_set(err, ERR_INPUT, "%zu records, where there may be one",
+                answer->count);
+        return CLI_DKIM_WRONG;
+    }
+    record =
+        (struct slice){answer->records[0].txt.p, answer->records[0].txt.len};
+    if (!mail_dkim_record_fits(d->key[key].key, record, err))
+        return CLI_DKIM_WRONG;
+    if (d == cli_dkim_of_reports(c) &&
+        !mail_dkim_record_serves(record, "tlsrpt")) {
+        err_set(err, ERR_INPUT, "its s= does not allow reports about TLS");
+        return CLI_DKIM_WRONG;
+    }
+    return CLI_DKIM_GOOD;
+}

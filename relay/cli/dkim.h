@@ -5,6 +5,7 @@
 #ifndef RELAY_CLI_DKIM_H
 #define RELAY_CLI_DKIM_H
 
+#include "relay/base/dns.h"
 #include "relay/config/config.h"
 
 /* EX_OK and *out, or EX_CONFIG after every error on stderr. */
@@ -19,5 +20,14 @@ void cli_dkim_print(const char *name, const struct mail_dkim_key *key);
 
 /* The block that signs reports about TLS; NULL: none does, or none are sent. */
 const struct config_dkim *cli_dkim_of_reports(const struct config *c);
+
+enum cli_dkim_state { CLI_DKIM_GOOD, CLI_DKIM_WRONG, CLI_DKIM_UNKNOWN };
+
+/* Does what is published fit key number `key` of the block?  Unless it is
+ * good, err says why. */
+enum cli_dkim_state cli_dkim_judge(const struct config *c,
+                                   const struct config_dkim *d, size_t key,
+                                   const struct dns_answer *answer,
+                                   struct err *err);
 
 #endif

@@ -12,8 +12,6 @@
 
 enum { EX_WRONG = 1 };
 
-enum state { GOOD, WRONG, UNKNOWN };
-
 /* The keys are asked for one after the other. */
 struct asking {
     const struct config *c;
@@ -22,7 +20,7 @@ struct asking {
     struct net_dns_query *query;
     size_t block, key; /* the one under way */
     json_t *list;
-    bool has[UNKNOWN + 1];
+    bool has[CLI_DKIM_UNKNOWN + 1];
 };
 
 static void ask(struct asking *a);
@@ -34,10 +32,11 @@ block(const struct asking *a)
 }
 
 static void
-add(struct asking *a, enum state state, const char *why)
+add(struct asking *a, enum cli_dkim_state state, const char *why)
 {
-    static const char *const words[] = {
-        [GOOD] = "ok", [WRONG] = "wrong", [UNKNOWN] = "unknown"};
+    static const char *const words[] = {[CLI_DKIM_GOOD] = "ok",
+                                        [CLI_DKIM_WRONG] = "wrong",
+                                        [CLI_DKIM_UNKNOWN] = "unknown"};
     const struct config_dkim *d = block(a);
     const char *selector = d->selector.text[a->key];
     scoped(own_free) char *name = cli_dkim_name(d->domain, selector);
@@ -48,38 +47,13 @@ add(struct asking *a, enum state state, const char *why)
         json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*}", "domain", d->domain,
                   "selector", selector, "name", name, "algorithm",
                   mail_dkim_key_algorithm(d->key[a->key].key), "state",
-                  words[state], "reason", state == GOOD ? NULL : why));
+                  words[state], "reason", state == CLI_DKIM_GOOD ? NULL : why));
 }
 
-/* RFC 6376 section 3.6.2.2: there is to be one record. */
-static enum state
+static enum cli_dkim_state
 judge(const struct asking *a, const struct dns_answer *answer, struct err *err)
 {
-    struct slice record;
-
-    if (answer->outcome == DNS_FAILED) {
-        err_set(err, ERR_TIMEOUT, "%s", answer->why);
-        return UNKNOWN;
-    }
-    if (answer->outcome != DNS_FOUND || answer->count == 0) {
-        err_set(err, ERR_MISSING, "nothing is published");
-        return WRONG;
-    }
-    if (answer->count > 1) {
-        err_set(err, ERR_INPUT, "%zu records, where there may be one",
-                answer->count);
-        return WRONG;
-    }
-    record =
-        (struct slice){answer->records[0].txt.p, answer->records[0].txt.len};
-    if (!mail_dkim_record_fits(block(a)->key[a->key].key, record, err))
-        return WRONG;
-    if (block(a) == cli_dkim_of_reports(a->c) &&
-        !mail_dkim_record_serves(record, "tlsrpt")) {
-        err_set(err, ERR_INPUT, "its s= does not allow reports about TLS");
-        return WRONG;
-    }
-    return GOOD;
+    return cli_dkim_judge(a->c, block(a), a->key, answer, err);
 }
 
 static void
@@ -122,7 +96,8 @@ run(struct asking *a, struct err *err)
         ask(a);
     (void)uv_run(&a->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&a->loop);
-    return a->has[GOOD] || a->has[WRONG] || a->has[UNKNOWN];
+    return a->has[CLI_DKIM_GOOD] || a->has[CLI_DKIM_WRONG] ||
+           a->has[CLI_DKIM_UNKNOWN];
 }
 
 static void
@@ -144,9 +119,9 @@ print(const json_t *list)
 static int
 exit_code(const struct asking *a)
 {
-    if (a->has[WRONG])
+    if (a->has[CLI_DKIM_WRONG])
         return EX_WRONG;
-    return a->has[UNKNOWN] ? EX_TEMPFAIL : EX_OK;
+    return a->has[CLI_DKIM_UNKNOWN] ? EX_TEMPFAIL : EX_OK;
 }
 
 int

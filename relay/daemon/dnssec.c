@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Signed for as long as the root is, whatever lies behind. */
-#define SIGNED_NAME "org"
 /* Published with a broken signature on purpose, for tests like this one. */
 #define BOGUS_NAME "dnssec-failed.org"
 
@@ -125,7 +123,8 @@ open_for(struct dnssec *d, enum dnssec_way way, net_dns_fn *answered)
     d->trying = way;
     d->dns = net_dns_new(&d->relay->loop, &config, &err);
     if (d->dns)
-        net_dns_start(&d->query, d->dns, SIGNED_NAME, DNS_A, answered, d);
+        net_dns_start(&d->query, d->dns, DNSSEC_SIGNED_NAME, DNS_A, answered,
+                      d);
     else
         decide(d, DNSSEC_OFF, err.text);
 }

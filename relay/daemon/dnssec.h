@@ -31,6 +31,9 @@ enum dnssec_way {
     DNSSEC_RECURSE,  /* in process, from the root */
 };
 
+/* Signed for as long as the root is, whatever lies behind. */
+#define DNSSEC_SIGNED_NAME "org"
+
 struct dnssec;
 
 /* Begins to probe.  The workers are told of each decision; before the first

@@ -167,8 +167,9 @@ find_bridges(struct gateway *out, size_t most)
 }
 
 static void
-warn(struct log *log, const struct addr_net *net, const struct gateway *g)
+warn(void *ctx, const struct addr_net *net, const struct gateway *g)
 {
+    struct log *log = ctx;
     char base[ADDR_TEXT_SIZE], text[ADDR_TEXT_SIZE], network[100];
     struct log_line line;
 
@@ -188,7 +189,7 @@ warn(struct log *log, const struct addr_net *net, const struct gateway *g)
 }
 
 void
-gateway_warn(struct log *log, const struct config *config)
+gateway_each(const struct config *config, gateway_fn *each, void *ctx)
 {
     const struct config_networks *n = &config->access.networks;
     struct gateway found[GATEWAY_MAX];
@@ -199,5 +200,11 @@ gateway_warn(struct log *log, const struct config *config)
     for (size_t i = 0; i < n->count; i++)
         for (size_t j = 0; j < count; j++)
             if (addr_is_in(&found[j].addr, &n->net[i]))
-                warn(log, &n->net[i], &found[j]);
+                each(ctx, &n->net[i], &found[j]);
+}
+
+void
+gateway_warn(struct log *log, const struct config *config)
+{
+    gateway_each(config, warn, log);
 }

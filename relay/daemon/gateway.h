@@ -24,6 +24,12 @@ struct gateway {
 size_t gateway_routes(const char *route_file, const char *ipv6_route_file,
                       struct gateway out[GATEWAY_MAX]);
 
+/* Calls `each` for each network of access.networks and each gateway or bridge
+ * in it. */
+typedef void gateway_fn(void *ctx, const struct addr_net *net,
+                        const struct gateway *g);
+void gateway_each(const struct config *config, gateway_fn *each, void *ctx);
+
 /* One log line for each network of access.networks and each such address in
  * it. */
 void gateway_warn(struct log *log, const struct config *config);

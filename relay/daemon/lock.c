@@ -2,31 +2,12 @@
 
 #include "relay/base/mem.h"
 #include "relay/daemon/directory.h"
+#include "relay/daemon/filesystem.h"
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <sys/vfs.h>
 #include <unistd.h>
-
-static bool
-is_network_filesystem(const char *directory)
-{
-    static const unsigned long kinds[] = {
-        NFS_SUPER_MAGIC,       SMB_SUPER_MAGIC, 0xFF534D42 /* CIFS */,
-        0xFE534D42 /* SMB2 */, V9FS_MAGIC,      AFS_SUPER_MAGIC,
-        CEPH_SUPER_MAGIC,
-    };
-    struct statfs fs;
-
-    if (statfs(directory, &fs) != 0)
-        return false;
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-        if ((unsigned long)fs.f_type == kinds[i])
-            return true;
-    return false;
-}
 
 static bool
 make_directory(const char *directory, struct err *err)
@@ -61,7 +42,7 @@ lock_take(const char *directory, int *out, struct err *err)
 
     if (!make_directory(directory, err))
         return false;
-    if (is_network_filesystem(directory))
+    if (filesystem_of(directory) == FILESYSTEM_NETWORK)
         return err_set(err, ERR_INPUT,
                        "%s: on a network filesystem, whose locks can't be "
                        "trusted; choose a local state_directory",

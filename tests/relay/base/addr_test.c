@@ -363,6 +363,22 @@ comes_from_a_socket(void **state)
     assert_false(addr_is_same_host(&a, &a));
 }
 
+static void
+has_a_name_for_the_way_back(void **state)
+{
+    char out[ADDR_REVERSE_SIZE];
+    struct addr a;
+    struct err err;
+
+    (void)state;
+    assert_true(addr_parse(slice_of("192.0.2.10"), &a, &err));
+    assert_string_equal(addr_reverse(&a, out), "10.2.0.192.in-addr.arpa");
+    assert_true(addr_parse(slice_of("2001:db8::f1"), &a, &err));
+    assert_string_equal(addr_reverse(&a, out),
+                        "1.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0."
+                        "0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa");
+}
+
 int
 main(void)
 {
@@ -376,6 +392,7 @@ main(void)
         cmocka_unit_test(knows_loopback),
         cmocka_unit_test(compares_hosts_without_ports),
         cmocka_unit_test(comes_from_a_socket),
+        cmocka_unit_test(has_a_name_for_the_way_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

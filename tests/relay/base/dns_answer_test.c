@@ -200,6 +200,30 @@ keeps_mx_hosts_that_are_hosts(void **state)
 }
 
 static void
+reads_the_names_behind_an_address(void **state)
+{
+    struct buf b = {0};
+    struct dns_answer a;
+
+    (void)state;
+    put_question(&b, OK, "1.2.0.192.in-addr.arpa", DNS_PTR);
+    put_record(&b, ANSWER, "*c00c", DNS_PTR, 60,
+               "05 52656c6179 07 6578616d706c65 00");
+    put_record(&b, ANSWER, "*c00c", DNS_PTR, 60, "09 6c6f63616c686f7374 00");
+    put_record(&b, ANSWER, "*c00c", DNS_PTR, 60, "03 612062 02 7878 00");
+    a = answer_to(&b, "1.2.0.192.in-addr.arpa", DNS_PTR);
+    assert_int_equal(a.outcome, DNS_FOUND);
+    assert_int_equal(a.count, 1);
+    assert_string_equal(a.records[0].ptr.host, "relay.example");
+    dns_answer_done(&a);
+    put_question(&b, OK, "x.example", DNS_PTR);
+    put_record(&b, ANSWER, "*c00c", DNS_PTR, 60, "05 5265");
+    a = answer_to(&b, "x.example", DNS_PTR);
+    assert_int_equal(a.outcome, DNS_FAILED);
+    dns_answer_done(&a);
+}
+
+static void
 keeps_the_null_mx(void **state)
 {
     struct buf b = {0};
@@ -602,6 +626,7 @@ main(void)
         cmocka_unit_test(follows_cnames_in_any_order),
         cmocka_unit_test(follows_so_many_cnames_and_no_loop),
         cmocka_unit_test(keeps_mx_hosts_that_are_hosts),
+        cmocka_unit_test(reads_the_names_behind_an_address),
         cmocka_unit_test(keeps_the_null_mx),
         cmocka_unit_test(joins_the_strings_of_txt),
         cmocka_unit_test(holds_txt_to_its_limit),
