@@ -228,7 +228,7 @@ def test_opportunistic_tls_takes_any_certificate_and_says_what_it_was_worth(
 # --- loops ---
 
 
-def test_a_peer_with_our_own_name_is_a_loop(world, relay, home):
+def test_A97_a_peer_with_our_own_name_is_a_loop(world, relay, home):
     peer = world.peer(says="relay.lab.test")
     d = world.domain(peer)
     mid = submit(relay, f"bob@{d}", sender=f"app@{home}")
@@ -236,7 +236,7 @@ def test_a_peer_with_our_own_name_is_a_loop(world, relay, home):
     assert b"5.4.6" in world.ledger.one(f"app@{home}").data
 
 
-def test_an_mx_host_at_our_own_listener_is_a_loop(world, new_relay, home):
+def test_A97_an_mx_host_at_our_own_listener_is_a_loop(world, new_relay, home):
     ip = world.address()
     relay = new_relay({'listener "mx"': {"address": f"{ip}:{world.mx_port}"}})
     host = f"mx.{world.name()}"
@@ -247,7 +247,7 @@ def test_an_mx_host_at_our_own_listener_is_a_loop(world, new_relay, home):
 
 
 @pytest.mark.parametrize("hops, code", [(50, 250), (51, 554)])
-def test_too_many_received_fields_are_a_loop(world, relay, hops, code):
+def test_A92_too_many_received_fields_are_a_loop(world, relay, hops, code):
     d = world.domain(world.peer())
     field = "Received: from a by b; Mon, 23 Nov 2026 00:00:00 +0000"
     fields = [field] * hops
@@ -257,7 +257,7 @@ def test_too_many_received_fields_are_a_loop(world, relay, hops, code):
         c.expect(code, "" if code == 250 else "5.4.6")
 
 
-def test_two_relays_that_point_at_each_other_stop_with_one_bounce(
+def test_A98_two_relays_that_point_at_each_other_stop_with_one_bounce(
     world, new_relay, home
 ):
     a, b = (

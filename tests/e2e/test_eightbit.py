@@ -116,7 +116,7 @@ def old(world):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_part_decodes_to_what_it_was(world, relay, old, name):
+def test_A95_every_part_decodes_to_what_it_was(world, relay, old, name):
     rcpt = f"bob@{world.domain(old)}"
     send(relay, rcpt, CASES[name])
     got = world.ledger.one(rcpt)

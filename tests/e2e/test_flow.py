@@ -91,7 +91,7 @@ def test_utf8_addresses_need_smtputf8_on_the_way_out(world, relay):
     assert any("SMTPUTF8" in x for x in mx.commands if x.startswith("MAIL"))
 
 
-def test_utf8_mail_bounces_where_the_mx_lacks_smtputf8(world, relay):
+def test_A95_utf8_mail_bounces_where_the_mx_lacks_smtputf8(world, relay):
     mx, home = world.peer(utf8=False), world.domain(world.peer())
     domain = world.domain(mx)
     with Wire(relay.ip, relay.port) as c:
@@ -206,7 +206,7 @@ def test_memory_does_not_grow_with_the_size_of_a_message(world, new_relay):
     assert most - before < 24 * 1024, f"{most - before} KiB more"
 
 
-def test_a_thousand_recipients_all_get_it_and_one_more_is_put_off(world, relay):
+def test_A57_a_thousand_recipients_all_get_it_and_one_more_is_put_off(world, relay):
     domain = world.domain(world.peer())
     with Wire(relay.ip, relay.port) as c:
         c.ready().say(f"MAIL FROM:<{SENDER}>", 250)
