@@ -230,6 +230,7 @@ capabilities(const struct smtp_capability *c)
         {c->dsn, "DSN"},
         {c->enhanced_codes, "ENHANCEDSTATUSCODES"},
         {c->requiretls, "REQUIRETLS"},
+        {c->has_auth, "AUTH"},
     };
     json_t *list = json_array();
 

@@ -7,6 +7,7 @@
 #include "relay/daemon/dnssec.h"
 #include "relay/daemon/router.h"
 #include "relay/daemon/token_keeper.h"
+#include "relay/daemon/token_sweep.h"
 #include "relay/net/watch.h"
 
 #include <stdlib.h>
@@ -343,6 +344,7 @@ open_all(struct accounts *all)
 {
     const struct config *c = all->relay->config;
 
+    token_sweep(all->relay);
     for (size_t i = 0; i < c->route_count && !all->dns; i++)
         if (c->route[i].oauth.token_url[0] != '\0')
             open_dns(all);

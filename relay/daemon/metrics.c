@@ -114,6 +114,8 @@ reason_of(const struct queue_result *r, const struct queue_attempt *a)
 
     if (a && strcmp(a->step, "TLS") == 0)
         return "tls";
+    if (a && strcmp(a->step, "AUTH") == 0)
+        return "auth";
     for (size_t i = 0; enhanced && i < sizeof(rows) / sizeof(*rows); i++)
         if (strncmp(enhanced + 2, rows[i].code, strlen(rows[i].code)) == 0)
             return rows[i].reason;

@@ -163,6 +163,13 @@ def test_a_restart_asks_for_none_while_one_lives(
     relay.start()
     relay.log.one("oauth.token", result="ok")
     assert tokens.asked[1]["client_id"] == "other"
+    # And a route that is no more leaves none behind.
+    relay.stop()
+    del relay.config['route "out"']
+    relay.start()
+    relay.stop()
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        assert not db.execute("SELECT * FROM shelf WHERE shelf = 'oauth'").fetchall()
 
 
 def test_it_is_renewed_at_four_fifths_of_its_life(world, new_relay, provider, tokens):

@@ -2,6 +2,7 @@
 
 #include "relay/base/buf.h"
 #include "relay/base/own.h"
+#include "smtp/sasl.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,6 +54,24 @@ static const struct {
     {"mx\nSIZE=1000", {.name = "mx"}},
     {"mx\nSIZE 10\nSIZE junk", {.name = "mx", .size = true, .size_max = 10}},
 
+    /* RFC 4954 section 3 */
+    {"mx\nAUTH", {.name = "mx", .has_auth = true}},
+    {"mx\nAUTH GSSAPI NTLM", {.name = "mx", .has_auth = true}},
+    {"mx\nauth plain  LOGIN x\nAUTH SCRAM-SHA-256",
+     {.name = "mx",
+      .has_auth = true,
+      .auth = SMTP_SASL_BIT(SMTP_SASL_PLAIN) | SMTP_SASL_BIT(SMTP_SASL_LOGIN) |
+              SMTP_SASL_BIT(SMTP_SASL_SCRAM_SHA_256)}},
+    {"mx\nAUTH=LOGIN XOAUTH2 OAUTHBEARER",
+     {.name = "mx",
+      .has_auth = true,
+      .auth = SMTP_SASL_BIT(SMTP_SASL_LOGIN) |
+              SMTP_SASL_BIT(SMTP_SASL_XOAUTH2) |
+              SMTP_SASL_BIT(SMTP_SASL_OAUTHBEARER)}},
+    {"mx\nAUTHPLAIN\nXAUTH PLAIN", {.name = "mx"}},
+    {"mx\nAUTH PLAIN-CLIENTTOKEN SCRAM-SHA-256-PLUS",
+     {.name = "mx", .has_auth = true}},
+
     /* RFC 9422 section 4 */
     {"mx\nLIMITS", {.name = "mx"}},
     {"mx\nLIMITS RCPTMAX=20", {.name = "mx", .rcpt_max = 20}},
@@ -100,6 +119,8 @@ takes_what_is_offered_and_passes_over_the_rest(void **state)
         assert_int_equal(got.enhanced_codes, is->enhanced_codes);
         assert_int_equal(got.size, is->size);
         assert_true(got.size_max == is->size_max);
+        assert_int_equal(got.has_auth, is->has_auth);
+        assert_int_equal(got.auth, is->auth);
         assert_int_equal(got.mail_max, is->mail_max);
         assert_int_equal(got.rcpt_max, is->rcpt_max);
         assert_int_equal(got.rcpt_domain_max, is->rcpt_domain_max);

@@ -30,6 +30,7 @@ each_failure_has_a_reason_that_an_operator_can_act_on(void **state)
         {"451 4.7.5 no STARTTLS", "EHLO", "policy"},
         {"550 5.7.30 no REQUIRETLS", "EHLO", "policy"},
         {"550 5.7.1 spam", "DATA", "blocked"},
+        {"454 4.7.0 the route is held", "AUTH", "auth"},
         {"550 5.1.1 nobody", "RCPT", "mailbox"},
         {"452 4.2.2 full", "RCPT", "mailbox"},
         {"552 5.3.4 large", "MAIL", "content"},
