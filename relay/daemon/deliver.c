@@ -73,9 +73,8 @@ put_off(struct deliver *d, const struct mail_status *status)
         d->want = WANT_END;
 }
 
-/* No host was passed over that might do. */
-static bool
-is_all_tried(const struct deliver *d)
+bool
+deliver_is_all_tried(const struct deliver *d)
 {
     size_t addresses = 0;
 
@@ -108,7 +107,8 @@ all_failed(struct deliver *d)
         deliver_hold(d);
         return;
     }
-    if (d->requiretls && d->unproven == d->failures && is_all_tried(d)) {
+    if (d->requiretls && d->unproven == d->failures &&
+        deliver_is_all_tried(d)) {
         make_final(&status);
         report_decide_rest(d->report, &status);
         deliver_send_report(d, REPORT_REACHED);

@@ -84,6 +84,7 @@ struct deliver {
     unsigned failures;       /* of addresses; */
     unsigned unproven;       /* those that did not prove what the plan wants,
                                 and would not do so by themselves */
+    unsigned limits;         /* those that can't carry such a message */
     bool got_ready;          /* the peer came as far as MAIL for this job */
     struct mail_status last; /* of the last failure */
     const char *step;        /* where it happened */
@@ -195,6 +196,9 @@ bool deliver_is_planned(const struct deliver *d);
 void deliver_next_job(struct deliver *d);
 /* The order ends here; what was not begun is tried again another time. */
 void deliver_end_order(struct deliver *d);
+/* The address under way is the last, and no host was passed over that might
+ * do. */
+bool deliver_is_all_tried(const struct deliver *d);
 bool deliver_may_start(struct deliver *d);
 void deliver_end_order(struct deliver *d);
 void deliver_end_loop(struct deliver *d, const char *how);

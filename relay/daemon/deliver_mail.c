@@ -104,6 +104,39 @@ deliver_reply_status(const struct smtp_reply *reply, struct mail_status *out)
                            (struct slice){reply->text, reply->len});
 }
 
+/* Moves on to the last address of the host under way. */
+static void
+end_host(struct deliver *d)
+{
+    const struct policy_host *host = deliver_here(d)->host;
+
+    while (d->candidate + 1 < d->candidate_count &&
+           d->candidates[d->candidate + 1].host == host)
+        d->candidate++;
+}
+
+/* What this host can't carry another one may: it is the last word only when all
+ * hosts have been asked, and none was missing that might do.  True: the next
+ * host is tried. */
+static bool
+is_limit_of_host(struct deliver *d, const struct mail_status *status,
+                 const char *step)
+{
+    bool is_of_all = d->flight.count == d->report->rcpt_count &&
+                     !report_has_decided(d->report);
+
+    if (!is_of_all || !mail_status_is_permanent(status))
+        return false;
+    end_host(d);
+    if (d->limits == d->failures && deliver_is_all_tried(d))
+        return false;
+    d->limits++;
+    deliver_fail_here(d, status, step);
+    deliver_hang_up(d, true);
+    d->want = WANT_NEXT;
+    return true;
+}
+
 /* A message that the host refuses or puts off is so for all; one that is taken,
  * or that we know can't be, is so for those of this flight. */
 void
@@ -116,6 +149,8 @@ deliver_on_verdict(struct deliver *d, const struct smtp_client_event *ev)
     if (!ev->is_ours && deliver_is_unwelcome(d, &status, ev->command))
         return;
     status.is_reply = !ev->is_ours;
+    if (ev->is_ours && is_limit_of_host(d, &status, ev->command))
+        return;
     deliver_record(d, &status, ev->command);
     if (!mail_status_is_success(&status) && !ev->is_ours) {
         report_decide_rest(d->report, &status);

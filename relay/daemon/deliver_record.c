@@ -109,7 +109,7 @@ deliver_begin_report(struct deliver *d)
     d->report = report_new(d->order, deliver_job(d));
     d->job_began_ms = net_clock_steady();
     d->got_ready = d->is_refused = false;
-    d->failures = d->unproven = 0;
+    d->failures = d->unproven = d->limits = 0;
 }
 
 void

@@ -52,6 +52,35 @@ def test_a_message_larger_than_the_host_takes_bounces(world, relay):
     assert not world.ledger.of(domain=d)
 
 
+LARGE = message(body="x\r\n" * 5000)
+
+
+def test_a_larger_host_behind_a_small_one_gets_what_is_too_large_for_that(world, relay):
+    small, large = world.peer(size=1000), world.peer()
+    d = world.domain(small, large)
+    mid = submit(relay, f"bob@{d}", f"carol@{d}", data=LARGE)
+    assert world.ledger.one(domain=d).peer is large
+    assert relay.log.wait("delivery.sent", 2, mid=mid)
+    submit(relay, f"dave@{d}")
+    assert world.ledger.one(f"dave@{d}").peer is small
+
+
+def test_what_is_too_large_for_all_hosts_bounces_at_once(world, relay):
+    d = world.domain(world.peer(size=1000), world.peer(size=2000))
+    mid = submit(relay, f"bob@{d}", data=LARGE)
+    assert "5.3.4" in relay.log.one("delivery.bounced", mid=mid)["reply"]
+
+
+@pytest.mark.parametrize("dead", ["first", "last"])
+def test_what_is_too_large_for_one_host_waits_for_the_other(world, relay, dead):
+    hosts = [world.nobody(), world.peer(size=1000)]
+    if dead == "last":
+        hosts.reverse()
+    mid = submit(relay, f"bob@{world.domain(*hosts)}", data=LARGE)
+    event = relay.log.one(("delivery.bounced", "delivery.deferred"), mid=mid)
+    assert event["event"] == "delivery.deferred", event
+
+
 PIPELINING = ["EHLO", b"250-mx\r\n250 PIPELINING\r\n"]
 
 
