@@ -417,7 +417,9 @@ void
 deliver_cut(struct deliver *d)
 {
     struct mail_status status = {0};
-    bool began = d->conn && d->report && d->got_ready;
+    /* Some may have it already, while the connection for the others comes. */
+    bool began = d->report &&
+                 (report_has_decided(d->report) || (d->conn && d->got_ready));
 
     resolver_cancel(&d->wait);
     net_dial_cancel(&d->dial);
@@ -426,7 +428,8 @@ deliver_cut(struct deliver *d)
                         ? "; the message may have been delivered"
                         : "");
     if (began) {
-        deliver_record(d, &status, smtp_client_step(d->smtp));
+        deliver_record(d, &status,
+                       d->smtp ? smtp_client_step(d->smtp) : "connect");
         report_decide_rest(d->report, &status);
         deliver_send_report(d, REPORT_REACHED);
     }
