@@ -27,6 +27,7 @@ struct token_keeper {
     struct err err; /* then */
     int64_t again_ms, asked_ms;
     struct load_call *load; /* under way */
+    bool must_load;         /* what is kept could not be read */
     struct token_fetch *fetch;
     struct net_timer *timer;
 };
@@ -95,6 +96,7 @@ save(struct token_keeper *k)
 /* --- asking --- */
 
 static void ask(struct token_keeper *k);
+static void load(struct token_keeper *k);
 
 static void
 tell(const struct token_keeper *k, const char *result, const char *why)
@@ -193,6 +195,10 @@ ask(struct token_keeper *k)
     if (k->fetch || k->load || atomic_load(&k->relay->is_draining))
         return;
     k->asked_ms = net_clock_steady();
+    if (k->must_load) {
+        load(k);
+        return;
+    }
     token_fetch_start(&k->fetch, &k->relay->loop, &k->place, &words, granted,
                       k);
 }
@@ -215,7 +221,9 @@ work_load(struct store_call *call, struct queue_store *store, struct err *err)
                                  err);
 }
 
-/* What is damaged, or of other settings, is as good as nothing. */
+/* What is damaged, or of other settings, is as good as nothing.  What can't be
+ * read now is not: the refresh token that was given last is in it, and the one
+ * before may be worth nothing any more. */
 static void
 use_kept(struct token_keeper *k, struct slice text)
 {
@@ -235,9 +243,12 @@ loaded(struct task *task)
 {
     struct load_call *x = own_container(task, struct load_call, call.task);
     struct token_keeper *k = x->keeper;
+    bool is_lost = x->call.failed && x->call.err.kind != ERR_MISSING;
+    struct err err = x->call.err;
 
     if (k) {
         k->load = NULL;
+        k->must_load = is_lost;
         if (!x->call.failed && x->text.len > 0)
             use_kept(k, buf_slice(&x->text));
     }
@@ -246,7 +257,9 @@ loaded(struct task *task)
     free(x);
     if (!k)
         return;
-    if (is_alive(k)) {
+    if (is_lost) {
+        failed(k, &err);
+    } else if (is_alive(k)) {
         set_renewal(k);
         k->changed(k->ctx);
     } else {
