@@ -246,6 +246,7 @@ config_load(const char *file, struct config **out, struct config_errors *errs)
     scoped(config_free) struct config *c = mem_new(struct config);
     struct config_raw *raw;
 
+    c->serial = (uint64_t)arc4random() << 32 | arc4random();
     c->origins = mem_new(struct config_origins);
     raw = &c->origins->raw;
     if (!file && access(CONFIG_FILE_DEFAULT, F_OK) == 0)

@@ -226,6 +226,7 @@ struct config_origins;
 struct mail_sender_map;
 
 struct config {
+    uint64_t serial;      /* drawn by config_load: tells one from another */
     const char *hostname; /* A-label form; HELO and Received */
     const char *state_directory;
     enum config_mode mode;

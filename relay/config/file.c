@@ -397,6 +397,22 @@ parse_text(const char *file, const struct buf *text, struct config_raw *raw,
     return true;
 }
 
+/* A file of its own could be closed to everybody else. */
+static void
+warn_of_open_secrets(const struct config_block *b, unsigned mode,
+                     struct config_errors *errs)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        const struct config_setting *s = &b->row[i];
+
+        if (s->key->type == CONFIG_PASSWORD && s->value[0][0] != '\0')
+            config_warning(errs, s->origin, s->name,
+                           "everybody may read this file (mode %04o): put the "
+                           "secret into one of its own, or close this one",
+                           mode & 07777);
+    }
+}
+
 bool
 config_file_read(const char *file, struct config_raw *raw,
                  struct config_errors *errs)
@@ -411,10 +427,14 @@ config_file_read(const char *file, struct config_raw *raw,
         buf_free(&text);
         return false;
     }
-    if (stat(file, &st) == 0 && (st.st_mode & S_IWOTH))
+    if (stat(file, &st) != 0)
+        st.st_mode = 0; /* gone meanwhile */
+    if (st.st_mode & S_IWOTH)
         config_warning(errs, file, NULL, "everybody may write it");
     buf_printf(&text, "\n%s = 1\n", last_key);
     ok = parse_text(file, &text, raw, errs);
+    for (size_t i = 0; i < raw->count && (st.st_mode & S_IROTH); i++)
+        warn_of_open_secrets(&raw->block[i], st.st_mode, errs);
     buf_free(&text);
     return ok;
 }

@@ -81,7 +81,7 @@ static struct credential *
 credential_of(struct account *a)
 {
     return credential_new(a->route->mechanisms, a->route->user, secret_of(a),
-                          a->number, a->all->relay->config);
+                          a->number, a->all->relay->config->serial);
 }
 
 static void

@@ -8,7 +8,7 @@
 
 struct credential *
 credential_new(unsigned mechanisms, const char *user, const char *secret,
-               uint64_t number, const struct config *config)
+               uint64_t number, uint64_t serial)
 {
     struct credential *c = mem_new(struct credential);
 
@@ -16,7 +16,7 @@ credential_new(unsigned mechanisms, const char *user, const char *secret,
     c->user = mem_text(user);
     c->secret = mem_text(secret);
     c->number = number;
-    c->config = config;
+    c->serial = serial;
     return c;
 }
 

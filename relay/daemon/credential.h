@@ -9,19 +9,16 @@
 
 #include <stdint.h>
 
-struct config;
-
 struct credential {
     unsigned mechanisms; /* SMTP_SASL_BIT */
     char *user, *secret; /* secret: password or access token */
     uint64_t number;     /* another one for each secret */
-    /* Whose hosts it may be shown to; to be compared, it may be gone. */
-    const struct config *config;
+    uint64_t serial;     /* of the configuration whose hosts may see it */
 };
 
 struct credential *credential_new(unsigned mechanisms, const char *user,
                                   const char *secret, uint64_t number,
-                                  const struct config *config);
+                                  uint64_t serial);
 void credential_free(struct credential **c);
 
 #endif

@@ -25,7 +25,7 @@ deliver_may_authenticate(const struct deliver *d)
     const struct config_route *route = route_of(d);
     bool wants = route && route->mechanisms != 0;
 
-    if (d->credential && d->credential->config != d->worker->config)
+    if (d->credential && d->credential->serial != d->worker->config->serial)
         return false;
     return wants == (d->credential != NULL);
 }

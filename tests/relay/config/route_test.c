@@ -19,6 +19,7 @@
 
 struct fixture {
     struct scratch dir;
+    mode_t mode; /* of the configuration; 0: ours alone */
     struct config *c;
     struct config_errors errs;
 };
@@ -44,6 +45,7 @@ load(struct fixture *f, const char *text)
         scratch_make(&f->dir);
     clear(f);
     scratch_write(&f->dir, "conf", text, strlen(text));
+    (void)chmod(f->dir.file, f->mode ? f->mode : 0600);
     return config_load(f->dir.file, &f->c, &f->errs);
 }
 
@@ -240,6 +242,25 @@ secrets_for_whoever_answers_are_warned_of(void **state)
 }
 
 static void
+a_secret_in_a_file_that_everybody_may_read_is_warned_of(void **state)
+{
+    scoped(done) struct fixture f = {.mode = 0644};
+
+    (void)state;
+    assert_true(load(&f, "route \"r\" { " ROUTE LOGIN "}"));
+    assert_int_equal(f.errs.warning_count, 1);
+    assert_non_null(strstr(f.errs.warning[0],
+                           "conf:1: route.r.password: everybody may read"));
+    assert_null(strstr(f.errs.warning[0], "hunter"));
+    f.mode = 0640;
+    assert_true(load(&f, "route \"r\" { " ROUTE LOGIN "}"));
+    assert_int_equal(f.errs.warning_count, 0);
+    f.mode = 0644;
+    assert_true(load(&f, "route \"r\" { " ROUTE "password = \"\" }"));
+    assert_int_equal(f.errs.warning_count, 0);
+}
+
+static void
 a_file_with_a_secret_holds_one_line(void **state)
 {
     static const struct {
@@ -374,6 +395,8 @@ main(void)
         cmocka_unit_test(a_preset_fills_in_what_is_left_out),
         cmocka_unit_test(what_does_not_fit_is_an_error),
         cmocka_unit_test(secrets_for_whoever_answers_are_warned_of),
+        cmocka_unit_test(
+            a_secret_in_a_file_that_everybody_may_read_is_warned_of),
         cmocka_unit_test(a_file_with_a_secret_holds_one_line),
         cmocka_unit_test(what_is_printed_shows_no_secret),
         cmocka_unit_test(what_is_printed_can_be_read_again),
