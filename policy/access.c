@@ -25,11 +25,16 @@ may_relay(const struct policy_access_rules *r,
         (is_local || is_listed_network(r, client->peer)))
         return true;
     if (client->auth == POLICY_ACCESS_AUTH_OFF)
-        mail_status_set(why, 554, "5.7.1",
-                        "%s may not relay here (access.networks)",
-                        addr_text(client->peer, text));
+        mail_status_set(why, 554, "5.7.1", "%s may not relay here%s (%s)",
+                        addr_text(client->peer, text),
+                        client->may_show_one ? " without a certificate" : "",
+                        client->may_show_one ? "tls.client_ca"
+                                             : "access.networks");
     else /* RFC 4954 section 6 */
-        mail_status_set(why, 530, "5.7.0", "authentication required");
+        mail_status_set(why, 530, "5.7.0",
+                        "authentication required: %s a name and a password",
+                        client->needs_tls ? "turn on STARTTLS, then set"
+                                          : "set");
     return false;
 }
 
@@ -64,7 +69,8 @@ is_own_sender(const struct policy_access_user *user,
         if (is_sender(user->senders[i], from))
             return true;
     }
-    mail_status_set(why, 553, "5.7.1", "%s is no sender of this user",
+    mail_status_set(why, 553, "5.7.1",
+                    "this login may not send from %s (sealpost user list)",
                     from->text[0] ? from->text : "<>");
     return false;
 }

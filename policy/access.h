@@ -41,6 +41,8 @@ struct policy_access_client {
     const struct addr *peer; /* of family AF_UNSPEC: a Unix socket */
     enum policy_access_auth auth;
     bool has_certificate; /* that was verified, and is good for relaying */
+    bool may_show_one;    /* its listener asks for certificates */
+    bool needs_tls;       /* before it can log in */
     const struct policy_access_user *user; /* NULL: nobody has logged in */
 };
 

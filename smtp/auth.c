@@ -150,9 +150,9 @@ static const char *
 refusal(const struct smtp_server *s)
 {
     if (!s->config.auth)
-        return "502 5.5.1 AUTH is not offered";
+        return "502 5.5.1 AUTH is not offered: set no name and password";
     if (!is_safe(s)) /* RFC 4954 section 6 */
-        return "538 5.7.11 AUTH wants STARTTLS first";
+        return "538 5.7.11 No passwords in clear: turn on STARTTLS";
     if (!s->is_esmtp)
         return "503 5.5.1 AUTH wants EHLO";
     return s->auth.user ? "503 5.5.1 You are authenticated" : NULL;

@@ -1,8 +1,5 @@
 #include "smtp/intake.h"
 
-/* RFC 5321 section 4.5.3.1.9 wants 552 for a message beyond the limit. */
-static const char too_large[] = "552 5.3.4 Message larger than we take";
-
 void
 smtp_intake_open(struct smtp_server *s)
 {
@@ -36,7 +33,7 @@ smtp_intake_is_flood(const struct smtp_server *s, uint64_t more)
 enum smtp_session_turn
 smtp_intake_end_flood(struct smtp_server *s)
 {
-    return smtp_session_close(s, too_large, "message far too large");
+    return smtp_session_close(s, s->too_large, "message far too large");
 }
 
 /* NULL: the body so far is one that we take. */
@@ -46,7 +43,7 @@ fault(const struct smtp_server *s)
     unsigned flaws = s->unstuff.flaws;
 
     if (smtp_intake_is_too_large(s, 0))
-        return too_large;
+        return s->too_large;
     if (flaws & SMTP_UNSTUFF_BARE_LF)
         return "550 5.6.0 Message has a LF without CR";
     if (flaws & SMTP_UNSTUFF_BARE_CR)
@@ -63,7 +60,8 @@ static void
 pass(struct smtp_server *s, struct slice piece)
 {
     if (fault(s))
-        smtp_session_drop(s, fault(s) == too_large ? "too large" : "malformed");
+        smtp_session_drop(s,
+                          fault(s) == s->too_large ? "too large" : "malformed");
     else if (piece.len > 0)
         smtp_session_event(s, SMTP_SERVER_BODY)->body = piece;
 }

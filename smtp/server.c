@@ -7,6 +7,7 @@
 #include "smtp/verb.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 _Static_assert((int)SMTP_SERVER_COMMAND_MAX == (int)SMTP_COMMAND_MAX &&
@@ -21,6 +22,10 @@ smtp_server_new(const struct smtp_server_config *config)
     assert(config->size_max > 0 && config->rcpt_max > 0);
     s->config = *config;
     s->config.hostname = mem_text(config->hostname);
+    /* RFC 5321 section 4.5.3.1.9 wants 552. */
+    (void)snprintf(s->too_large, sizeof(s->too_large),
+                   "552 5.3.4 Message larger than %llu octets",
+                   (unsigned long long)config->size_max);
     s->is_tls = config->is_tls;
     s->asked = SMTP_SESSION_ASK_GREET;
     s->turn = SMTP_SESSION_DRIVER;

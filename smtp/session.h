@@ -82,6 +82,7 @@ struct smtp_server {
     struct smtp_server_config config; /* hostname is ours */
     bool is_tls, is_esmtp;
     char helo[SMTP_SESSION_HELO_MAX + 1];
+    char too_large[80]; /* the reply that names the limit */
 
     enum smtp_session_state state;
     enum smtp_session_mode mode;

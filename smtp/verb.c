@@ -179,10 +179,10 @@ on_mail(struct smtp_server *s, struct slice args)
     uint64_t size = 0;
 
     if (s->config.require_tls && !s->is_tls)
-        return reply(s, "530 5.7.0 STARTTLS first");
+        return reply(s, "530 5.7.0 No mail in clear: turn on STARTTLS");
     refusal = read_mail(s, args, &size, &err);
     if (!refusal && size > s->config.size_max)
-        refusal = "552 5.3.4 Message larger than we take";
+        refusal = s->too_large;
     if (refusal) {
         smtp_session_reset(s, "refused");
         return err.kind ? refuse_address(s, refusal, &err) : reply(s, refusal);
@@ -310,7 +310,7 @@ on_bdat(struct smtp_server *s, struct slice args)
     if (s->state < SMTP_SESSION_RCPT) {
         refusal = refuse_state(s, RCPT | BDAT);
     } else if (smtp_intake_is_too_large(s, s->left)) {
-        refusal = "552 5.3.4 Message larger than we take";
+        refusal = s->too_large;
         smtp_session_reset(s, "too large");
     }
     if (refusal) {

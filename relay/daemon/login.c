@@ -50,7 +50,8 @@ say(const struct relay *relay, const struct login_ask *ask, bool is_ok,
 static void
 refuse(struct mail_status *status)
 {
-    mail_status_set(status, 535, "5.7.8", "authentication failed");
+    mail_status_set(status, 535, "5.7.8",
+                    "authentication failed: wrong name or password");
 }
 
 static void
@@ -83,7 +84,7 @@ get_users(struct relay *relay, const struct login_ask *ask,
     if (users)
         return users;
     say(relay, ask, false, "the users file can't be read");
-    mail_status_set(status, 454, "4.7.0", "nobody can log in now");
+    mail_status_set(status, 454, "4.7.0", "nobody can log in now (users.file)");
     return NULL;
 }
 

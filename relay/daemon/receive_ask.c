@@ -87,7 +87,10 @@ may_send(const struct receive *r, const struct mail_address *to,
 {
     struct policy_access_rules may = rules(r);
     struct policy_access_client client = {
-        .peer = &r->peer, .has_certificate = receive_has_certificate(r)};
+        .peer = &r->peer,
+        .has_certificate = receive_has_certificate(r),
+        .may_show_one = receive_wants_certificate(r),
+        .needs_tls = receive_needs_tls(r)};
     scoped(users_drop) struct users *users = NULL;
     const struct user *user;
 

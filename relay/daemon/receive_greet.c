@@ -19,7 +19,8 @@ greet(struct receive *r, const struct config_listener *l)
     struct mail_status refusal = {0};
 
     if (!may_connect(l, &r->peer)) {
-        mail_status_set(&refusal, 554, "5.7.1", "not from this network");
+        mail_status_set(&refusal, 554, "5.7.1",
+                        "%s may not connect here (networks)", r->peer_text);
         receive_log_reject(r, &refusal, NULL);
         if (r->tls == CONFIG_TLS_IMPLICIT) {
             r->over = true; /* clear text would mean nothing to it */

@@ -63,6 +63,8 @@ void receive_on_data(struct receive *r);
 
 /* ---- receive_tls.c ---- */
 
+bool receive_wants_certificate(const struct receive *r);
+
 /* Has the client shown a certificate that is as good as a password? */
 bool receive_has_certificate(const struct receive *r);
 
@@ -73,6 +75,9 @@ void receive_log_tls(const struct receive *r, const struct err *err);
 
 void receive_on_auth(struct receive *r, const struct smtp_server_event *ev);
 void receive_on_verifier(struct receive *r, const struct smtp_server_event *ev);
+
+/* Before this client may log in. */
+bool receive_needs_tls(const struct receive *r);
 
 /* What this listener offers to this client. */
 void receive_offer_auth(const struct receive *r,

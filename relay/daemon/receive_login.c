@@ -57,6 +57,16 @@ receive_offer_auth(const struct receive *r, const struct config_listener *l,
         l->auth_in_clear || r->peer.any.sa_family == AF_UNSPEC;
 }
 
+bool
+receive_needs_tls(const struct receive *r)
+{
+    const struct config_listener *l =
+        config_listener_find(r->worker->config, r->pass.listener);
+
+    return l && !l->auth_in_clear && !net_conn_tls(r->conn) &&
+           r->peer.any.sa_family != AF_UNSPEC;
+}
+
 _Static_assert((int)SMTP_SASL_BINDING == (int)NET_TLS_BINDING_LEN,
                "one binding, one length");
 

@@ -27,10 +27,13 @@ is_within(unsigned wait_s, bool is_of_recipients, struct mail_status *why)
         return true;
     if (is_of_recipients)
         mail_status_set(why, 452, "4.7.1",
-                        "too many recipients, try again in %u s", wait_s);
+                        "too many recipients for now (recipients_rate), "
+                        "try again in %u s",
+                        wait_s);
     else
         mail_status_set(why, 450, "4.7.1",
-                        "too many messages, try again in %u s", wait_s);
+                        "too many messages for now (rate), try again in %u s",
+                        wait_s);
     return false;
 }
 

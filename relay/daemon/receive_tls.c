@@ -1,8 +1,8 @@
 #include "relay/daemon/receive_inside.h"
 
 /* What a certificate is worth may have changed since the handshake. */
-static bool
-is_wanted(const struct receive *r)
+bool
+receive_wants_certificate(const struct receive *r)
 {
     const struct config_listener *l =
         config_listener_find(r->worker->config, r->pass.listener);
@@ -15,7 +15,8 @@ receive_has_certificate(const struct receive *r)
 {
     const struct net_tls_facts *tls = net_conn_tls(r->conn);
 
-    return tls && tls->verdict == NET_TLS_VERIFIED && is_wanted(r);
+    return tls && tls->verdict == NET_TLS_VERIFIED &&
+           receive_wants_certificate(r);
 }
 
 static void
@@ -44,7 +45,7 @@ receive_log_tls(const struct receive *r, const struct err *err)
     const struct net_tls_facts *tls = net_conn_tls(r->conn);
     struct log_line line;
 
-    if (!is_wanted(r))
+    if (!receive_wants_certificate(r))
         return;
     if (err || !tls) {
         if (err)

@@ -518,7 +518,7 @@ def test_nobody_gets_the_reply_of_a_wrong_password_in_the_same_time(made):
 
     pairs = [(one("app", i), one("nobody", i)) for i in range(12)]
     assert {reply for pair in pairs for reply, _ in pair} == {
-        (535, b"5.7.8 authentication failed")
+        (535, b"5.7.8 authentication failed: wrong name or password")
     }
     known = statistics.median(took for (_, took), _ in pairs)
     unknown = statistics.median(took for _, (_, took) in pairs)

@@ -73,18 +73,20 @@ static void
 auth_in_clear_is_refused_before_it_is_read(void **state)
 {
     (void)state;
-    DIALOG(
-        {EHLO,
-         SAYS("AUTH PLAIN !!!!\r\n", "538 5.7.11 AUTH wants STARTTLS first\n"),
-         SAYS("AUTH PLAIN " PLAIN_RIGHT "\r\n",
-              "538 5.7.11 AUTH wants STARTTLS first\n"),
-         SAYS("AUTH\r\n", "538 5.7.11 AUTH wants STARTTLS first\n"),
-         SAYS("STARTTLS\r\n", "! start-tls\n220 2.0.0 Go ahead\n"), EHLO,
-         SAYS("AUTH PLAIN " PLAIN_RIGHT "\r\n",
-              "! auth PLAIN tim with right\n" WELCOME)},
-        .config = {.auth = SMTP_SASL_SERVER_ALL, .offer_starttls = true});
+    DIALOG({EHLO,
+            SAYS("AUTH PLAIN !!!!\r\n",
+                 "538 5.7.11 No passwords in clear: turn on STARTTLS\n"),
+            SAYS("AUTH PLAIN " PLAIN_RIGHT "\r\n",
+                 "538 5.7.11 No passwords in clear: turn on STARTTLS\n"),
+            SAYS("AUTH\r\n",
+                 "538 5.7.11 No passwords in clear: turn on STARTTLS\n"),
+            SAYS("STARTTLS\r\n", "! start-tls\n220 2.0.0 Go ahead\n"), EHLO,
+            SAYS("AUTH PLAIN " PLAIN_RIGHT "\r\n",
+                 "! auth PLAIN tim with right\n" WELCOME)},
+           .config = {.auth = SMTP_SASL_SERVER_ALL, .offer_starttls = true});
     DIALOG({EHLO, SAYS("AUTH PLAIN " PLAIN_RIGHT "\r\n",
-                       "502 5.5.1 AUTH is not offered\n")});
+                       "502 5.5.1 AUTH is not offered: set no name "
+                       "and password\n")});
 }
 
 /* --- exchanges --- */

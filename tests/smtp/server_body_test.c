@@ -6,7 +6,7 @@
 #define BARE_LF "! drop malformed\n550 5.6.0 Message has a LF without CR\n"
 #define BARE_CR "! drop malformed\n550 5.6.0 Message has a CR without LF\n"
 #define NUL_OCTET "! drop malformed\n550 5.6.0 Message has a NUL octet\n"
-#define TOO_LARGE "552 5.3.4 Message larger than we take\n"
+#define TOO_LARGE(limit) "552 5.3.4 Message larger than " limit " octets\n"
 
 /* What follows a message, to see that nothing of it is left over. */
 #define AND_ON SAYS("RCPT TO:<c@d.example>\r\n", "503 5.5.1 MAIL first\n"), MAIL
@@ -206,7 +206,8 @@ a_line_without_end_takes_no_memory(void **state)
     }
     assert_int_equal(n, 51); /* twice the limit, and one more */
     free(line);
-    end_body(&p, "! drop malformed\n! over message far too large\n" TOO_LARGE);
+    end_body(&p, "! drop malformed\n! over message far too large\n" TOO_LARGE(
+                     "26214400"));
 }
 
 static void
@@ -220,10 +221,11 @@ messages_are_taken_up_to_the_limit(void **state)
             SAYS("..2345678\r\n.\r\n", QUEUED(".2345678|")), AND_ON},
            .config = {.size_max = 10});
     DIALOG({EHLO, MAIL, RCPT, DATA, SAYS("123456789\r\n", "! drop too large\n"),
-            SAYS("234567\r\n.\r\n", TOO_LARGE), AND_ON},
+            SAYS("234567\r\n.\r\n", TOO_LARGE("10")), AND_ON},
            .config = {.size_max = 10});
     DIALOG({EHLO, MAIL, RCPT, DATA,
-            SAYS("123456789012345678\r\n.\r\n", "! drop too large\n" TOO_LARGE),
+            SAYS("123456789012345678\r\n.\r\n",
+                 "! drop too large\n" TOO_LARGE("10")),
             AND_ON},
            .config = {.size_max = 10});
 }
@@ -232,14 +234,14 @@ static void
 twice_the_limit_ends_the_session(void **state)
 {
     (void)state;
-    DIALOG(
-        {EHLO, MAIL, RCPT, DATA, SAYS("123456789\r\n", "! drop too large\n"),
-         SAYS("12345678\r\n.\r\n", "! over message far too large\n" TOO_LARGE)},
-        .config = {.size_max = 10});
-    DIALOG(
-        {EHLO, MAIL, RCPT,
-         SAYS("BDAT 21 LAST\r\n", "! over message far too large\n" TOO_LARGE)},
-        .config = {.size_max = 10});
+    DIALOG({EHLO, MAIL, RCPT, DATA, SAYS("123456789\r\n", "! drop too large\n"),
+            SAYS("12345678\r\n.\r\n",
+                 "! over message far too large\n" TOO_LARGE("10"))},
+           .config = {.size_max = 10});
+    DIALOG({EHLO, MAIL, RCPT,
+            SAYS("BDAT 21 LAST\r\n",
+                 "! over message far too large\n" TOO_LARGE("10"))},
+           .config = {.size_max = 10});
 }
 
 static void
@@ -250,7 +252,7 @@ a_declared_size_promises_nothing(void **state)
             SAYS("MAIL FROM:<a@b.example> SIZE=1\r\n",
                  "! mail a@b.example 1\n250 2.1.0 yes\n"),
             RCPT, DATA, SAYS("123456789\r\n", "! drop too large\n"),
-            SAYS(".\r\n", TOO_LARGE), AND_ON},
+            SAYS(".\r\n", TOO_LARGE("10")), AND_ON},
            .config = {.size_max = 10});
 }
 
@@ -328,12 +330,12 @@ a_refused_chunk_is_counted_out(void **state)
                  "250 2.0.0 OK\n"),
             AND_ON},
            .refuses_data = true);
-    DIALOG(
-        {EHLO, MAIL, RCPT,
-         SAYS("BDAT 8\r\n123456\r\nBDAT 6\r\nQUIT\r\nNOOP\r\n",
-              "! data\n" CHUNK "! drop too large\n" TOO_LARGE "250 2.0.0 OK\n"),
-         AND_ON},
-        .config = {.size_max = 10});
+    DIALOG({EHLO, MAIL, RCPT,
+            SAYS("BDAT 8\r\n123456\r\nBDAT 6\r\nQUIT\r\nNOOP\r\n",
+                 "! data\n" CHUNK
+                 "! drop too large\n" TOO_LARGE("10") "250 2.0.0 OK\n"),
+            AND_ON},
+           .config = {.size_max = 10});
 }
 
 #define UNCOUNTED(line)                                                        \
@@ -370,7 +372,7 @@ a_chunk_of_unknown_size_ends_the_session(void **state)
     UNCOUNTED("BDAT LAST");
     DIALOG({EHLO, MAIL, RCPT,
             SAYS("BDAT 18446744073709551615\r\n",
-                 "! over message far too large\n" TOO_LARGE)});
+                 "! over message far too large\n" TOO_LARGE("100000"))});
     DIALOG({SAYS("HELO c\r\n", "250 mx.example\n"), MAIL, RCPT,
             SAYS("BDAT 5 LAST\r\nQUIT\n", "! over BDAT without EHLO\n"
                                           "502 5.5.1 CHUNKING wants EHLO\n")});

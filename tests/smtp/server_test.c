@@ -305,7 +305,8 @@ mail_in_clear_is_refused_where_tls_is_a_must(void **state)
 {
     (void)state;
     DIALOG({EHLO,
-            SAYS("MAIL FROM:<a@b.example>\r\n", "530 5.7.0 STARTTLS first\n"),
+            SAYS("MAIL FROM:<a@b.example>\r\n",
+                 "530 5.7.0 No mail in clear: turn on STARTTLS\n"),
             SAYS("STARTTLS\r\n", "! start-tls\n220 2.0.0 Go ahead\n"), EHLO,
             MAIL},
            .config = {.offer_starttls = true, .require_tls = true});
