@@ -1,6 +1,7 @@
 #include "queue/bounce.h"
 #include "relay/base/mem.h"
 #include "relay/daemon/dkim_signer.h"
+#include "relay/daemon/lifetime.h"
 #include "relay/daemon/outcome_inside.h"
 #include "relay/daemon/router.h"
 #include "relay/net/timer.h"
@@ -40,15 +41,14 @@ want_notice(struct outcome *o, size_t i, enum queue_action action)
 
 static bool
 is_expired(const struct relay *relay, const struct report *report,
-           const struct queue_rcpt *rcpt)
+           const struct queue_rcpt *rcpt, uint32_t jitter)
 {
     /* What others have tried in vain counts for those who waited. */
     uint32_t attempts = report->is_aged ? rcpt->attempts + report->failures
                                         : rcpt->attempts + 1;
 
-    return queue_schedule_is_expired(&relay->config->retry, attempts,
-                                     report->job->message->arrived_ms,
-                                     net_clock_steady());
+    return lifetime_is_over(&relay->config->retry, report->job->message,
+                            attempts, net_clock_steady(), jitter);
 }
 
 static bool
@@ -101,7 +101,7 @@ decide(struct outcome *o, size_t i)
         .untried = o->report->is_aged || is_held(o->report, i),
     };
     if (told->outcome == QUEUE_DEFERRED && !is_held(o->report, i) &&
-        is_expired(o->relay, o->report, rcpt))
+        is_expired(o->relay, o->report, rcpt, o->jitter))
         result->outcome = QUEUE_EXPIRED;
     switch (result->outcome) {
     case QUEUE_DELIVERED:
@@ -126,7 +126,7 @@ outcome_is_void(const struct relay *relay, const struct report *report)
     for (size_t i = 0; i < report->rcpt_count; i++) {
         const struct queue_rcpt *rcpt = &m->rcpt[report->rcpt[i].rcpt];
 
-        if ((!is_held(report, i) && is_expired(relay, report, rcpt)) ||
+        if ((!is_held(report, i) && is_expired(relay, report, rcpt, 0)) ||
             is_due_for_warning(relay, m, rcpt))
             return false;
     }

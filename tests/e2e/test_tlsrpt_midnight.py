@@ -192,3 +192,25 @@ def test_a_report_that_nobody_takes_for_a_day_is_dropped(
     tries = len(collector.posts)
     pass_hours(relay, clock, 24, step=HOUR)
     assert len(collector.posts) == tries
+
+
+def test_a_mailed_report_that_is_always_put_off_is_given_up_after_a_day(
+    world, relay, clock
+):
+    """RFC 8460 section 5.5; other mail waits for five days."""
+    peer = world.peer()
+    home = world.domain(peer)
+    peer.replies["RCPT"] = {f"tls@{home}": [["450 4.2.1 later"]]}
+    d, _ = counted(world, relay, clock, f"mailto:tls@{home}")
+    clock.turn_to(clock.midnight())
+    pass_hours(relay, clock, 5)
+    eventually(lambda: sent(relay, d))
+    written = unix(sent(relay, d)[0])
+    pass_hours(
+        relay, clock, 30, step=HOUR, until=lambda: relay.log.find("delivery.expired")
+    )
+    line = relay.log.one("delivery.expired", to=f"tls@{home}")
+    assert 22 * HOUR <= unix(line) - written <= 25 * HOUR, line
+    assert len(relay.log.find("delivery.deferred", to=f"tls@{home}")) > 5
+    time.sleep(1)
+    assert not relay.log.find("bounce.dropped")
