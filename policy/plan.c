@@ -182,7 +182,7 @@ admit(const struct policy_inputs *in, size_t index, struct policy_demand *d,
     to->fingerprints = out->fingerprints;
     to->fingerprint_count = in->fingerprint_count;
     to->anchors = out->anchors;
-    to->requires_requiretls = in->requiretls;
+    to->requires_requiretls = in->requiretls && !in->may_lose_requiretls;
     add_names(in->facts, h, to);
 }
 

@@ -74,7 +74,10 @@ struct policy_inputs {
     unsigned port;
     bool is_route; /* hosts of a route: level is what counts */
     enum policy_dane_rule dane;
-    bool requiretls;      /* of the mail (RFC 8689); outranks the next one */
+    bool requiretls; /* of the mail (RFC 8689); outranks tls_required_no */
+    /* The operator's: a host that does not offer the extension gets such mail
+     * too, and all else that it asks for stays. */
+    bool may_lose_requiretls;
     bool tls_required_no; /* of the mail: no published policy counts */
     /* The operator's: the certificate has to be one of them, whatever else is
      * asked of it.  None: any. */
@@ -122,8 +125,8 @@ struct policy_host {
     const struct policy_fingerprint *fingerprints;
     size_t fingerprint_count;
     const char *anchors; /* PKIX: as in the inputs, never NULL; the plan's */
-    /* The host has to offer REQUIRETLS inside TLS (else 5.7.30), and MAIL has
-     * to say so (RFC 8689 section 4.2.1). */
+    /* The host has to offer REQUIRETLS inside TLS, else 5.7.30 (RFC 8689
+     * section 4.2.1).  MAIL says so wherever it is offered. */
     bool requires_requiretls;
 };
 

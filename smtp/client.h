@@ -102,6 +102,7 @@ struct smtp_client_mail {
     bool is_unconvertible; /* such octets can't be converted; else they were,
                               or will be, where 8BITMIME is not offered */
     bool is_header_ascii;  /* none in its header section; false: not known */
+    bool may_lose_requiretls; /* it goes where the extension is not offered */
 };
 
 struct smtp_client;

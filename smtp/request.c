@@ -59,11 +59,18 @@ needs_utf8(const struct smtp_client_mail *m)
     return e->smtputf8 && m->has_8bit && !m->is_header_ascii;
 }
 
+static bool
+loses_requiretls(const struct smtp_capability *offer,
+                 const struct mail_envelope *e)
+{
+    return mail_envelope_demands_requiretls(e) && !offer->requiretls;
+}
+
 const struct smtp_request_obstacle *
 smtp_request_find_obstacle(const struct smtp_capability *offer,
                            const struct smtp_client_mail *m)
 {
-    if (mail_envelope_demands_requiretls(m->envelope) && !offer->requiretls)
+    if (loses_requiretls(offer, m->envelope) && !m->may_lose_requiretls)
         return &not_requiretls; /* RFC 8689 section 4.2.1 */
     if (!offer->smtputf8 && needs_utf8(m))
         return &not_utf8; /* RFC 6531 section 3.2 */
@@ -100,8 +107,11 @@ wants_utf8(const struct smtp_client_mail *m)
     return false;
 }
 
+/* Notices about a message with REQUIRETLS hold no body (RFC 8689 section 5);
+ * those who are not told that it has it are told this. */
 static void
-add_dsn_of_mail(const struct mail_envelope *e, struct buf *out)
+add_dsn_of_mail(const struct smtp_capability *offer,
+                const struct mail_envelope *e, struct buf *out)
 {
     static const char *const rets[] = {
         [MAIL_RET_NONE] = "",
@@ -109,7 +119,8 @@ add_dsn_of_mail(const struct mail_envelope *e, struct buf *out)
         [MAIL_RET_HDRS] = " RET=HDRS",
     };
 
-    buf_add_text(out, rets[e->ret]);
+    buf_add_text(out,
+                 rets[loses_requiretls(offer, e) ? MAIL_RET_HDRS : e->ret]);
     if (e->envid) {
         buf_add_text(out, " ENVID=");
         mail_xtext_encode(slice_of(e->envid), out);
@@ -133,7 +144,7 @@ smtp_request_add_mail(const struct smtp_capability *offer,
     if (offer->requiretls && e->requiretls)
         buf_add_text(out, " REQUIRETLS");
     if (offer->dsn)
-        add_dsn_of_mail(e, out);
+        add_dsn_of_mail(offer, e, out);
     buf_add_text(out, "\r\n");
 }
 

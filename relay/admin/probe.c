@@ -193,7 +193,7 @@ planned(void *ctx, const struct probe_view *view)
     x->found = json_pack(
         "{s:s, s:o, s:s, s:o, s:s, s:b, s:s, s:{s:s, s:o, s:b, s:o}, s:o, s:s, "
         "s:o, s:o, "
-        "s:o}",
+        "s:o, s:s}",
         "domain", x->domain.text, "route",
         view->route ? admin_text(view->route->name) : json_null(), "tls",
         policy_level_name(view->inputs->level), "anchors",
@@ -207,7 +207,8 @@ planned(void *ctx, const struct probe_view *view)
             : text_or_null(f->mx_canonical),
         "mta_sts", sts_object(f), "plan", admin_plan_name(view->plan->verdict),
         "status", admin_plan_status(view->plan), "hosts", hosts, "not_enforced",
-        shadow(view->plan));
+        shadow(view->plan), "requiretls",
+        view->inputs->may_lose_requiretls ? "opportunistic" : "enforce");
     if (*x->mx && f->host_count > 0 && !is_host(f, x->mx))
         refuse_host(x, f);
 }

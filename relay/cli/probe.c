@@ -129,6 +129,10 @@ print_more_rules(const json_t *p)
         title("dane");
         printf("required here: hosts without TLSA records are not used\n");
     }
+    if (is(p, "requiretls", "opportunistic")) {
+        title("requiretls");
+        printf("opportunistic here: hosts that do not offer it are used\n");
+    }
     if (*cli_text(p, "anchors")) {
         title("anchors");
         printf("%s, and no others\n", cli_text(p, "anchors"));

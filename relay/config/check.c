@@ -211,10 +211,10 @@ check_domain(const struct check *k, const char *title, struct config_domain *d,
         config_raw_find(&c->origins->raw, "domain", title);
     scoped(own_free) char *name = config_name("domain", title, "");
 
-    d->is_exemption = (c->policy.sts && !d->sts) || d->dane < c->policy.dane ||
-                      d->half_dane < c->policy.half_dane ||
-                      d->level < c->policy.level ||
-                      d->enforce < c->policy.enforce;
+    d->is_exemption =
+        (c->policy.sts && !d->sts) || d->dane < c->policy.dane ||
+        d->half_dane < c->policy.half_dane || d->level < c->policy.level ||
+        d->enforce < c->policy.enforce || d->requiretls < c->policy.requiretls;
     if (d->is_exemption && (d->reason[0] == '\0' || d->until_ms == 0))
         config_error(k->errs, b->origin, name,
                      "is weaker than the policy block: an exemption names its "

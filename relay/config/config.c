@@ -328,6 +328,7 @@ config_rule_for(const struct config *c, const char *domain, int64_t now_ms)
                                  .dane = c->policy.dane,
                                  .half_dane = c->policy.half_dane,
                                  .enforce = c->policy.enforce,
+                                 .requiretls = c->policy.requiretls,
                                  .level = c->policy.level,
                                  .anchors = "",
                                  .reason = ""};
@@ -343,6 +344,8 @@ config_rule_for(const struct config *c, const char *domain, int64_t now_ms)
     rule.half_dane =
         d->half_dane > rule.half_dane ? d->half_dane : rule.half_dane;
     rule.enforce = d->enforce > rule.enforce ? d->enforce : rule.enforce;
+    rule.requiretls =
+        d->requiretls > rule.requiretls ? d->requiretls : rule.requiretls;
     rule.level = d->level > rule.level ? d->level : rule.level;
     rule.anchors = d->anchors;
     rule.fingerprint = d->fingerprint;

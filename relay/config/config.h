@@ -79,6 +79,12 @@ enum config_half_dane {
     CONFIG_HALF_DANE_HEEDED,
 };
 
+/* What a host must offer for mail that asks for REQUIRETLS (RFC 8689). */
+enum config_requiretls {
+    CONFIG_REQUIRETLS_OPPORTUNISTIC, /* nothing; told where it is offered */
+    CONFIG_REQUIRETLS_ENFORCE,       /* the extension */
+};
+
 enum config_tls {
     CONFIG_TLS_NONE,
     CONFIG_TLS_STARTTLS, /* offered */
@@ -133,6 +139,7 @@ struct config_domain {
     enum policy_dane_rule dane;
     enum config_half_dane half_dane;
     enum config_enforce enforce;
+    enum config_requiretls requiretls;
     enum policy_level level;
     const char *anchors; /* PEM file that alone counts; "" none, else level is
                             POLICY_LEVEL_VERIFIED */
@@ -278,8 +285,9 @@ struct config {
         enum policy_dane_rule dane;
         enum config_half_dane half_dane;
         enum config_enforce enforce;
-        enum policy_level level; /* never POLICY_LEVEL_NONE */
-        const char *https_ca;    /* PEM file besides the system's; "" none */
+        enum config_requiretls requiretls; /* of routes, too */
+        enum policy_level level;           /* never POLICY_LEVEL_NONE */
+        const char *https_ca; /* PEM file besides the system's; "" none */
         unsigned https_port;
         const char *mx_ca;
     } policy;

@@ -153,6 +153,10 @@ const struct config_key config_keys[] = {
      WORDS("report", "strict"), AT(policy.enforce),
      "report: weigh published policies, tell what they would change, deliver "
      "as without them"},
+    {"policy", "requiretls", CONFIG_WORD, "enforce", 0, 0,
+     WORDS("opportunistic", "enforce"), AT(policy.requiretls),
+     "opportunistic: mail with REQUIRETLS also goes to verified hosts that do "
+     "not offer it"},
     {"policy", "https_ca", CONFIG_FILE, "", 0, 0, NULL, AT(policy.https_ca),
      "extra trust anchors for policy hosts"},
     {"policy", "https_port", CONFIG_COUNT, "443", 1, 65535, NULL,
@@ -168,6 +172,8 @@ const struct config_key config_keys[] = {
      WORDS("off", "dane"), AT_DOMAIN(half_dane), "as in policy"},
     {"domain", "enforce", CONFIG_WORD, NULL, 0, 0, WORDS("report", "strict"),
      AT_DOMAIN(enforce), "as in policy"},
+    {"domain", "requiretls", CONFIG_WORD, NULL, 0, 0,
+     WORDS("opportunistic", "enforce"), AT_DOMAIN(requiretls), "as in policy"},
     {"domain", "tls", CONFIG_WORD, NULL, POLICY_LEVEL_OPPORTUNISTIC, 0, LEVELS,
      AT_DOMAIN(level), "as in policy"},
     {"domain", "fingerprint", CONFIG_FINGERPRINTS, "", 0, 16, NULL,

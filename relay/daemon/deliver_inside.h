@@ -81,11 +81,12 @@ struct deliver {
     struct report *report; /* of the job under way; NULL: none begun */
     int64_t began_ms;      /* of the attempt */
     int64_t job_began_ms;
-    unsigned failures;       /* of addresses; */
-    unsigned unproven;       /* those that did not prove what the plan wants,
-                                and would not do so by themselves */
-    unsigned limits;         /* those that can't carry such a message */
-    bool got_ready;          /* the peer came as far as MAIL for this job */
+    unsigned failures;    /* of addresses; */
+    unsigned unproven;    /* those that did not prove what the plan wants,
+                             and would not do so by themselves */
+    unsigned limits;      /* those that can't carry such a message */
+    bool lost_requiretls; /* MAIL was said without what the message asks for */
+    bool got_ready;       /* the peer came as far as MAIL for this job */
     struct mail_status last; /* of the last failure */
     const char *step;        /* where it happened */
     struct body_call *body;  /* a piece on its way from the store */

@@ -77,6 +77,7 @@ deliver_say_mail(struct deliver *d)
         .has_8bit = j->message->has_8bit,
         .is_header_ascii = j->message->is_header_ascii,
         .is_unconvertible = d->is_unconvertible,
+        .may_lose_requiretls = !deliver_here(d)->host->requires_requiretls,
     };
 
     smtp_client_mail(d->smtp, &mail);
@@ -89,6 +90,8 @@ deliver_start_mail(struct deliver *d)
     choose(d);
     d->began_ms = net_clock_steady();
     d->got_ready = true;
+    d->lost_requiretls =
+        d->requiretls && !smtp_client_capability(d->smtp)->requiretls;
     d->messages++;
     deliver_note_shadow(d);
     if (!deliver_look_first(d))

@@ -33,6 +33,13 @@ deliver_session(const struct deliver *d)
 }
 
 static char *
+policy_text(const struct deliver *d)
+{
+    return mem_printf("%s%s", candidate_policy(deliver_here(d)),
+                      d->lost_requiretls ? " without-requiretls" : "");
+}
+
+static char *
 status_text(const struct mail_status *s)
 {
     char enhanced[16];
@@ -58,7 +65,7 @@ deliver_record(struct deliver *d, const struct mail_status *status,
         a->host = mem_text(deliver_here(d)->host->name);
         a->address =
             mem_text(addr_text_port(&deliver_here(d)->address, address));
-        a->policy = mem_text(candidate_policy(deliver_here(d)));
+        a->policy = policy_text(d);
         a->proof = mem_text(policy_proof_name(deliver_here(d)->proof));
         describe_tls(d, a);
     } else if (d->plan.verdict != POLICY_GO) {
@@ -108,7 +115,7 @@ deliver_begin_report(struct deliver *d)
         return;
     d->report = report_new(d->order, deliver_job(d));
     d->job_began_ms = net_clock_steady();
-    d->got_ready = d->is_refused = false;
+    d->got_ready = d->is_refused = d->lost_requiretls = false;
     d->failures = d->unproven = d->limits = 0;
 }
 

@@ -490,6 +490,7 @@ void
 deliver_connect(struct deliver *d, bool may_share)
 {
     d->key = key_of(d);
+    d->lost_requiretls = false;
     d->began_ms = net_clock_steady();
     if (may_share &&
         pool_take(d->worker->pool, d->key, &d->conn, &d->smtp, &d->messages)) {

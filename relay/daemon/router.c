@@ -142,6 +142,9 @@ router_inputs(const struct config *c, const char *destination,
         .implicit_tls = is_all_implicit(route),
         .is_route = route != NULL,
         .dane = route ? dane_of_routes(c) : rule.dane,
+        .may_lose_requiretls =
+            (route ? c->policy.requiretls : rule.requiretls) ==
+            CONFIG_REQUIRETLS_OPPORTUNISTIC,
         .fingerprints = route ? route->fingerprint : rule.fingerprint,
         .fingerprint_count =
             route ? route->fingerprint_count : rule.fingerprint_count,

@@ -185,6 +185,84 @@ def test_a_policy_that_can_t_be_fetched_now_only_delays_it(world, relay):
     assert not world.ledger.of(domain=d)
 
 
+# --- an operator who does not insist ---
+
+LAX = {"requiretls": "opportunistic", "reason": "it is not offered", "until": "2099-01-01"}
+HERE = 'here requiretls = "opportunistic"'
+
+
+@pytest.fixture
+def lax(new_relay):
+    """A relay that does not insist for these domains."""
+    return lambda *domains: new_relay({f'domain "{d}"': LAX for d in domains})
+
+
+@conformance(
+    "RFC 8689 4.2.1",
+    f"REQUIRETLS; MTA-STS enforce; the host does not offer it; {HERE}",
+    f"{WEBPKI} without REQUIRETLS",
+)
+def test_a_host_without_it_may_do_where_the_operator_says_so(world, lax, home):
+    d, _ = enforced(world)
+    other, _ = enforced(world)
+    relay = lax(d)
+    mid = demand(relay, f"bob@{d}")
+    got = world.ledger.one(domain=d)
+    assert got.tls and "REQUIRETLS" not in got.mail_args
+    line = relay.log.one("delivery.sent", mid=mid)
+    assert line["policy"] == "mta-sts enforce without-requiretls"
+    assert "without-requiretls" in relay.cli("trace", mid).stdout
+    assert "hosts that do not offer it are used" in relay.cli("probe", d).stdout
+    assert "hosts that do not offer" not in relay.cli("probe", other).stdout
+
+
+def test_one_domain_s_exemption_is_nobody_else_s(world, lax, home):
+    d, _ = enforced(world)
+    other, _ = enforced(world)
+    relay = lax(d)
+    mid = demand(relay, f"bob@{other}", sender=f"app@{home}")
+    assert "5.7.30" in relay.log.one("delivery.bounced", mid=mid)["reply"]
+    assert not world.ledger.of(domain=other)
+
+
+@conformance(
+    "RFC 8689 4.2.1",
+    f"REQUIRETLS; MTA-STS enforce; the host offers it; {HERE}",
+    f"{WEBPKI}, REQUIRETLS",
+)
+def test_it_is_passed_on_all_the_same_where_it_is_offered(world, lax):
+    d, _ = enforced(world, requiretls=True)
+    demand(lax(d), f"bob@{d}")
+    assert "REQUIRETLS" in world.ledger.one(domain=d).mail_args
+
+
+@conformance(
+    "RFC 8689 4.2.1",
+    {
+        "expired": f"REQUIRETLS; MTA-STS enforce; the certificate has expired; {HERE}",
+        "stripped": f"REQUIRETLS; MTA-STS enforce; STARTTLS is not offered; {HERE}",
+        "unknown": f"REQUIRETLS; no DNSSEC and no policy; {HERE}",
+    },
+    {
+        "expired": "bounced: 5.7.10 MTA-STS, expired",
+        "stripped": "bounced: 5.7.10 MTA-STS",
+        "unknown": "bounced: 5.7.10 REQUIRETLS",
+    },
+)
+@pytest.mark.parametrize("how", ["expired", "stripped", "unknown"])
+def test_that_host_has_to_be_verified_as_ever(world, lax, home, how):
+    host = f"mx.{world.name()}"
+    cert = world.ca.expired(host) if how == "expired" else None
+    peer = world.peer(host, cert=cert, offer=how != "stripped")
+    d = world.domain(peer)
+    if how != "unknown":
+        world.sts(d, mx=[peer])
+    relay = lax(d)
+    mid = demand(relay, f"bob@{d}", sender=f"app@{home}")
+    assert "5.7.10" in relay.log.one("delivery.bounced", mid=mid)["reply"]
+    assert not world.ledger.of(domain=d)
+
+
 # --- asking for less ---
 
 

@@ -279,7 +279,8 @@ check_planned(const struct policy_inputs *in, const struct policy_host *h)
     assert(!in->requiretls || !h->is_half_dane ||
            is_in_force(in, POLICY_STS_ENFORCE));
     assert(!in->requiretls || h->proof >= POLICY_PROOF_PKIX);
-    assert(h->requires_requiretls == in->requiretls);
+    assert(h->requires_requiretls ==
+           (in->requiretls && !in->may_lose_requiretls));
     for (size_t i = 0; i < h->tlsa.count; i++)
         assert(policy_dane_is_usable(&h->tlsa.records[i]));
     if (is_in_force(in, POLICY_STS_ENFORCE))
@@ -300,6 +301,7 @@ check_plan(struct dice *d, const struct policy_facts *f)
         .is_route = flags & 2,
         .dane = (enum policy_dane_rule)roll(d, POLICY_DANE_REQUIRED + 1),
         .requiretls = flags & 8,
+        .may_lose_requiretls = flags & 128,
         .tls_required_no = flags & 16,
         .report_only = flags & 32,
         .fingerprints = &pin,

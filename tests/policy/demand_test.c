@@ -41,10 +41,10 @@ enum {
      * TLSA records, or without one, or not learnt. */
     HOST_KINDS = 2 * (TLSA_STATES + 2),
     HOSTS = 2,
-    ONE_HOST = HOST_KINDS * STS_STATES * LEVELS * DANE_RULES * 128,
+    ONE_HOST = HOST_KINDS * STS_STATES * LEVELS * DANE_RULES * 192,
     /* Without level, fingerprint and implicit TLS: what they do to one host
      * they do to each. */
-    TWO_HOSTS = HOST_KINDS * HOST_KINDS * STS_STATES * DANE_RULES * 32,
+    TWO_HOSTS = HOST_KINDS * HOST_KINDS * STS_STATES * DANE_RULES * 48,
 };
 
 struct host {
@@ -58,7 +58,7 @@ struct combination {
     enum policy_level level;
     enum policy_dane_rule dane;
     bool is_route, is_mx_authentic, requiretls, tls_required_no, report_only,
-        is_pinned, implicit_tls;
+        is_pinned, implicit_tls, may_lose_requiretls;
     size_t host_count;
     struct host hosts[HOSTS];
 };
@@ -103,7 +103,9 @@ combine(size_t number, struct combination *c)
     c->is_route = take_digit(&number, 2);
     c->is_mx_authentic = take_digit(&number, 2);
     c->dane = (enum policy_dane_rule)take_digit(&number, DANE_RULES);
-    c->requiretls = take_digit(&number, 2);
+    size_t asked = take_digit(&number, 3);
+    c->requiretls = asked > 0;
+    c->may_lose_requiretls = asked == 1;
     c->tls_required_no = take_digit(&number, 2);
     c->report_only = take_digit(&number, 2);
     for (size_t i = 0; i < c->host_count; i++)
@@ -209,6 +211,7 @@ plan_of(const struct combination *c)
         .is_route = c->is_route,
         .dane = c->dane,
         .requiretls = c->requiretls,
+        .may_lose_requiretls = c->may_lose_requiretls,
         .tls_required_no = c->tls_required_no,
         .fingerprints = &pin,
         .fingerprint_count = c->is_pinned,
@@ -408,7 +411,7 @@ check_host(const struct combination *c, const struct rules *r, size_t index,
     if (h->proof != proof || h->source != expected_source(c, r, from))
         fail_at(c, policy_proof_name(h->proof));
     if (h->observe != observe || h->implicit_tls != c->implicit_tls ||
-        h->requires_requiretls != c->requiretls ||
+        h->requires_requiretls != (c->requiretls && !c->may_lose_requiretls) ||
         h->fingerprint_count != c->is_pinned)
         fail_at(c, "a host is wrong");
     if (h->is_half_dane != (is_dane && !c->is_mx_authentic))
@@ -619,6 +622,9 @@ add_of_the_mail(const struct base *b)
     check_stronger(b, &more);
     more = b->c;
     more.report_only = false;
+    check_stronger(b, &more);
+    more = b->c;
+    more.may_lose_requiretls = false;
     check_stronger(b, &more);
 }
 

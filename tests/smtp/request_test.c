@@ -309,6 +309,30 @@ requiretls_is_not_sent_on_without_it(void **state)
     check_obstacle(&all, &m, NULL);
 }
 
+static const struct smtp_capability only_dsn = {.dsn = true};
+
+/* RFC 8689 section 5: what can't be asked of the server is, as far as its
+ * notices go, that they don't hold the body. */
+static void
+where_requiretls_may_be_lost_it_goes_for_headers_only(void **state)
+{
+    const struct mail_envelope e = {
+        .from = "s@example.org", .requiretls = true, .ret = MAIL_RET_FULL};
+    const struct smtp_client_mail m = {
+        .envelope = &e, .rcpt = first, .may_lose_requiretls = true};
+    struct buf out scoped(buf_free) = {0};
+
+    (void)state;
+    check_obstacle(&nothing, &m, NULL);
+    smtp_request_add_mail(&only_dsn, &m, &out);
+    assert_string_equal(buf_text(&out),
+                        "MAIL FROM:<s@example.org> RET=HDRS\r\n");
+    buf_clear(&out);
+    smtp_request_add_mail(&all, &m, &out);
+    assert_string_equal(buf_text(&out),
+                        "MAIL FROM:<s@example.org> REQUIRETLS RET=FULL\r\n");
+}
+
 /* RFC 8689 section 5 */
 static void
 a_notice_asks_for_requiretls_where_it_can_be_had(void **state)
@@ -344,6 +368,7 @@ main(void)
         cmocka_unit_test(a_domain_alone_needs_no_smtputf8),
         cmocka_unit_test(only_a_header_section_in_utf8_needs_smtputf8),
         cmocka_unit_test(requiretls_is_not_sent_on_without_it),
+        cmocka_unit_test(where_requiretls_may_be_lost_it_goes_for_headers_only),
         cmocka_unit_test(a_notice_asks_for_requiretls_where_it_can_be_had),
     };
 

@@ -2,6 +2,7 @@
 relay's log gives for the reason.
 
     delivered [to host N] in clear | over TLS[, DANE | , WebPKI][, REQUIRETLS]
+        [ without REQUIRETLS]
     waits: CODE [POLICY][, what was wrong with the certificate]
     bounced: CODE [POLICY]
 
@@ -81,6 +82,12 @@ def _half(line):
     return " insecure-mx" * (line["policy"] == "dane insecure-mx")
 
 
+def _lost(line):
+    """It was asked for, and the host could not be told."""
+    is_lost = line["policy"].endswith(" without-requiretls")
+    return " without REQUIRETLS" * is_lost
+
+
 def _word(line, got, world):
     policy = line.get("policy", "").partition(" ")[0]
     if line["event"] != "delivery.sent":
@@ -95,7 +102,7 @@ def _word(line, got, world):
         word += PROOFS[line["proof"]] + _half(line) + _verdict(line)
     elif line["policy"] == "mta-sts testing":
         word += _verdict(line)
-    return word + ", REQUIRETLS" * ("REQUIRETLS" in got.mail_args)
+    return word + ", REQUIRETLS" * ("REQUIRETLS" in got.mail_args) + _lost(line)
 
 
 class _Seen:

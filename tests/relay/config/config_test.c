@@ -246,8 +246,9 @@ static void
 what_an_exemption_strengthens_outlives_it(void **state)
 {
     static const char text[] =
-        "policy { dane = on }\n"
+        "policy { dane = on requiretls = opportunistic }\n"
         "domain \"a.example\" { sts = off tls = verified dane = required\n"
+        "  requiretls = enforce\n"
         "  dane_insecure_mx = dane mx_ca = \"/etc/passwd\"\n"
         "  reason = x until = \"2027-01-31\" }\n";
     scoped(done) struct fixture f = {0};
@@ -260,6 +261,7 @@ what_an_exemption_strengthens_outlives_it(void **state)
         assert_int_equal(rule.sts, now > 0);
         assert_int_equal(rule.dane, POLICY_DANE_REQUIRED);
         assert_int_equal(rule.half_dane, CONFIG_HALF_DANE_HEEDED);
+        assert_int_equal(rule.requiretls, CONFIG_REQUIRETLS_ENFORCE);
         assert_string_equal(rule.anchors, "/etc/passwd");
         assert_int_equal(rule.level, POLICY_LEVEL_VERIFIED);
     }
@@ -361,6 +363,10 @@ what_is_wrong_is_said_with_file_line_and_key(void **state)
         {"policy { dane_insecure_mx = dane }\n"
          "domain \"a.example\" { dane_insecure_mx = off }",
          "2: domain.a.example: is weaker than the policy block"},
+        {"domain \"a.example\" { requiretls = opportunistic }",
+         "1: domain.a.example: is weaker than the policy block"},
+        {"policy { requiretls = never }",
+         "1: policy.requiretls: \"never\" is none of opportunistic, enforce"},
         {"domain \"a.example\" { mx_ca = \"/etc/passwd\" }",
          "1: domain.a.example.mx_ca: trust anchors are of no use unless"},
         {"route \"r\" { to = {\"*\"} via = {\"h.example\"} tls = required\n"

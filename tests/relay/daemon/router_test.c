@@ -111,7 +111,8 @@ a_plan_gets_what_is_demanded_of_its_destination(void **state)
              "policy { tls = \"required\" dane = \"required\" }\n"
              "domain \"bank.example\" { tls = \"verified\" }\n"
              "domain \"lab.example\" { tls = \"opportunistic\" dane = false\n"
-             "  reason = \"lab\" until = \"2099-01-31\" }\n"
+             "  requiretls = \"opportunistic\" reason = \"lab\" until = "
+             "\"2099-01-31\" }\n"
              "route \"vip\" { to = {\"@vip.example\"}\n"
              "  via = {\"smart.example:465\"} }\n");
 
@@ -126,6 +127,8 @@ a_plan_gets_what_is_demanded_of_its_destination(void **state)
         assert_int_equal(in.implicit_tls, rows[i].implicit_tls);
         assert_int_equal(in.dane, rows[i].dane);
         assert_string_equal(in.anchors, "");
+        assert_int_equal(in.may_lose_requiretls,
+                         strcmp(rows[i].destination, "lab.example") == 0);
         assert_false(in.requiretls || in.tls_required_no || in.report_only);
     }
     config_free(&c);
