@@ -123,7 +123,7 @@ is_settled(const struct policy_inputs *in, bool is_published,
     out->cause = POLICY_CAUSE_UNLEARNT;
     mail_status_set(&out->status, 451, "4.7.5",
                     "whether %s has an MTA-STS policy could not be learnt, "
-                    "and none is cached: %s",
+                    "and none can be had from the cache: %s",
                     f->domain.text, f->sts_why);
     return true;
 }

@@ -126,10 +126,16 @@ all_failed(struct deliver *d)
 /* What can't be recorded would be delivered again: it is not even begun; nor
  * is what the end of the relay might cut off. */
 bool
+deliver_can_record(const struct deliver *d)
+{
+    return atomic_load(&d->worker->relay->store_is_healthy) &&
+           !d->worker->is_stopping;
+}
+
+bool
 deliver_may_start(struct deliver *d)
 {
-    if (atomic_load(&d->worker->relay->store_is_healthy) &&
-        !d->worker->is_stopping)
+    if (deliver_can_record(d))
         return true;
     deliver_end_order(d);
     return false;

@@ -200,6 +200,8 @@ void deliver_end_order(struct deliver *d);
 /* The address under way is the last, and no host was passed over that might
  * do. */
 bool deliver_is_all_tried(const struct deliver *d);
+/* Could what comes of a delivery be recorded? */
+bool deliver_can_record(const struct deliver *d);
 bool deliver_may_start(struct deliver *d);
 void deliver_end_order(struct deliver *d);
 void deliver_end_loop(struct deliver *d, const char *how);

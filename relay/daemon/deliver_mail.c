@@ -203,11 +203,12 @@ deliver_has_more_to_fly(struct deliver *d)
 {
     struct mail_status status = {0};
 
-    if (!d->report->is_throttled)
+    if (!d->report->is_throttled && deliver_can_record(d))
         return report_has_undecided(d->report);
     mail_status_set(&status, 451, "4.4.5",
-                    "%s gets too much now; the other recipients wait",
-                    deliver_here(d)->host->name);
+                    "%s; the other recipients of the message wait",
+                    deliver_can_record(d) ? "the host gets too much now"
+                                          : "this relay can't go on now");
     report_decide_rest(d->report, &status);
     return false;
 }

@@ -1,15 +1,19 @@
 #include "relay/daemon/dnssec.h"
 
 #include "relay/base/mem.h"
+#include "relay/base/own.h"
 #include "relay/daemon/worker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 /* Published with a broken signature on purpose, for tests like this one. */
 #define BOGUS_NAME "dnssec-failed.org"
 
 struct dnssec {
+    char *asked; /* what the configuration asks; see question */
     struct relay *relay;
     struct net_timer *again;
 
@@ -136,6 +140,14 @@ found(struct dnssec *d, const char *why)
     decide(d, d->trying, why);
 }
 
+/* Not even that it can't be had: c-ares and the time limit say so. */
+static bool
+is_silence(const struct dns_answer *answer)
+{
+    return strcmp(answer->why, "timeout") == 0 ||
+           strcmp(answer->why, "the DNS server can't be reached") == 0;
+}
+
 static void
 validation_answered(void *ctx, const struct dns_answer *answer)
 {
@@ -152,6 +164,8 @@ validation_answered(void *ctx, const struct dns_answer *answer)
         decide(d, DNSSEC_OFF,
                "the resolver strips signatures, and the root can't be "
                "reached: DANE is not used");
+        if (is_silence(answer))
+            net_timer_set(d->again, DNSSEC_SOON_MS);
     }
 }
 
@@ -164,14 +178,6 @@ bogus_answered(void *ctx, const struct dns_answer *answer)
         open_for(d, DNSSEC_VALIDATE, validation_answered);
     else
         found(d, "the resolver on this machine validates");
-}
-
-/* Not even that it can't be had: c-ares and the time limit say so. */
-static bool
-is_silence(const struct dns_answer *answer)
-{
-    return strcmp(answer->why, "timeout") == 0 ||
-           strcmp(answer->why, "the DNS server can't be reached") == 0;
 }
 
 /* A machine that starts may have its resolver a little later, and what can be
@@ -236,9 +242,39 @@ probe(void *ctx)
     }
 }
 
+/* What the decision hangs on: the servers, by name or by the system's file, and
+ * the way that is asked for. */
+static char *
+question(const struct config *c)
+{
+    struct buf text = {0};
+    struct stat file = {0};
+    char name[ADDR_TEXT_SIZE];
+
+    for (size_t i = 0; i < c->resolver.server_count; i++)
+        buf_printf(&text, "%s ", addr_text_port(&c->resolver.server[i], name));
+    if (c->resolver.server_count == 0)
+        (void)stat("/etc/resolv.conf", &file);
+    buf_printf(&text, "%d %s %lld %llu %lld.%09ld", (int)c->resolver.dnssec,
+               c->resolver.trust_anchor, (long long)c->resolver.timeout_ms,
+               (unsigned long long)file.st_ino, (long long)file.st_mtim.tv_sec,
+               file.st_mtim.tv_nsec);
+    (void)buf_text(&text);
+    return text.p;
+}
+
+/* With nothing changed what was found out stays, whatever a probe says now. */
 void
 dnssec_configure(struct dnssec *d)
 {
+    char *asked scoped(own_free) = question(d->relay->config);
+
+    if (d->is_decided && strcmp(asked, d->asked) == 0) {
+        probe(d);
+        return;
+    }
+    own_free(&d->asked);
+    d->asked = take(&asked);
     d->is_decided = false; /* servers may be others: the workers open anew */
     d->until_ms = net_clock_steady() + DNSSEC_PATIENCE_MS;
     probe(d);
@@ -262,6 +298,7 @@ dnssec_new(struct relay *relay)
     struct dnssec *d = mem_new(struct dnssec);
 
     d->relay = relay;
+    d->asked = question(relay->config);
     d->again = net_timer_new(&relay->loop, probe, d);
     d->until_ms = net_clock_steady() + DNSSEC_PATIENCE_MS;
     net_timer_set(d->again, 0);
@@ -278,5 +315,6 @@ dnssec_free(struct dnssec **place)
     net_dns_cancel(&d->query);
     net_dns_free(&d->dns);
     net_timer_free(&d->again);
+    free(d->asked);
     free(d);
 }

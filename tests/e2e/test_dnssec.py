@@ -282,6 +282,21 @@ def test_a_reload_with_another_resolver_decides_anew(signed, signed_relay):
     assert not signed.ledger.of(f"after@{d}")
 
 
+def test_a_reload_with_the_same_resolver_forgets_nothing(signed, signed_relay):
+    """Whoever can make it fail at that moment turns nothing off."""
+    peer = unknown(signed, wrong(signed, "3 1 1"))
+    server = signed.slow(0)
+    relay = signed_relay(config=only(signed, "auto", server, timeout="1s"))
+    relay.log.one("resolver.dnssec", way="validate")
+    server.behave("org", "servfail")
+    relay.write_config({"retry": {"warn": "1h"}})
+    relay.signal(signal.SIGHUP)
+    relay.log.one("resolver.dnssec", reason="kept, though a probe failed", timeout=40)
+    server.behave("org", None)
+    mid = submit(relay, f"bob@{signed.domain(peer)}")
+    assert relay.log.one("delivery.deferred", mid=mid)["proof"] == "dane"
+
+
 @pytest.mark.parametrize("how", ["servfail", "timeout"])
 def test_a_resolver_that_answers_a_little_later_turns_nothing_off(
     signed, signed_relay, how
