@@ -3,13 +3,15 @@
  *
  *     loadgen --port N [--sessions N] [--count N] [--size OCTETS]
  *             [--first N] [--one-per-connection] [--seconds N]
+ *             [--starttls] [--plain RESPONSE]
  *
  * Each session is a closed loop: it sends its next message when the last one
  * was answered, one command a round trip, over one connection for all of them
  * or one for each.  What is refused or lost is counted, and sent again.
- * Prints one JSON object.  dot_us is the time from just before the write of
- * the final dot to its 250; rate counts from the first connect to the last
- * 250.
+ * RESPONSE is that of AUTH PLAIN, in base64; with --starttls it comes after
+ * TLS, whose certificate is not looked at. Prints one JSON object.  dot_us is
+ * the time from just before the write of the final dot to its 250; rate counts
+ * from the first connect to the last 250.
  */
 #include "relay/base/buf.h"
 #include "relay/base/mem.h"
@@ -21,6 +23,7 @@
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -36,6 +39,8 @@ enum step {
     STEP_CONNECT,
     STEP_GREETING,
     STEP_EHLO,
+    STEP_STARTTLS,
+    STEP_AUTH,
     STEP_MAIL,
     STEP_RCPT,
     STEP_DATA,
@@ -47,6 +52,8 @@ enum step {
 struct session {
     struct load *load;
     int fd;
+    SSL *ssl; /* NULL: in clear */
+    bool is_shaking;
     enum step step;
     bool has_message, waits_to_send;
     uint64_t sequence; /* of the message under way */
@@ -61,8 +68,10 @@ struct load {
     in_port_t port;
     size_t sessions, count, size, seconds;
     uint64_t first;
-    bool one_per_connection;
+    bool one_per_connection, starttls;
+    const char *plain; /* NULL: no AUTH */
 
+    SSL_CTX *tls;
     int poll;
     struct session *session;
     struct buf body;
@@ -80,7 +89,8 @@ static const struct {
     char wanted;
 } steps[] = {
     [STEP_CONNECT] = {"connect", '2'}, [STEP_GREETING] = {"greeting", '2'},
-    [STEP_EHLO] = {"EHLO", '2'},       [STEP_MAIL] = {"MAIL", '2'},
+    [STEP_EHLO] = {"EHLO", '2'},       [STEP_STARTTLS] = {"STARTTLS", '2'},
+    [STEP_AUTH] = {"AUTH", '2'},       [STEP_MAIL] = {"MAIL", '2'},
     [STEP_RCPT] = {"RCPT", '2'},       [STEP_DATA] = {"DATA", '3'},
     [STEP_DOT] = {"dot", '2'},         [STEP_QUIT] = {"QUIT", '2'},
     [STEP_OVER] = {"end", '2'},
@@ -123,6 +133,9 @@ has_more(const struct load *l)
 static void
 close_session(struct session *s)
 {
+    SSL_free(s->ssl);
+    s->ssl = NULL;
+    s->is_shaking = false;
     own_close(&s->fd);
     s->in_len = 0;
     s->waits_to_send = false;
@@ -156,6 +169,36 @@ fail(struct session *s, struct slice why)
     close_session(s);
 }
 
+/* As recv and send, in TLS where there is TLS. */
+static ssize_t
+tls_result(struct session *s, int n)
+{
+    int error = n > 0 ? SSL_ERROR_NONE : SSL_get_error(s->ssl, n);
+
+    if (error == SSL_ERROR_ZERO_RETURN)
+        return 0;
+    if (error == SSL_ERROR_NONE)
+        return n;
+    errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE
+                ? EAGAIN
+                : EPROTO;
+    return -1;
+}
+
+static ssize_t
+receive(struct session *s, char *to, size_t room)
+{
+    return s->ssl ? tls_result(s, SSL_read(s->ssl, to, (int)room))
+                  : recv(s->fd, to, room, 0);
+}
+
+static ssize_t
+transmit(struct session *s, const char *from, size_t len)
+{
+    return s->ssl ? tls_result(s, SSL_write(s->ssl, from, (int)len))
+                  : send(s->fd, from, len, MSG_NOSIGNAL);
+}
+
 static void
 send_out(struct session *s)
 {
@@ -164,8 +207,7 @@ send_out(struct session *s)
 
         if (s->step == STEP_DOT)
             s->dot_ns = bench_now_ns();
-        n = send(s->fd, s->out.p + s->out_from, s->out.len - s->out_from,
-                 MSG_NOSIGNAL);
+        n = transmit(s, s->out.p + s->out_from, s->out.len - s->out_from);
         if (n < 0 && errno == EAGAIN) {
             s->waits_to_send = true;
             poll_for(s, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
@@ -245,6 +287,55 @@ begin_or_quit(struct session *s, bool may_go_on)
     s->step = STEP_QUIT;
 }
 
+static void
+say_ehlo(struct session *s)
+{
+    buf_add_text(&s->out, "EHLO client.bench.example\r\n");
+    s->step = STEP_EHLO;
+}
+
+static void
+shake(struct session *s)
+{
+    int result = SSL_do_handshake(s->ssl);
+
+    if (result == 1) {
+        s->is_shaking = false;
+        say_ehlo(s);
+        send_out(s);
+    } else if (SSL_get_error(s->ssl, result) != SSL_ERROR_WANT_READ) {
+        fail(s, slice_of("the handshake failed"));
+    }
+}
+
+static void
+begin_tls(struct session *s)
+{
+    s->ssl = SSL_new(s->load->tls);
+    if (!s->ssl || SSL_set_fd(s->ssl, s->fd) != 1)
+        abort();
+    SSL_set_connect_state(s->ssl);
+    s->is_shaking = true;
+    shake(s);
+}
+
+/* What an answer to EHLO leads to. */
+static void
+log_in(struct session *s)
+{
+    const struct load *l = s->load;
+
+    if (l->starttls && !s->ssl) {
+        buf_add_text(&s->out, "STARTTLS\r\n");
+        s->step = STEP_STARTTLS;
+    } else if (l->plain) {
+        buf_printf(&s->out, "AUTH PLAIN %s\r\n", l->plain);
+        s->step = STEP_AUTH;
+    } else {
+        begin_or_quit(s, true);
+    }
+}
+
 /* The reply that `s->step` waited for has come, and is a good one. */
 static void
 go_on(struct session *s)
@@ -252,10 +343,15 @@ go_on(struct session *s)
     switch (s->step) {
     case STEP_CONNECT:
     case STEP_GREETING:
-        buf_add_text(&s->out, "EHLO client.bench.example\r\n");
-        s->step = STEP_EHLO;
+        say_ehlo(s);
         break;
     case STEP_EHLO:
+        log_in(s);
+        break;
+    case STEP_STARTTLS:
+        begin_tls(s);
+        return;
+    case STEP_AUTH:
         begin_or_quit(s, true);
         break;
     case STEP_MAIL:
@@ -319,6 +415,10 @@ take_event(struct session *s, uint32_t events)
 {
     ssize_t n;
 
+    if (s->is_shaking) {
+        shake(s);
+        return;
+    }
     if (s->step == STEP_CONNECT && (events & EPOLLOUT)) {
         s->step = STEP_GREETING;
         poll_for(s, EPOLL_CTL_MOD, EPOLLIN);
@@ -328,7 +428,7 @@ take_event(struct session *s, uint32_t events)
     }
     if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
         return;
-    n = recv(s->fd, s->in + s->in_len, sizeof(s->in) - s->in_len, 0);
+    n = receive(s, s->in + s->in_len, sizeof(s->in) - s->in_len);
     if (n < 0 && errno == EAGAIN)
         return;
     if (n <= 0) {
@@ -396,6 +496,8 @@ parse(struct load *l, int argc, char **argv)
         SIZE = 'l',
         FIRST = 'f',
         ONE = '1',
+        STARTTLS = 'S',
+        PLAIN = 'a',
         SECONDS = 't'
     };
     static const struct option options[] = {
@@ -405,13 +507,16 @@ parse(struct load *l, int argc, char **argv)
         {"size", required_argument, NULL, SIZE},
         {"first", required_argument, NULL, FIRST},
         {"one-per-connection", no_argument, NULL, ONE},
+        {"starttls", no_argument, NULL, STARTTLS},
+        {"plain", required_argument, NULL, PLAIN},
         {"seconds", required_argument, NULL, SECONDS},
         {0},
     };
     int found, at = 0;
 
     while ((found = getopt_long(argc, argv, "", options, &at)) != -1) {
-        uint64_t n = optarg ? bench_number(options[at].name, optarg) : 0;
+        bool is_number = optarg && found != PLAIN;
+        uint64_t n = is_number ? bench_number(options[at].name, optarg) : 0;
 
         switch (found) {
         case PORT:
@@ -431,6 +536,12 @@ parse(struct load *l, int argc, char **argv)
             break;
         case ONE:
             l->one_per_connection = true;
+            break;
+        case STARTTLS:
+            l->starttls = true;
+            break;
+        case PLAIN:
+            l->plain = optarg;
             break;
         case SECONDS:
             l->seconds = n;
@@ -476,6 +587,9 @@ main(int argc, char **argv)
     }
     if (l.sessions > l.count)
         l.sessions = l.count;
+    l.tls = SSL_CTX_new(TLS_client_method());
+    if (!l.tls)
+        abort();
     l.poll = epoll_create1(EPOLL_CLOEXEC);
     l.session = mem_array(struct session, l.sessions);
     l.again = mem_array(uint64_t, l.sessions);
