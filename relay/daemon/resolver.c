@@ -52,6 +52,8 @@ log_decided(const struct resolver_entry *e)
     const struct policy_facts *f = &e->facts;
     bool has_policy = f->sts_state == POLICY_STS_STATE_CACHED ||
                       f->sts_state == POLICY_STS_STATE_FRESH;
+    struct config_domain rule =
+        config_rule_for(e->resolver->worker->config, e->key, net_clock_wall());
     struct log_line line;
 
     log_begin(&line, e->resolver->worker->relay->log, LOG_LEVEL_INFO,
@@ -64,6 +66,7 @@ log_decided(const struct resolver_entry *e)
     log_text(&line, "sts_mode",
              has_policy ? policy_sts_mode_name(f->sts.mode) : NULL);
     log_text(&line, "sts_reason", *f->sts_why ? f->sts_why : NULL);
+    log_text(&line, "exempt", rule.is_exemption ? rule.reason : NULL);
     log_end(&line);
 }
 

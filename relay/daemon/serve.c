@@ -22,6 +22,7 @@
 #include "relay/daemon/tls_report.h"
 #include "relay/daemon/user_book.h"
 #include "relay/daemon/worker.h"
+#include "relay/mail/date.h"
 #include "relay/net/listen.h"
 #include "relay/net/work.h"
 
@@ -57,6 +58,30 @@ serve_warn_of_mode(const struct relay *relay)
                  ? "mail is accepted and delivered to nobody"
                  : "all mail goes to one address, and not to its recipients");
     log_end(&line);
+}
+
+static void
+log_exemption(const struct relay *relay, const struct config_domain *d)
+{
+    char until[MAIL_DATE_SIZE];
+    struct log_line line;
+
+    log_begin(&line, relay->log, LOG_LEVEL_WARNING, "policy.exempt");
+    log_text(&line, "domain", d->name);
+    log_text(&line, "reason", d->reason);
+    log_text(&line, "until", mail_date_rfc3339(d->until_ms, until));
+    log_end(&line);
+}
+
+void
+serve_warn_of_exemptions(const struct relay *relay)
+{
+    const struct config *c = relay->config;
+
+    for (size_t i = 0; i < c->domain_count; i++)
+        if (c->domain[i].is_exemption &&
+            c->domain[i].until_ms > net_clock_wall())
+            log_exemption(relay, &c->domain[i]);
 }
 
 /* --- signals --- */
@@ -323,6 +348,7 @@ serve_run(const char *config_file, const struct serve_api *api)
     if (start(&s, &err)) {
         serve_log_notes(&s, &errs);
         serve_warn_of_mode(&s.relay);
+        serve_warn_of_exemptions(&s.relay);
         say_ready(&s);
         notify_ready(s.relay.notify);
         dispatch_pump(s.relay.dispatch);

@@ -48,6 +48,8 @@ void serve_say(const struct relay *relay, enum log_level level,
 
 /* Whoever looks for mail that does not come finds this. */
 void serve_warn_of_mode(const struct relay *relay);
+/* No published policy is weakened without a word. */
+void serve_warn_of_exemptions(const struct relay *relay);
 
 /* ---- serve_store.c ---- */
 

@@ -43,6 +43,7 @@ swap_config(struct serve *s, struct config *next, struct server_tls **sets,
     s->relay.config = next;
     log_change(s->relay.log, &next->log);
     serve_warn_of_mode(&s->relay);
+    serve_warn_of_exemptions(&s->relay);
     dispatch_configure(s->relay.dispatch);
     user_book_configure(s->relay.user_book);
     gateway_warn(s->relay.log, next);

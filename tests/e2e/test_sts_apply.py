@@ -480,8 +480,13 @@ def test_an_exemption_switches_the_policy_off_for_one_domain(world, new_relay):
     relay = new_relay(
         {f'domain "{d}"': {"sts": False, "reason": "lab", "until": "2099-01-01"}}
     )
+    said = relay.log.one("policy.exempt", domain=d)
+    assert (said["reason"], said["level"]) == ("lab", "warning")
+    assert said["until"].startswith("2099-01-0"), said
     assert delivered(world, relay, d).peer is peer
+    assert relay.log.one("policy.decided", destination=d)["exempt"] == "lab"
     put_off(world, relay, e)
+    assert "exempt" not in relay.log.one("policy.decided", destination=e)
 
 
 def test_an_exemption_that_has_ended_exempts_nobody(world, new_relay):
@@ -491,6 +496,7 @@ def test_an_exemption_that_has_ended_exempts_nobody(world, new_relay):
         {f'domain "{d}"': {"sts": False, "reason": "lab", "until": "2020-01-01"}}
     )
     put_off(world, relay, d)
+    assert not relay.log.find("policy.exempt")
 
 
 @pytest.mark.parametrize("level", ["required", "verified"])
