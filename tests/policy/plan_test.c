@@ -405,8 +405,9 @@ refusals_say_what_was_expected_and_seen(void **state)
     c.mx = POLICY_MX_FOUND;
     check_text(&c, "the MX records of example.com name no usable host");
     c.sts_state = POLICY_STS_STATE_UNKNOWN;
-    check_text(&c, "whether example.com has an MTA-STS policy could not be "
-                   "learnt, and none can be had from the cache: SERVFAIL of the TXT");
+    check_text(
+        &c, "whether example.com has an MTA-STS policy could not be "
+            "learnt, and none can be had from the cache: SERVFAIL of the TXT");
 
     c.sts_state = POLICY_STS_STATE_FRESH;
     c.mode = POLICY_STS_ENFORCE;
