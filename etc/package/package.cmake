@@ -1,7 +1,8 @@
 # What goes where, and two Debian packages of it:  scripts/package
 #
 #   sealpost      the relay, its unit, manuals, configuration
-#   sealpost-mta  the names that other programs call: sendmail, mailq
+#   sealpost-mta  the names that other programs call: sendmail, mailq,
+#                 newaliases
 
 include(GNUInstallDirs)
 
@@ -53,6 +54,7 @@ install(CODE "
     file(CREATE_LINK sealpost \${root}/sbin/sendmail SYMBOLIC)
     file(CREATE_LINK ../sbin/sendmail \${root}/lib/sendmail SYMBOLIC)
     file(CREATE_LINK ../sbin/sealpost \${root}/bin/mailq SYMBOLIC)
+    file(CREATE_LINK ../sbin/sealpost \${root}/bin/newaliases SYMBOLIC)
     file(COPY ${CMAKE_SOURCE_DIR}/etc/package/copyright
          ${CMAKE_BINARY_DIR}/changelog
          DESTINATION \${root}/share/doc/sealpost-mta)

@@ -14,6 +14,7 @@ static const struct alias {
     {"sendmail", "send"},
     {"mailq", "mailq"},
     {"postqueue", "postqueue"},
+    {"newaliases", "newaliases"},
 };
 
 static size_t

@@ -211,6 +211,8 @@ const struct cli_command cli_commands[] = {
      "  -i ID                 try one message again now\n"
      "  -s DOMAIN             try mail for a domain again now\n" TARGET_HELP,
      cli_postqueue},
+    {"newaliases", "", "nothing: a relay has no aliases to rebuild",
+     "\nFor programs that call it; always succeeds.\n", cli_newaliases},
 };
 
 const size_t cli_command_count = sizeof(cli_commands) / sizeof(cli_commands[0]);

@@ -39,5 +39,6 @@ CLI_COMMAND(cli_healthcheck);
 CLI_COMMAND(cli_version);
 CLI_COMMAND(cli_mailq);
 CLI_COMMAND(cli_postqueue);
+CLI_COMMAND(cli_newaliases);
 
 #endif

@@ -1,4 +1,4 @@
-/* mailq and postqueue: the queue as other mail systems' tools show it. */
+/* mailq, postqueue, newaliases: tools of other mail systems. */
 #include "relay/cli/mailq.h"
 
 #include "relay/base/mem.h"
@@ -226,4 +226,12 @@ cli_postqueue(const struct cli_command *self, int argc, char **argv)
         code = cli_mailq_flush(&target, id, site);
     cli_target_close(&target);
     return code;
+}
+
+int
+cli_newaliases(const struct cli_command *self, int argc, char **argv)
+{
+    int code = cli_option_parse(self, NULL, 0, &argc, argv);
+
+    return code == CLI_GO_ON ? EX_OK : code;
 }

@@ -473,6 +473,10 @@ def test_mailq_and_postqueue(world, sh):
     sh.ok("-f", program="postqueue")
     eventually(lambda: sh.rows(mid)[0]["attempts"] >= 3)
     assert sh("-p", "-f", program="postqueue").returncode == 64
+    assert {"queue_name", "queue_id", "arrival_time", "message_size", "sender"} < set(one)
+    assert one["arrival_time"] <= time.time() and one["sender"] == "app@sender.lab.test"
+    assert "refused" in one["recipients"][0]["delay_reason"]
+    assert sh.ok(program="newaliases", config=False) == ""
 
 
 # --- its life ---

@@ -116,6 +116,7 @@ def test_mail_flows_through_the_installed_relay_and_its_sendmail(debian, world):
         got = world.ledger.one(domain="package.test")
         assert b"Subject: hi" in got.data
         assert "is empty" in debian.run("/usr/bin/mailq").lower()
+        assert debian.run("/usr/bin/newaliases") == ""
     finally:
         service.stop()
 

@@ -51,6 +51,7 @@ other_names_stand_for_commands(void **state)
     assert_int_equal(run("sendmail", "-Z", NULL), EX_USAGE);
     assert_int_equal(run("/usr/bin/mailq", "--help", NULL), EX_OK);
     assert_int_equal(run("postqueue", NULL, NULL), EX_USAGE);
+    assert_int_equal(run("/usr/bin/newaliases", NULL, NULL), EX_OK);
 }
 
 /* What is told about a command fits a terminal. */
