@@ -1,19 +1,13 @@
+#include "queue/store_backup.h"
 #include "queue/store_inside.h"
 
 #include "relay/base/mem.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
-    WAL_MAX = 16 * 1024 * 1024, /* from here on it is written back */
-    /* Kept for recording deliveries on a full disk: free pages, and a WAL
-     * that need not grow before it is written back. */
-    RESERVE = 4 * 1024 * 1024,
-    RESERVE_WAL = WAL_MAX + 4 * 1024 * 1024,
-    /* What the WAL holds must still fit into the file when it is written back:
-     * from here on no more mail is taken. */
-    ROOM_MIN = RESERVE_WAL + 2 * RESERVE,
     CHECK_MAX = 256 * 1024 * 1024, /* a larger file is not checked at start:
                                       it would take too long */
 };
@@ -115,16 +109,16 @@ queue_store_rollback(struct queue_store *s)
 bool
 queue_store_checkpoint(struct queue_store *s, bool force, struct err *err)
 {
-    if (db_wal_octets(s->db) < WAL_MAX && !force)
+    if (db_wal_octets(s->db) < QUEUE_WAL_MAX && !force)
         return true;
     return db_checkpoint(s->db, err) &&
-           db_reserve(s->db, RESERVE, RESERVE_WAL, err);
+           db_reserve(s->db, QUEUE_RESERVE, QUEUE_RESERVE_WAL, err);
 }
 
 bool
 queue_store_has_room(const struct queue_store *s, struct err *err)
 {
-    return db_has_room(s->db, ROOM_MIN, err);
+    return db_has_room(s->db, QUEUE_ROOM_MIN, err);
 }
 
 static bool
@@ -279,7 +273,7 @@ take_over(struct queue_store *s, const struct queue_claimant *claimant,
     if (!was_clean && !db_checkpoint(s->db, err) && err->kind != ERR_SPACE)
         return false;
     return (clean_up(s, err) || err->kind == ERR_SPACE) &&
-           (db_reserve(s->db, RESERVE, RESERVE_WAL, err) ||
+           (db_reserve(s->db, QUEUE_RESERVE, QUEUE_RESERVE_WAL, err) ||
             err->kind == ERR_SPACE);
 }
 
@@ -296,6 +290,10 @@ open_as(const char *directory, enum db_access access, bool *was_clean,
     if (!s->db)
         return NULL;
     if (access == DB_OWN) {
+        scoped(own_free) char *copy =
+            mem_printf("%s/" QUEUE_BACKUP_NAME, directory);
+
+        (void)unlink(copy);
         db_keep_wal(s->db, true);
         if (!check_end(s, path, was_clean, err))
             return NULL;
@@ -351,6 +349,7 @@ queue_store_close(struct queue_store **place)
         return;
     if (s->is_owner)
         mark_closed(s);
+    queue_store_backup_stop(s);
     queue_claims_free(&s->claims);
     db_close(&s->db);
     free(s);

@@ -8,11 +8,20 @@
 
 #include "queue/claims.h"
 #include "queue/store.h"
+#include "relay/db/backup.h"
 #include "relay/db/db.h"
 
 enum {
     QUEUE_SHIFT = 14, /* a body's row is id << 14 | sequence */
     QUEUE_NUMBERS_MAX = 1 << QUEUE_SHIFT,
+    QUEUE_WAL_MAX = 16 * 1024 * 1024, /* from here on it is written back */
+    /* Kept for recording deliveries on a full disk: free pages, and a WAL
+     * that need not grow before it is written back. */
+    QUEUE_RESERVE = 4 * 1024 * 1024,
+    QUEUE_RESERVE_WAL = QUEUE_WAL_MAX + 4 * 1024 * 1024,
+    /* What the WAL holds must still fit into the file when it is written back:
+     * from here on no more mail is taken. */
+    QUEUE_ROOM_MIN = QUEUE_RESERVE_WAL + 2 * QUEUE_RESERVE,
     QUEUE_PAGE = 500, /* rows at a time where rows are changed under way */
 };
 
@@ -91,7 +100,8 @@ struct queue_store {
     struct db *db;
     bool is_owner;
     bool in_transaction;
-    bool had_trouble; /* a transaction was rolled back */
+    bool had_trouble;         /* a transaction was rolled back */
+    struct db_backup *backup; /* under way, or NULL */
     struct queue_claims *claims;
     struct queue_tally tally, tally_before; /* before: as of begin */
     uint64_t last_id;

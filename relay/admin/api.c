@@ -52,6 +52,7 @@ static const struct route {
     {"GET", "/v1/probe/*", admin_probe},
     {"POST", "/v1/reload", admin_reload},
     {"POST", "/v1/drain", admin_drain},
+    {"POST", "/v1/backup", admin_backup},
 };
 
 /* *part: what stands for the '*', or empty. */

@@ -182,6 +182,21 @@ const struct cli_command cli_commands[] = {
      "well,\n"
      "1 warnings, 2 failures.\n",
      cli_doctor},
+    {"backup", "FILE", "copy the queue while it is in use",
+     TARGET_HELP
+     "\n"
+     "FILE is made anew, readable for its owner alone, and complete once the\n"
+     "command has ended with 0.  The relay goes on meanwhile.  Without one, "
+     "the\n"
+     "state directory is read.\n",
+     cli_backup},
+    {"restore", "FILE [--force]", "put a copy of the queue in its place",
+     "      --force           also where there is a queue: it is put aside as\n"
+     "                        queue.db.before\n" FILE_HELP "\n"
+     "No relay may run.  What was delivered since the copy was made is "
+     "delivered\n"
+     "again.\n",
+     cli_restore},
     {"reload", "", "have the relay read its configuration again",
      TARGET_HELP
      "\n"

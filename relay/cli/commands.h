@@ -32,6 +32,8 @@ CLI_COMMAND(cli_user_passwd);
 CLI_COMMAND(cli_user_remove);
 CLI_COMMAND(cli_user_list);
 CLI_COMMAND(cli_doctor);
+CLI_COMMAND(cli_backup);
+CLI_COMMAND(cli_restore);
 CLI_COMMAND(cli_status);
 CLI_COMMAND(cli_reload);
 CLI_COMMAND(cli_drain);

@@ -136,9 +136,8 @@ runs(const struct cli_target *t)
     return err.kind != ERR_MISSING;
 }
 
-/* EX_OK with t->store NULL: ask the relay. */
-static int
-choose(struct cli_target *t)
+int
+cli_target_choose(struct cli_target *t)
 {
     struct err err;
 
@@ -173,7 +172,7 @@ cli_target_look(struct cli_target *t, enum cli_look what, const char *key,
 {
     struct buf url scoped(buf_free) = {0};
     struct err err = {0};
-    int code = choose(t);
+    int code = cli_target_choose(t);
 
     if (code != EX_OK)
         return code;
@@ -189,7 +188,7 @@ cli_target_queue(struct cli_target *t, const struct cli_filter *f,
 {
     struct buf url scoped(buf_free) = {0};
     struct err err = {0};
-    int code = choose(t);
+    int code = cli_target_choose(t);
 
     if (code != EX_OK)
         return code;

@@ -43,6 +43,9 @@ void cli_target_close(struct cli_target *t);
 int cli_target_call(struct cli_target *t, const char *method,
                     const char *target, const json_t *body, json_t **out);
 
+/* EX_OK: a relay runs, or t->store is the one of a relay that does not. */
+int cli_target_choose(struct cli_target *t);
+
 /* What can be looked at by name. */
 enum cli_look {
     CLI_LOOK_MESSAGE,

@@ -93,13 +93,31 @@ send_home(struct mailbox_letter *first, const struct mailbox_letter *end)
     }
 }
 
+static bool
+is_alone(const struct mailbox_letter *l)
+{
+    return own_container(l, struct store_call, task.letter)->is_alone;
+}
+
 /* The letter behind the last one of a batch, `stop` at the latest. */
 static struct mailbox_letter *
 batch_end(struct mailbox_letter *first, const struct mailbox_letter *stop)
 {
-    for (size_t n = 0; first != stop && n < STORE_BATCH_MAX; n++)
+    if (is_alone(first))
+        return first->next;
+    for (size_t n = 0; first != stop && n < STORE_BATCH_MAX && !is_alone(first);
+         n++)
         first = first->next;
     return first;
+}
+
+static void
+work_alone(struct store_thread *t, struct mailbox_letter *l)
+{
+    const struct mailbox_letter *end = l->next;
+
+    (void)run_call(t, own_container(l, struct store_call, task.letter));
+    send_home(l, end);
 }
 
 static void
@@ -285,7 +303,10 @@ run(void *arg)
         while (l != stop) {
             struct mailbox_letter *end = batch_end(l, stop);
 
-            work_batch(t, l, end);
+            if (is_alone(l))
+                work_alone(t, l);
+            else
+                work_batch(t, l, end);
             checkpoint(t, false, &err);
             l = end;
         }

@@ -40,7 +40,9 @@ struct store_call {
     bool grows; /* it puts mail in: it fails at once while there is no room */
     bool is_patient; /* nobody waits for it: it may wait a moment for others
                         to share its commit */
-    bool failed;     /* then err says why */
+    bool is_alone; /* not in a transaction, nor with others: a step of a backup.
+                      It runs once */
+    bool failed;   /* then err says why */
     struct err err;
 };
 

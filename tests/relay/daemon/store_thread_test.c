@@ -140,6 +140,44 @@ a_bad_call_fails_alone(void **state)
     assert_int_equal(f.home, 3);
 }
 
+/* A transaction can be begun only where none is open: else this aborts. */
+static bool
+work_alone(struct store_call *call, struct queue_store *store, struct err *err)
+{
+    return queue_store_begin(store, err) && queue_store_commit(store, err) &&
+           work(call, store, err);
+}
+
+static void
+what_is_alone_runs_in_no_transaction(void **state)
+{
+    enum { COUNT = 60 };
+    struct note *notes = mem_array(struct note, COUNT);
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    for (int i = 0; i < COUNT; i++) {
+        struct note *n = &notes[i];
+
+        n->call.is_alone = i % 3 != 0;
+        n->fails = i == 31;
+        n->kind = ERR_SYSTEM;
+        n->fixture = &f;
+        n->call.work = n->call.is_alone ? work_alone : work;
+        n->call.task.run = back;
+        store_thread_post(f.thread, &n->call);
+    }
+    finish(&f);
+    assert_int_equal(f.home, COUNT);
+    assert_int_equal(f.bad, 0); /* the one that failed is its own trouble */
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(notes[i].runs, 1);
+        assert_int_equal(notes[i].failed, i == 31);
+    }
+    free(notes);
+}
+
 static void
 not_to_be_found_is_an_answer_and_no_trouble(void **state)
 {
@@ -237,6 +275,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_call_posted_before_the_stop_comes_back),
         cmocka_unit_test(a_bad_call_fails_alone),
+        cmocka_unit_test(what_is_alone_runs_in_no_transaction),
         cmocka_unit_test(not_to_be_found_is_an_answer_and_no_trouble),
         cmocka_unit_test(a_full_disk_fails_all_and_is_told_until_it_is_over),
         cmocka_unit_test(without_room_only_what_grows_fails),
