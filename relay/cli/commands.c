@@ -215,6 +215,14 @@ const struct cli_command cli_commands[] = {
      "Says nothing and exits 0 when it is; else 1, and why.  `ready` is the\n"
      "default: it fails while draining and while the queue can't be written.\n",
      cli_healthcheck},
+    {"completion", "bash|zsh|fish", "a script that completes these words",
+     "      --words           for such a script: what may follow the words "
+     "given\n"
+     "\n"
+     "bash:  eval \"$(sealpost completion bash)\"\n"
+     "zsh:   eval \"$(sealpost completion zsh)\", behind compinit\n"
+     "fish:  sealpost completion fish | source\n",
+     cli_completion},
     {"version", "[--json]", "versions of the relay and its libraries",
      JSON_HELP, cli_version},
     {"mailq", "", "list the queue as other mail systems do", TARGET_HELP,

@@ -38,6 +38,7 @@ CLI_COMMAND(cli_status);
 CLI_COMMAND(cli_reload);
 CLI_COMMAND(cli_drain);
 CLI_COMMAND(cli_healthcheck);
+CLI_COMMAND(cli_completion);
 CLI_COMMAND(cli_version);
 CLI_COMMAND(cli_mailq);
 CLI_COMMAND(cli_postqueue);

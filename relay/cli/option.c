@@ -109,6 +109,32 @@ take_short(struct words *w, const char *word)
     return code;
 }
 
+static bool
+wants_value(const struct words *w, const char *word)
+{
+    const struct cli_option *o = NULL;
+
+    if (strncmp(word, "--", 2) == 0)
+        o = find_long(w, word + 2, strlen(word + 2));
+    else if (word[0] == '-' && word[1] != '\0')
+        o = find_short(w, word[strlen(word) - 1]);
+    return o && o->value;
+}
+
+static int
+list(const struct words *w, const char *before)
+{
+    if (wants_value(w, before))
+        return EX_OK;
+    for (size_t i = 0; i < w->count; i++)
+        if (w->options[i].name)
+            printf("--%s\n", w->options[i].name);
+        else
+            printf("-%c\n", w->options[i].letter);
+    (void)puts("--help");
+    return EX_OK;
+}
+
 int
 cli_option_parse(const struct cli_command *c, const struct cli_option *options,
                  size_t count, int *argc, char **argv)
@@ -121,6 +147,8 @@ cli_option_parse(const struct cli_command *c, const struct cli_option *options,
     char **kept = argv + 1;
     bool over = false;
 
+    if (*argc == 3 && strcmp(argv[1], CLI_OPTION_LIST) == 0)
+        return list(&w, argv[2]);
     while (w.next < w.end) {
         char *word = *w.next++;
         int code = CLI_GO_ON;

@@ -21,6 +21,11 @@ struct cli_option {
 
 enum { CLI_GO_ON = -1 };
 
+/* As the first word: what may follow the second is printed, one option a line,
+ * for the completion of shells; nothing where that is an option which wants a
+ * value. */
+#define CLI_OPTION_LIST "--list-options"
+
 /* CLI_GO_ON, or the exit code: 0 after --help, EX_USAGE after the usage line.
  * Afterwards argv[1] to argv[*argc - 1] are what was no option. */
 int cli_option_parse(const struct cli_command *c,

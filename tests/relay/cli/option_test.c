@@ -132,10 +132,30 @@ help_ends_it_well(void **state)
     assert_int_equal(parse("-a -h")->code, EX_OK);
 }
 
+static void
+listing_them_sets_none_and_ends_the_command(void **state)
+{
+    static const char *const lines[] = {
+        CLI_OPTION_LIST " list",  CLI_OPTION_LIST " --json",
+        CLI_OPTION_LIST " --all", CLI_OPTION_LIST " --config",
+        CLI_OPTION_LIST " -d",    CLI_OPTION_LIST " -",
+        CLI_OPTION_LIST " --"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        const struct got *g = parse(lines[i]);
+
+        assert_int_equal(g->code, EX_OK);
+        assert_false(g->json || g->all || g->file || g->domain);
+    }
+    assert_int_equal(parse("--json " CLI_OPTION_LIST)->code, EX_USAGE);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(listing_them_sets_none_and_ends_the_command),
         cmocka_unit_test(values_stand_in_the_word_or_behind_it),
         cmocka_unit_test(an_empty_value_is_one),
         cmocka_unit_test(letters_may_share_a_word),
