@@ -198,8 +198,6 @@ def test_without_a_relay_that_is_the_reason(world, new_relay, home):
     relay = new_relay({"retry": {"schedule": ["1h"]}})
     sh = Shell(relay)
     _, mid = waiting(world, sh, home)
-    sh.ok("drain")
-    assert "draining" in explained(sh, mid)["because"]
     relay.stop()
     told = explained(sh, mid)
     assert told["because"] == "no relay is running" and told["expires"] is None
