@@ -104,6 +104,8 @@ async def survives(w):
     """From now on it is not killed; it may have been a moment ago."""
     w.shim.let_live()
     await asyncio.sleep(0.02)
+    if w.shim.has_killed():
+        await w.relay.ended()
     return w.relay.is_up()
 
 

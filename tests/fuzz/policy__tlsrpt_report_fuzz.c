@@ -2,6 +2,7 @@
  * the store as a count, what comes out is JSON, and a mail whose lines may be
  * sent as they are. */
 #include "policy/tlsrpt_report.h"
+#include "relay/base/mem.h"
 
 #include <assert.h>
 #include <jansson.h>
@@ -15,9 +16,8 @@ static char *
 text_of(struct slice *rest)
 {
     struct slice word = slice_cut(rest, '\n');
-    char *copy = word.len > 0 ? strndup(word.p, word.len) : NULL;
 
-    return copy;
+    return word.len > 0 ? mem_copy(word) : NULL;
 }
 
 /* One session out of a few lines, as a driver would tell it. */

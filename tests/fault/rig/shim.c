@@ -23,6 +23,7 @@ struct fault {
 struct control {
     _Atomic int64_t steps;   /* writes, syncs and sends so far */
     _Atomic int64_t kill_at; /* die before this step; 0: never */
+    _Atomic int64_t kills;   /* how often it has died so */
     _Atomic int64_t wall_ms; /* added to the wall clock */
     struct fault write, sync;
 };
@@ -49,8 +50,10 @@ step(void)
 {
     int64_t now = atomic_fetch_add(&control->steps, 1) + 1;
 
-    if (now == control->kill_at)
+    if (now == control->kill_at) {
+        (void)atomic_fetch_add(&control->kills, 1);
         (void)kill(getpid(), SIGKILL);
+    }
 }
 
 /* True: the call fails, errno says how. */

@@ -42,6 +42,7 @@ class Control(ctypes.Structure):
     _fields_ = [
         ("steps", ctypes.c_int64),
         ("kill_at", ctypes.c_int64),
+        ("kills", ctypes.c_int64),
         ("wall_ms", ctypes.c_int64),
         ("write", Fault),
         ("sync", Fault),
@@ -61,7 +62,12 @@ class Shim:
 
     def kill_in(self, steps):
         """Dies before the `steps`-th step from now."""
+        self.control.kills = 0
         self.control.kill_at = self.control.steps + steps
 
     def let_live(self):
         self.control.kill_at = 0
+
+    def has_killed(self):
+        """Since kill_in; the end of the process may still be on its way."""
+        return self.control.kills > 0

@@ -65,6 +65,7 @@ class World:
         """I1, at rest."""
         done = await settle(self.ledger, timeout)
         lost = self.ledger.lost()
+        assert done or self.relay.is_up(), f"it died\n{self.relay.tail()}"
         assert done, f"{len(lost)} lost, {lost[:10]}\n{self.relay.tail()}"
 
     async def end(self):
