@@ -6,33 +6,14 @@
 
 #include <string.h>
 
-static void
-livez(struct relay *relay, struct net_http_request *r, const char *name)
-{
-    (void)relay;
-    (void)name;
-    admin_answer_text(r, 200, "ok\n");
-}
-
-static void
-readyz(struct relay *relay, struct net_http_request *r, const char *name)
-{
-    (void)name;
-    if (atomic_load(&relay->is_draining))
-        admin_answer_text(r, 503, "draining\n");
-    else if (!atomic_load(&relay->store_is_healthy))
-        admin_answer_text(r, 503, "the store can't commit\n");
-    else
-        admin_answer_text(r, 200, "ok\n");
-}
-
 /* A '*' stands for one part of the path, which the handler gets. */
 static const struct route {
     const char *method, *path;
     admin_handler_fn *handle;
 } routes[] = {
-    {"GET", "/livez", livez},
-    {"GET", "/readyz", readyz},
+    {"GET", "/livez", admin_livez},
+    {"GET", "/healthz", admin_livez},
+    {"GET", "/readyz", admin_readyz},
     {"GET", "/metrics", admin_metrics},
     {"GET", "/v1/status", admin_status},
     {"GET", "/v1/queue", admin_queue},

@@ -54,7 +54,8 @@ admin_guard_is_own(const char *origin, const char *host)
 static bool
 is_probe(const char *path)
 {
-    return strcmp(path, "/livez") == 0 || strcmp(path, "/readyz") == 0;
+    return strcmp(path, "/livez") == 0 || strcmp(path, "/healthz") == 0 ||
+           strcmp(path, "/readyz") == 0;
 }
 
 bool

@@ -13,6 +13,7 @@ enum { ADMIN_NAME_MAX = 255 }; /* octets of an id or a domain in a path */
 typedef void admin_handler_fn(struct relay *relay, struct net_http_request *r,
                               const char *name);
 
+admin_handler_fn admin_livez, admin_readyz;
 admin_handler_fn admin_status, admin_metrics;
 admin_handler_fn admin_queue, admin_message, admin_trace, admin_body;
 admin_handler_fn admin_change; /* name: the verb */

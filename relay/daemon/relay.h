@@ -11,6 +11,7 @@
 #include "relay/base/log.h"
 #include "relay/config/config.h"
 #include "relay/daemon/metrics.h"
+#include "relay/daemon/pulse.h"
 #include "relay/daemon/store_thread.h"
 #include "relay/daemon/task.h"
 
@@ -54,6 +55,7 @@ struct relay {
 
     /* The main thread's. */
     uv_loop_t loop;
+    struct pulse pulse;
     struct config *config;
     struct accounts *accounts;
     struct cert_watch *cert_watch;

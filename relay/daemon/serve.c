@@ -237,6 +237,7 @@ start(struct serve *s, struct err *err)
     watch(s, &s->on_int, SIGINT);
     watch(s, &s->on_hup, SIGHUP);
     relay->notify = notify_new(relay);
+    pulse_start(&relay->pulse, &relay->loop);
     return true;
 }
 
@@ -290,6 +291,7 @@ shut(struct serve *s)
     tls_report_free(&relay->tls_report);
     sender_shelf_free(&relay->senders);
     net_timer_free(&s->drain_timer);
+    pulse_stop(&relay->pulse);
     if (s->over) {
         uv_close((uv_handle_t *)&s->on_term, NULL);
         uv_close((uv_handle_t *)&s->on_int, NULL);

@@ -39,6 +39,7 @@ health_changed(void *ctx, const struct err *why)
 /* The answer is good until the next question. */
 struct routing {
     const struct config *config;
+    struct store_thread *thread; /* NULL: there is none yet */
     char *last;
 };
 
@@ -53,6 +54,7 @@ route_for(void *ctx, const char *from, const char *address, const char *domain)
 {
     struct routing *r = ctx;
 
+    store_thread_beat(r->thread); /* a large queue takes a while */
     free(r->last);
     r->last = router_destination(r->config, from, address, domain);
     return r->last;
@@ -106,6 +108,7 @@ serve_open_store(struct serve *s, struct err *err)
 struct reroute_call {
     struct store_call call;
     struct serve *serve;
+    struct store_thread *thread;
 };
 
 static bool
@@ -116,7 +119,8 @@ work_reroute(struct store_call *call, struct queue_store *store,
     const struct config *c =
         x->serve->relay.config; /* stays until we are done */
     char *routes scoped(own_free) = router_fingerprint(c);
-    struct routing routing scoped(routing_done) = {.config = c};
+    struct routing routing scoped(routing_done) = {.config = c,
+                                                   .thread = x->thread};
 
     return queue_store_reroute(store, routes, route_for, &routing, err);
 }
@@ -142,5 +146,6 @@ serve_reroute(struct serve *s)
     x->call.task.run = reroute_done;
     x->call.home = &s->relay.inbox;
     x->serve = s;
+    x->thread = s->relay.store;
     store_thread_post(s->relay.store, &x->call);
 }

@@ -1,6 +1,7 @@
 #include "relay/daemon/store_thread.h"
 
 #include "relay/base/mem.h"
+#include "relay/daemon/pulse.h"
 #include "relay/net/timer.h"
 
 #include <assert.h>
@@ -18,6 +19,7 @@ struct store_thread {
     struct err room; /* why there is none */
     _Atomic bool has_room;
     int64_t probe_at_ms;
+    struct pulse pulse;
     _Atomic uint64_t commits;
 };
 
@@ -297,12 +299,14 @@ run(void *arg)
         struct mailbox_letter *l = mailbox_wait(&t->box, STORE_PROBE_MS);
         struct mailbox_letter *stop = l;
 
+        pulse_beat(&t->pulse);
         while (stop && !is_stop(stop))
             stop = stop->next;
         over = stop != NULL;
         while (l != stop) {
             struct mailbox_letter *end = batch_end(l, stop);
 
+            pulse_beat(&t->pulse);
             if (is_alone(l))
                 work_alone(t, l);
             else
@@ -329,6 +333,7 @@ store_thread_start(struct queue_store **store, struct log *log,
     atomic_store(&t->has_room, true);
     mind_room(t);
     mailbox_init(&t->box, NULL, NULL);
+    pulse_beat(&t->pulse);
     if (pthread_create(&t->thread, NULL, run, t) != 0)
         abort();
     return t;
@@ -357,6 +362,19 @@ store_thread_stop(struct store_thread **place)
     mailbox_done(&t->box);
     queue_store_close(&t->store);
     free(t);
+}
+
+void
+store_thread_beat(struct store_thread *t)
+{
+    if (t)
+        pulse_beat(&t->pulse);
+}
+
+int64_t
+store_thread_age_ms(const struct store_thread *t)
+{
+    return pulse_age_ms(&t->pulse);
 }
 
 uint64_t

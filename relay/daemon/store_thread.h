@@ -66,6 +66,12 @@ void store_thread_stop(struct store_thread **t);
 /* Is there room for more mail?  Any thread. */
 bool store_thread_has_room(const struct store_thread *t);
 
+/* A long call is still at work.  On the store thread; NULL: nobody looks. */
+void store_thread_beat(struct store_thread *t);
+/* Since the thread has shown that it is at work, or waits for some.  Any
+ * thread. */
+int64_t store_thread_age_ms(const struct store_thread *t);
+
 /* Transactions committed so far; any thread. */
 uint64_t store_thread_commits(const struct store_thread *t);
 

@@ -143,6 +143,7 @@ close_all(struct worker *w)
     net_dns_free(&w->dns);
     set_tls(w, &nothing);
     server_tls_free(&w->server_tls);
+    pulse_stop(&w->pulse);
     net_inbox_close(&w->inbox);
 }
 
@@ -184,6 +185,7 @@ worker_start(struct relay *relay, unsigned number, struct server_tls **set,
     set_tls(w, &tls);
     w->server_tls = take(set);
     net_inbox_open(&w->inbox, &w->loop, task_run_all, w);
+    pulse_start(&w->pulse, &w->loop);
     w->pool = pool_new(w);
     w->outage = outage_new();
     w->resolver = resolver_new(w);

@@ -34,6 +34,7 @@ struct worker {
                                     into it across callbacks */
     pthread_t thread;
     uv_loop_t loop;
+    struct pulse pulse;
     struct net_inbox inbox;
 
     struct net_dns *dns;

@@ -94,6 +94,23 @@ def test_a_client_that_is_refused_is_counted_by_the_reply(watched):
     assert got['sealpost_messages_rejected_total{code="550"}'] == 1
 
 
+def test_probes_say_what_they_look_at(watched):
+    relay, url = watched
+    base = url.removesuffix("/metrics")
+    for path in ("/livez", "/healthz", "/readyz"):
+        assert page(base + path)[1] == "ok\n"
+    lines = page(base + "/readyz?verbose")[1].splitlines()
+    assert lines == [
+        "[+]listeners ok",
+        "[+]store ok",
+        "[+]disk ok",
+        "[+]loops ok",
+        "[+]store-thread ok",
+        "readyz check passed",
+    ]
+    assert page(base + "/livez?verbose")[1].endswith("livez check passed\n")
+
+
 def test_a_failed_reload_shows(watched):
     relay, url = watched
     name = "sealpost_config_last_reload_successful"

@@ -269,6 +269,39 @@ health_comes_back_by_itself(void **state)
     assert_int_equal(f.good, 1);
 }
 
+static bool
+work_long(struct store_call *call, struct queue_store *store, struct err *err)
+{
+    struct note *n = own_container(call, struct note, call);
+
+    (void)store;
+    (void)err;
+    while (store_thread_age_ms(n->fixture->thread) < 30)
+        (void)usleep(1000);
+    store_thread_beat(n->fixture->thread);
+    if (store_thread_age_ms(n->fixture->thread) < 30)
+        n->runs++;
+    return true;
+}
+
+static void
+a_thread_that_is_stuck_shows_it_unless_it_says_otherwise(void **state)
+{
+    struct note n = {0};
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    n.fixture = &f;
+    n.call.work = work_long;
+    n.call.task.run = back;
+    store_thread_post(f.thread, &n.call);
+    while (atomic_load(&f.home) == 0)
+        (void)usleep(1000);
+    finish(&f);
+    assert_int_equal(n.runs, 1);
+}
+
 int
 main(void)
 {
@@ -280,6 +313,8 @@ main(void)
         cmocka_unit_test(a_full_disk_fails_all_and_is_told_until_it_is_over),
         cmocka_unit_test(without_room_only_what_grows_fails),
         cmocka_unit_test(health_comes_back_by_itself),
+        cmocka_unit_test(
+            a_thread_that_is_stuck_shows_it_unless_it_says_otherwise),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
