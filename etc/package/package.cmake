@@ -14,6 +14,13 @@ foreach(page ${pages})
     install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section}
             COMPONENT sealpost)
 endforeach()
+# The page of each command is cut out of sealpost(8).
+install(CODE "
+    execute_process(COMMAND ${CMAKE_SOURCE_DIR}/scripts/man-pages
+        ${CMAKE_BINARY_DIR}/sealpost
+        \$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DATADIR}/man
+        COMMAND_ERROR_IS_FATAL ANY)
+" COMPONENT sealpost)
 set(doc ${CMAKE_INSTALL_DATADIR}/doc/sealpost)
 install(FILES etc/sealpost.conf DESTINATION ${doc}/examples COMPONENT sealpost)
 install(FILES README.md DESTINATION ${doc} COMPONENT sealpost)
@@ -55,6 +62,11 @@ install(CODE "
     file(CREATE_LINK ../sbin/sendmail \${root}/lib/sendmail SYMBOLIC)
     file(CREATE_LINK ../sbin/sealpost \${root}/bin/mailq SYMBOLIC)
     file(CREATE_LINK ../sbin/sealpost \${root}/bin/newaliases SYMBOLIC)
+    file(MAKE_DIRECTORY \${root}/share/man/man1)
+    foreach(name sendmail mailq newaliases)
+        file(CREATE_LINK sealpost-send.1.gz
+             \${root}/share/man/man1/\${name}.1.gz SYMBOLIC)
+    endforeach()
     file(COPY ${CMAKE_SOURCE_DIR}/etc/package/copyright
          ${CMAKE_BINARY_DIR}/changelog
          DESTINATION \${root}/share/doc/sealpost-mta)

@@ -1,6 +1,7 @@
 #include "relay/cli/commands.h"
 #include "relay/cli/option.h"
 #include "relay/config/config.h"
+#include "relay/config/describe.h"
 #include "relay/daemon/server_tls.h"
 
 #include <sysexits.h>
@@ -9,19 +10,24 @@ int
 cli_check(const struct cli_command *self, int argc, char **argv)
 {
     const char *file = NULL;
-    bool json = false;
+    bool json = false, keys = false;
     const struct cli_option options[] = {
         {.name = "config", .letter = 'c', .value = &file},
-        {.name = "json", .flag = &json}};
+        {.name = "json", .flag = &json},
+        {.name = "keys", .flag = &keys}};
     struct config_errors errs = {0};
     struct err err;
     struct config *config scoped(config_free) = NULL;
-    int code = cli_option_parse(self, options, 2, &argc, argv);
+    int code = cli_option_parse(self, options, 3, &argc, argv);
 
     if (code != CLI_GO_ON)
         return code;
     if (argc > 1)
         return cli_command_misuse(self, "\"%s\" is too much", argv[1]);
+    if (keys) {
+        config_describe(json, stdout);
+        return EX_OK;
+    }
     code = config_load(file, &config, &errs) ? EX_OK : EX_CONFIG;
     for (size_t i = 0; i < errs.count; i++)
         (void)fprintf(stderr, "%s\n", errs.text[i]);

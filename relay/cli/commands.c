@@ -16,9 +16,9 @@
     "\nThe password is asked for, or is the first line of the standard "       \
     "input; it is\nnever a word of the command.  A relay that runs reads the " \
     "file within a second\nor two.\n"
-#define LOOK_HELP                                                              \
-    TARGET_HELP JSON_HELP "\nWorks also while no relay runs: then it reads "   \
-                          "the state directory.\n"
+#define OFFLINE_HELP                                                           \
+    "\nWorks also while no relay runs: then it reads the state directory.\n"
+#define LOOK_HELP TARGET_HELP JSON_HELP OFFLINE_HELP
 #define FILTER_HELP                                                            \
     "  -d, --domain DOMAIN   of the recipient\n"                               \
     "      --from ADDRESS    of the sender: an address, @domain, or <>\n"      \
@@ -41,8 +41,10 @@ const struct cli_command cli_commands[] = {
      "configuration again.  Exit: 0 drained, 75 could not start now, 78 bad\n"
      "configuration.\n",
      cli_serve},
-    {"check", "[-c FILE] [--json]", "read the configuration and show it",
-     FILE_HELP JSON_HELP
+    {"check", "[-c FILE] [--keys] [--json]",
+     "read the configuration and show it",
+     "      --keys            every key that there is, with type, range and\n"
+     "                        default, and read nothing\n" FILE_HELP JSON_HELP
      "\n"
      "Prints the effective values and where each came from; secrets are\n"
      "masked.  Exit: 0 good; 78 with every error as FILE:LINE: KEY: what is\n"
@@ -86,8 +88,8 @@ const struct cli_command cli_commands[] = {
      "Says for each recipient what it waits for, when it is tried next, what\n"
      "would end the wait, and when it is given up.\n",
      cli_queue_explain},
-    {"queue cat", "ID", "print a message as it lies in the queue", LOOK_HELP,
-     cli_queue_cat},
+    {"queue cat", "ID", "print a message as it lies in the queue",
+     TARGET_HELP OFFLINE_HELP, cli_queue_cat},
     {"queue retry", CHANGE_USAGE, "try again now", CHANGE_HELP,
      cli_queue_change},
     {"queue hold", CHANGE_USAGE, "deliver it only after a release", CHANGE_HELP,

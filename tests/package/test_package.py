@@ -94,6 +94,15 @@ def test_the_package_brings_user_unit_manuals_and_configuration(debian):
     debian.run("/usr/sbin/sealpost", "check")
 
 
+def test_each_command_has_a_page_and_so_have_its_other_names(packages):
+    listed = {n: run("dpkg-deb", "-c", deb) for n, deb in packages.items()}
+    for page in ("man8/sealpost.8", "man8/sealpost-queue.8", "man1/sealpost-send.1"):
+        assert f"usr/share/man/{page}.gz" in listed["sealpost"]
+    for name in ("sendmail", "mailq", "newaliases"):
+        link = f"usr/share/man/man1/{name}.1.gz -> sealpost-send.1.gz"
+        assert link in listed["sealpost-mta"]
+
+
 def test_the_unit_is_hardened_and_sound(debian):
     unit = "/usr/lib/systemd/system/sealpost.service"
     out = run(
