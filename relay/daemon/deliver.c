@@ -419,13 +419,25 @@ deliver_start(struct worker *w, struct queue_order *order,
     deliver_settle(d);
 }
 
+/* Some may have it already, while the connection for the others comes. */
+bool
+deliver_has_begun(const struct deliver *d)
+{
+    return d->report &&
+           (report_has_decided(d->report) || (d->conn && d->got_ready));
+}
+
+struct deliver *
+deliver_next(const struct deliver *d)
+{
+    return d->next;
+}
+
 void
 deliver_cut(struct deliver *d)
 {
     struct mail_status status = {0};
-    /* Some may have it already, while the connection for the others comes. */
-    bool began = d->report &&
-                 (report_has_decided(d->report) || (d->conn && d->got_ready));
+    bool began = deliver_has_begun(d);
 
     resolver_cancel(&d->wait);
     net_dial_cancel(&d->dial);

@@ -22,6 +22,10 @@ enum {
 
 struct deliver;
 
+/* Has a host a message of this order in hand, or might it? */
+bool deliver_has_begun(const struct deliver *d);
+struct deliver *deliver_next(const struct deliver *d);
+
 /* The relay stops: what is under way is put off and reported, at once. */
 void deliver_cut(struct deliver *d);
 

@@ -97,6 +97,8 @@ process_harden(void)
 
     (void)umask(077);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGUSR1, SIG_IGN); /* whoever rotates logs may send them */
+    (void)signal(SIGUSR2, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
     (void)setrlimit(RLIMIT_CORE, &none); /* mail and keys are in memory */
     (void)prctl(PR_SET_DUMPABLE, 0);

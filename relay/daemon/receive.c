@@ -109,6 +109,7 @@ receive_start_tls(struct receive *r)
         r->over = true;
         return;
     }
+    r->is_shaking = true;
     net_conn_send(r->conn, smtp_server_output(r->smtp));
     net_conn_start_tls(r->conn, &setup);
     net_conn_limit(r->conn, RECEIVE_HANDSHAKE_MS);
@@ -198,6 +199,7 @@ on_secured(void *ctx, const struct err *err)
 {
     struct receive *r = ctx;
 
+    r->is_shaking = false;
     receive_log_tls(r, err);
     if (err) {
         r->over = true;
@@ -256,20 +258,24 @@ const struct net_conn_events receive_events = {
 /* --- end --- */
 
 void
-receive_shut(struct receive *r)
+receive_kill(struct receive *r)
 {
-    struct mail_status status = {0};
-
-    mail_status_set(&status, 421, "4.3.2", "shutting down, try again soon");
-    smtp_server_shut(r->smtp, &status, "drain");
-    receive_pump(r);
+    r->over = r->killed = true;
     (void)receive_bury(r);
 }
 
 void
-receive_kill(struct receive *r)
+receive_shut(struct receive *r)
 {
-    r->over = r->killed = true;
+    struct mail_status status = {0};
+
+    if (r->is_shaking) { /* it would not understand a word */
+        receive_kill(r);
+        return;
+    }
+    mail_status_set(&status, 421, "4.3.2", "shutting down, try again soon");
+    smtp_server_shut(r->smtp, &status, "drain");
+    receive_pump(r);
     (void)receive_bury(r);
 }
 

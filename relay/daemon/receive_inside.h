@@ -32,6 +32,7 @@ struct receive {
     struct intake *intake;    /* the message that is coming in */
     bool waits_for_intake;    /* it has too much on its way to the store */
     bool over, killed;
+    bool is_shaking;  /* hands, for TLS */
     bool has_hung_up; /* it says no more, and may still be listening */
     unsigned turn;    /* the engine's, that the limit is for */
     bool in_body;

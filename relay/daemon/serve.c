@@ -233,9 +233,6 @@ start(struct serve *s, struct err *err)
     relay->tls_report = tls_report_new(relay);
     if (!open_control(s, err) || !open_web(s, err) || !open_maildrop(s, err))
         return false;
-    watch(s, &s->on_term, SIGTERM);
-    watch(s, &s->on_int, SIGINT);
-    watch(s, &s->on_hup, SIGHUP);
     relay->notify = notify_new(relay);
     pulse_start(&relay->pulse, &relay->loop);
     return true;
@@ -266,9 +263,6 @@ shut(struct serve *s)
 
     net_listen_close(&s->control);
     net_listen_close(&s->web);
-    net_http_server_free(&s->http);
-    if (s->api_ctx)
-        s->api->close(s->api_ctx);
     doors_close(&s->doors);
     net_passed_done(&s->doors.passed);
     store_thread_stop(&relay->store);
@@ -277,6 +271,9 @@ shut(struct serve *s)
     relay->worker_count = 0; /* for tasks that still come home */
     free(relay->workers);
     task_run_all(NULL, mailbox_take(&relay->inbox.box));
+    net_http_server_free(&s->http); /* who asked has the answer now */
+    if (s->api_ctx)
+        s->api->close(s->api_ctx);
     user_book_close(&relay->user_book);
     login_desk_close(&relay->login_desk);
     quota_free(&relay->quota);
@@ -292,11 +289,9 @@ shut(struct serve *s)
     sender_shelf_free(&relay->senders);
     net_timer_free(&s->drain_timer);
     pulse_stop(&relay->pulse);
-    if (s->over) {
-        uv_close((uv_handle_t *)&s->on_term, NULL);
-        uv_close((uv_handle_t *)&s->on_int, NULL);
-        uv_close((uv_handle_t *)&s->on_hup, NULL);
-    }
+    uv_close((uv_handle_t *)&s->on_term, NULL);
+    uv_close((uv_handle_t *)&s->on_int, NULL);
+    uv_close((uv_handle_t *)&s->on_hup, NULL);
     maildrop_stop(s->maildrop);
     net_inbox_close(&relay->inbox);
     (void)uv_run(&relay->loop, UV_RUN_DEFAULT);
@@ -346,6 +341,10 @@ serve_run(const char *config_file, const struct serve_api *api)
     s.relay.started_ms = net_clock_wall();
     if (uv_loop_init(&s.relay.loop) != 0)
         abort();
+    /* Heard once the start is through; until then they are kept. */
+    watch(&s, &s.on_term, SIGTERM);
+    watch(&s, &s.on_int, SIGINT);
+    watch(&s, &s.on_hup, SIGHUP);
     net_inbox_open(&s.relay.inbox, &s.relay.loop, main_arrived, &s);
     if (start(&s, &err)) {
         serve_log_notes(&s, &errs);

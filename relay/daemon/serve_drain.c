@@ -90,11 +90,11 @@ serve_stop(struct relay *relay)
         s->drain_until_ms = 0;
         return;
     }
-    serve_close(relay);
-    notify_stopping(relay->notify);
     s->drain_until_ms = net_clock_steady() + SERVE_DRAIN_MS;
     for (unsigned i = 0; i < relay->worker_count; i++)
-        worker_drain(relay->workers[i]);
+        worker_drain(relay->workers[i]); /* first: it shortens the farewells */
+    serve_close(relay);
+    notify_stopping(relay->notify);
     dispatch_drain(relay->dispatch);
     accounts_drain(relay->accounts);
     s->drain_timer = net_timer_new(&relay->loop, drain_tick, s);

@@ -430,6 +430,20 @@ worker_shut(struct worker *w)
     post_to(w, shut_arrived);
 }
 
+/* What no host has in hand would go no further than to MAIL: it does not hold
+ * up the end. */
+static void
+cut_beginnings(struct worker *w)
+{
+    struct deliver *d, *next;
+
+    for (d = w->deliveries; d; d = next) {
+        next = deliver_next(d);
+        if (!deliver_has_begun(d))
+            deliver_cut(d);
+    }
+}
+
 static void
 drain_arrived(struct task *task)
 {
@@ -439,6 +453,7 @@ drain_arrived(struct task *task)
     free(x);
     w->is_stopping = true;
     shut_sessions(w);
+    cut_beginnings(w);
     pool_empty(w->pool);
 }
 

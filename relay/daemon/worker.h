@@ -101,8 +101,8 @@ void worker_resolve(struct worker *w, enum dnssec_way way);
 /* Asks sessions to end at the next command border. */
 void worker_shut(struct worker *w);
 
-/* The same, begins no further delivery, and closes idle outbound
- * connections. */
+/* The same, with short farewells; begins no further delivery, drops those that
+ * no host has in hand, and closes idle outbound connections. */
 void worker_drain(struct worker *w);
 
 /* Cuts off sessions, deliveries and look-ups that are still under way; what was

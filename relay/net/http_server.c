@@ -11,9 +11,9 @@
 #include <strings.h>
 #include <sys/queue.h>
 
-/* How long a connection may take to end in order, and how many may do so at a
- * time: they no longer count as sessions. */
-enum { LINGER_MS = 5000, LINGERING_MAX = 256 };
+/* How long a connection may take to end in order, and when all of them have to;
+ * and how many may do so at a time: they no longer count as sessions. */
+enum { LINGER_MS = 5000, FAREWELL_MS = 500, LINGERING_MAX = 256 };
 
 /* A request whose connection has gone has no session any more; a session has
  * at most one request, and what the client sends meanwhile waits. */
@@ -47,6 +47,7 @@ struct net_http_server {
     void *ctx;
     size_t count;
     LIST_HEAD(, session) sessions;
+    uint64_t linger_ms;
     uint64_t lingering[LINGERING_MAX]; /* a ring: until when, at the latest */
     size_t first, last;                /* only grow */
 };
@@ -64,8 +65,8 @@ allow_linger(struct net_http_server *server)
         server->first++;
     if (server->last - server->first == LINGERING_MAX)
         return 0;
-    server->lingering[server->last++ % LINGERING_MAX] = now + LINGER_MS;
-    return LINGER_MS;
+    server->lingering[server->last++ % LINGERING_MAX] = now + server->linger_ms;
+    return server->linger_ms;
 }
 
 static void
@@ -276,6 +277,7 @@ net_http_server_new(uv_loop_t *loop, net_http_fn *handler, void *ctx)
     server->loop = loop;
     server->handler = handler;
     server->ctx = ctx;
+    server->linger_ms = LINGER_MS;
     LIST_INIT(&server->sessions);
     return server;
 }
@@ -321,6 +323,7 @@ net_http_server_free(struct net_http_server **slot)
     if (!server)
         return;
     *slot = NULL;
+    server->linger_ms = FAREWELL_MS;
     while ((s = LIST_FIRST(&server->sessions)))
         drop(s, true);
     free(server);

@@ -146,6 +146,14 @@ def test_while_draining_nobody_new_comes_in(world, new_relay):
     assert relay.wait() == 0
 
 
+def test_signals_of_those_who_rotate_logs_end_nothing(world, relay):
+    relay.signal(signal.SIGUSR1)
+    relay.signal(signal.SIGUSR2)
+    d = world.domain(world.peer())
+    submit(relay, f"bob@{d}")
+    world.ledger.one(domain=d)
+
+
 # --- reload ---
 
 
