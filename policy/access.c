@@ -60,8 +60,8 @@ is_sender(const char *pattern, const struct mail_address *from)
 }
 
 static bool
-is_own_sender(const struct policy_access_user *user,
-              const struct mail_address *from, struct mail_status *why)
+has_sender(const struct policy_access_user *user,
+           const struct mail_address *from)
 {
     if (user->sender_count == 0 && from->text[0])
         return true;
@@ -69,6 +69,15 @@ is_own_sender(const struct policy_access_user *user,
         if (is_sender(user->senders[i], from))
             return true;
     }
+    return false;
+}
+
+static bool
+is_own_sender(const struct policy_access_user *user,
+              const struct mail_address *from, struct mail_status *why)
+{
+    if (has_sender(user, from))
+        return true;
     mail_status_set(why, 553, "5.7.1",
                     "this login may not send from %s (sealpost user list)",
                     from->text[0] ? from->text : "<>");
@@ -125,4 +134,26 @@ policy_access(const struct policy_access_rules *r,
     return may_relay(r, client, why) &&
            (!client->user || is_own_sender(client->user, from, why)) &&
            may_send_from(r, from, why) && (!to || may_send_to(r, to, why));
+}
+
+bool
+policy_access_is_limited(const struct policy_access_user *user)
+{
+    for (size_t i = 0; i < user->sender_count; i++)
+        if (strcmp(user->senders[i], "*") == 0)
+            return false;
+    return user->sender_count > 0;
+}
+
+bool
+policy_access_author(const struct policy_access_user *user,
+                     const struct mail_address *author, struct mail_status *why)
+{
+    if (has_sender(user, author))
+        return true;
+    mail_status_set(why, 550, "5.7.1",
+                    "this login may not send mail whose From is %s "
+                    "(sealpost user list)",
+                    author->text);
+    return false;
 }

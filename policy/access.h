@@ -58,4 +58,13 @@ bool policy_access(const struct policy_access_rules *r,
                    const struct mail_address *to,
                    struct mail_status *why) must_use;
 
+/* Are there senders that are not his? */
+bool policy_access_is_limited(const struct policy_access_user *user);
+/* May this user name this author in a From field?  His own senders only, too:
+ * whom a reader sees, and whose key signs, is no less his word than the
+ * reverse-path. */
+bool policy_access_author(const struct policy_access_user *user,
+                          const struct mail_address *author,
+                          struct mail_status *why) must_use;
+
 #endif

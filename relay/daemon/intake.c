@@ -292,6 +292,7 @@ intake_end(struct intake *in, struct mail_envelope *envelope,
            void (*done)(void *ctx, const struct mail_status *status), void *ctx)
 {
     struct mail_status status = {0};
+    bool is_own;
 
     in->ended = true;
     in->done = done;
@@ -299,9 +300,12 @@ intake_end(struct intake *in, struct mail_envelope *envelope,
     mail_header_scan_end(&in->scan);
     find_front(in);
     intake_hash(in, (struct slice){0});
+    is_own = intake_is_own(in, &status);
     intake_mend(in, envelope);
+    /* An author counts as he was given, or as he goes out. */
+    is_own = is_own || intake_is_own(in, &status);
     address_message(in, envelope);
-    if (is_refused(in, &status))
+    if (!is_own || is_refused(in, &status))
         intake_refuse(in, &status);
     else if (!intake_sign(in))
         intake_seal(in);

@@ -4,7 +4,8 @@
  *
  * The way of a message is in intake.c, its pieces' way to the store in
  * intake_spill.c, and what is changed in its header section in
- * intake_header.c; how it is signed in intake_sign.c.
+ * intake_header.c; whom it may name as its author in intake_author.c, how it is
+ * signed in intake_sign.c.
  *
  * The body buffer of the message holds, in this order: the front, pieces that
  * were given to the store and are kept, and what is not in the store yet.
@@ -85,6 +86,11 @@ void intake_set_header(struct intake *in, struct slice fields);
 void intake_mend(struct intake *in, struct mail_envelope *envelope);
 /* False: the message can't be mended, and may not go out as it is. */
 bool intake_is_mended(const struct intake *in, struct mail_status *why);
+
+/* --- intake_author.c --- */
+
+/* False: its From fields name somebody whom the user may not speak for. */
+bool intake_is_own(const struct intake *in, struct mail_status *why) must_use;
 
 /* --- intake_sign.c --- */
 

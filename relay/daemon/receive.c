@@ -77,8 +77,10 @@ intake_is_done(void *ctx, const struct mail_status *status)
 
     r->intake = NULL;
     r->waits_for_intake = false;
-    if (!mail_status_is_success(status))
+    if (!mail_status_is_success(status)) {
+        receive_log_reject(r, status, &r->from);
         receive_uncount(r);
+    }
     r->counted = 0;
     r->is_whole = false;
     smtp_server_answer(r->smtp, status);

@@ -396,6 +396,58 @@ def test_a_user_sends_from_his_own_senders(senders, name, sender, code):
         c.say(f"MAIL FROM:<{sender}>", code, words)
 
 
+@pytest.mark.parametrize(
+    "name,fields,code",
+    [
+        ("any", "From: x@y.example", 250),
+        ("any", "From: <broken", 250),
+        ("one", "From: me@app.example", 250),
+        ("one", "From: Me <Me@APP.example>", 250),
+        ("one", "From: x@xn--bcher-kva.example", 250),
+        ("one", "Subject: nobody in From", 250),
+        ("one", "From: you@app.example", 550),
+        ("one", 'From: "me@app.example" <you@app.example>', 550),
+        ("one", "From: me@app.example, you@app.example", 550),
+        ("one", "From: a:me@app.example, b@y.example;", 550),
+        ("one", "From:\r\n you@app.example", 550),
+        ("one", "from : you@app.example", 550),
+        ("one", "From: me@app.example\r\nFrom: you@app.example", 550),
+        ("one", "From: me", 550),
+        ("one", "From: <broken", 550),
+    ],
+)
+def test_a_user_names_only_himself_as_the_author(senders, name, fields, code):
+    with ready(senders) as c:
+        c.say("AUTH PLAIN " + plain(name), 235)
+        c.envelope("bob@far.example", sender="me@app.example")
+        c.say("DATA", 354)
+        c.send(f"{fields}\r\nTo: bob\r\n\r\nx\r\n.\r\n".encode())
+        c.expect(code, "5.7.1" if code == 550 else "")
+    if code == 550:
+        assert senders.log.wait("session.reject", code=550)
+
+
+def test_an_author_is_not_hidden_behind_a_header_section_too_large(senders):
+    with ready(senders) as c:
+        c.say("AUTH PLAIN " + plain("one"), 235)
+        c.envelope("bob@far.example", sender="me@app.example")
+        c.say("DATA", 354)
+        c.send(b"X: x\r\n" * 60000 + b"From: you@app.example\r\n\r\nx\r\n.\r\n")
+        c.expect(552, "5.3.4")
+
+
+def test_an_author_counts_as_he_goes_out(made):
+    """What the relay rewrites need not be the user's own before."""
+    relay = with_logins(made, {"rewrite": {"from_domain": "app.example"}})
+    with ready(relay) as c:
+        c.say("AUTH PLAIN " + plain("app"), 235)
+        for author in ("root", "root@host.lan", "me@app.example"):
+            c.envelope("bob@far.example", sender="me@app.example")
+            c.say("DATA", 354)
+            c.send(f"From: {author}\r\n\r\nx\r\n.\r\n".encode())
+            c.expect(250)
+
+
 def test_received_tells_of_auth_and_names_nobody(world, made):
     relay = with_logins(made, {"": {"mode": "live"}})
     rcpt = f"bob@{world.domain(world.peer())}"

@@ -285,6 +285,36 @@ static const struct {
     {"a@[192.0.2.1]", false},
 };
 
+/* --- authors --- */
+
+static void
+a_user_names_himself_as_the_author(void **state)
+{
+    (void)state;
+    for (size_t u = 0; u < USERS; u++)
+        for (size_t s = 0; s < SENDERS; s++) {
+            struct mail_address author = mailbox(senders[s].from);
+            struct mail_status why = {0};
+
+            if (author.text[0] == '\0')
+                continue;
+            if (policy_access_author(&users[u], &author, &why) !=
+                    senders[s].may[u] ||
+                why.code != (senders[s].may[u] ? 0 : 550))
+                fail_msg("user %zu, <%s>: %s", u, author.text, why.text);
+        }
+}
+
+static void
+a_user_with_a_list_is_limited_unless_it_has_the_star(void **state)
+{
+    static const bool limited[USERS] = {false, true, true, false, false};
+
+    (void)state;
+    for (size_t u = 0; u < USERS; u++)
+        assert_int_equal(policy_access_is_limited(&users[u]), limited[u]);
+}
+
 /* As a sender by the rules, as a recipient, and as a user's own sender. */
 static void
 domains_are_exact(void **state)
@@ -341,6 +371,8 @@ main(void)
         cmocka_unit_test(rules_that_say_nothing_let_nobody_relay),
         cmocka_unit_test(networks_are_taken_by_the_bit),
         cmocka_unit_test(domains_are_exact),
+        cmocka_unit_test(a_user_names_himself_as_the_author),
+        cmocka_unit_test(a_user_with_a_list_is_limited_unless_it_has_the_star),
         cmocka_unit_test(a_refusal_names_the_domain_and_the_rule),
     };
 
