@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 _Static_assert((int)SMTP_SERVER_COMMAND_MAX == (int)SMTP_COMMAND_MAX &&
                    (int)SMTP_SERVER_LINE_MAX == (int)SMTP_UNSTUFF_LINE_MAX,
@@ -76,6 +77,13 @@ is_letter(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+/* Whoever hears something else than 221 may send again what was taken. */
+static bool
+is_quit(struct slice line)
+{
+    return line.len == 4 && strncasecmp(line.p, "QUIT", 4) == 0;
+}
+
 static enum smtp_session_turn
 take_command(struct smtp_server *s, struct slice *in)
 {
@@ -97,7 +105,8 @@ take_command(struct smtp_server *s, struct slice *in)
     case SMTP_COMMAND_WHOLE:
         break;
     }
-    if (s->farewell.len > 0 && s->state != SMTP_SESSION_BDAT)
+    s->has_taken = false;
+    if (s->farewell.len > 0 && s->state != SMTP_SESSION_BDAT && !is_quit(line))
         return smtp_session_close(s, buf_text(&s->farewell), s->farewell_why);
     return smtp_verb_run(s, line, in->len > 0);
 }
@@ -235,7 +244,8 @@ static enum smtp_session_turn
 answer_end(struct smtp_server *s, const struct mail_status *status)
 {
     smtp_session_reply_status(s, status);
-    if (mail_status_is_success(status))
+    s->has_taken = mail_status_is_success(status);
+    if (s->has_taken)
         s->errors = s->junk = 0;
     smtp_session_reset(s, "refused");
     return SMTP_SESSION_PEER;
@@ -302,7 +312,9 @@ smtp_server_timeout(struct smtp_server *s)
 {
     enum smtp_session_turn turn = s->turn;
 
-    if (turn == SMTP_SESSION_PEER)
+    if (s->wait == SMTP_SESSION_WAIT_QUIT)
+        turn = smtp_session_close(s, buf_text(&s->farewell), s->farewell_why);
+    else if (turn == SMTP_SESSION_PEER)
         turn = smtp_session_close(s, "421 4.4.2 Timeout", "timeout");
     else if (s->asked == SMTP_SESSION_ASK_TLS)
         turn = smtp_session_close(s, NULL, "timeout");
@@ -335,6 +347,7 @@ smtp_server_wait_ms(const struct smtp_server *s)
         [SMTP_SESSION_WAIT_NOT] = 0,
         [SMTP_SESSION_WAIT_EHLO] = 60 * 1000,
         [SMTP_SESSION_WAIT_IDLE] = 300 * 1000, /* RFC 5321 section 4.5.3.2.7 */
+        [SMTP_SESSION_WAIT_QUIT] = 1000,
         [SMTP_SESSION_WAIT_LINE] = 60 * 1000,
         [SMTP_SESSION_WAIT_BODY] = 30 * 60 * 1000, /* of all of it */
         [SMTP_SESSION_WAIT_TLS] = 30 * 1000,

@@ -138,7 +138,9 @@ void smtp_server_bind(struct smtp_server *s,
 
 /* The driver wants to end: 421 4.3.2 at the next command border (at once when
  * none is under way), with `why` for the log.  A body under way or an answer
- * owed is finished first.  Idempotent. */
+ * owed is finished first; and behind the 250 of a message the client has a
+ * second for its QUIT, as some take a 421 in that place for the end of the
+ * message, and send it again.  Idempotent. */
 void smtp_server_shut(struct smtp_server *s, const struct mail_status *status,
                       const char *why);
 

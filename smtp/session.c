@@ -119,7 +119,7 @@ lose_patience(struct smtp_server *s, enum smtp_session_turn turn)
     if (s->junk >= SMTP_SERVER_JUNK_MAX)
         return smtp_session_close(s, "421 4.7.0 Too many commands and no mail",
                                   "junk commands");
-    if (s->farewell.len > 0 && s->state != SMTP_SESSION_BDAT)
+    if (s->farewell.len > 0 && s->state != SMTP_SESSION_BDAT && !s->has_taken)
         return smtp_session_close(s, buf_text(&s->farewell), s->farewell_why);
     return turn;
 }
@@ -137,6 +137,8 @@ wait_for(const struct smtp_server *s)
         return SMTP_SESSION_WAIT_BODY;
     if (s->state == SMTP_SESSION_NEW)
         return SMTP_SESSION_WAIT_EHLO;
+    if (s->farewell.len > 0 && s->has_taken)
+        return SMTP_SESSION_WAIT_QUIT;
     return s->reader.len ? SMTP_SESSION_WAIT_LINE : SMTP_SESSION_WAIT_IDLE;
 }
 

@@ -60,6 +60,7 @@ enum smtp_session_wait {
     SMTP_SESSION_WAIT_NOT,
     SMTP_SESSION_WAIT_EHLO,
     SMTP_SESSION_WAIT_IDLE,
+    SMTP_SESSION_WAIT_QUIT,
     SMTP_SESSION_WAIT_LINE,
     SMTP_SESSION_WAIT_BODY,
     SMTP_SESSION_WAIT_TLS,
@@ -92,6 +93,7 @@ struct smtp_server {
     unsigned wait_turn;
     unsigned errors, junk; /* since the last message taken */
     unsigned replies;
+    bool has_taken; /* a message; and the client has said nothing since */
 
     struct smtp_command_reader reader;
     struct smtp_session_auth auth;

@@ -227,6 +227,7 @@ check_shut(const char *before, const char *at_once, const char *after,
 
 #define CLOSING "! over drain\n421 4.3.2 Closing\n"
 #define SENT "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n"
+#define TAKEN SENT "BDAT 3 LAST\r\nx\r\n"
 
 static void
 shutting_waits_for_what_is_under_way(void **state)
@@ -235,15 +236,53 @@ shutting_waits_for_what_is_under_way(void **state)
     check_shut("", CLOSING, "NOOP\r\n", "");
     check_shut("NO", "", "OP\r\nNOOP\r\n", CLOSING);
     check_shut(SENT, CLOSING, "", "");
+    check_shut("QU", "", "IT\r\n", "! over quit\n221 2.0.0 Bye\n");
     check_shut(SENT "DATA\r\n", "", "x\r\n.\r\nNOOP\r\n",
-               "! end x|\n! over drain\n"
-               "250 2.0.0 queued\n421 4.3.2 Closing\n");
+               "! end x|\n250 2.0.0 queued\n" CLOSING);
     check_shut(SENT "BDAT 3\r\nx\r", "", "\nBDAT 3 LAST\r\ny\r\nNOOP\r\n",
                "250 2.0.0 Chunk received\n"
-               "! end x|y|\n! over drain\n"
-               "250 2.0.0 queued\n421 4.3.2 Closing\n");
+               "! end x|y|\n250 2.0.0 queued\n" CLOSING);
     check_shut(SENT "BDAT 3\r\nx\r\n", "", "RSET\r\n",
                "! drop RSET\n! over drain\n250 2.0.0 OK\n421 4.3.2 Closing\n");
+}
+
+/* A client that hears 421 there may take it for the word on its message. */
+static void
+shutting_lets_a_client_quit_behind_its_message(void **state)
+{
+    (void)state;
+    check_shut(TAKEN, "", "QUIT\r\n", "! over quit\n221 2.0.0 Bye\n");
+    check_shut(TAKEN, "", "qu", "");
+    check_shut(TAKEN, "", SENT, CLOSING);
+    check_shut(TAKEN "NOOP\r\n", CLOSING, "", "");
+    check_shut(SENT "DATA\r\n", "", "x\r\n.\r\nQUIT\r\n",
+               "! end x|\n250 2.0.0 queued\n! over quit\n221 2.0.0 Bye\n");
+}
+
+static void
+shutting_waits_a_second_for_that(void **state)
+{
+    static const struct dialog d = {.config = {0}};
+    struct play p = {.d = &d, .s = new_server(&d.config)};
+    unsigned turn;
+
+    (void)state;
+    smtp_server_greet(p.s, NULL);
+    hear(&p, slice_of("EHLO c\r\n"));
+    hear(&p, slice_of(TAKEN));
+    attend(&p, (struct slice){0});
+    assert_int_equal(smtp_server_wait_ms(p.s), 300 * 1000);
+    turn = smtp_server_wait_turn(p.s);
+    shut(&p);
+    assert_int_equal(smtp_server_wait_ms(p.s), 1000);
+    assert_int_not_equal(smtp_server_wait_turn(p.s), turn);
+    buf_clear(&p.log);
+    smtp_server_timeout(p.s);
+    attend(&p, (struct slice){0});
+    assert_string_equal(buf_text(&p.log), CLOSING);
+    buf_free(&p.body);
+    buf_free(&p.log);
+    smtp_server_free(&p.s);
 }
 
 static void
@@ -305,6 +344,8 @@ main(void)
         cmocka_unit_test(we_wait_without_limit_only_for_ourselves),
         cmocka_unit_test(a_timeout_ends_the_session_wherever_it_is),
         cmocka_unit_test(shutting_waits_for_what_is_under_way),
+        cmocka_unit_test(shutting_lets_a_client_quit_behind_its_message),
+        cmocka_unit_test(shutting_waits_a_second_for_that),
         cmocka_unit_test(shutting_lets_an_answer_come_first),
         cmocka_unit_test(replies_are_ascii_and_one_short_line),
     };

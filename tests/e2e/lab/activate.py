@@ -2,7 +2,8 @@
 
     activate.py NAME=ADDRESS... -- COMMAND...
 
-An address is IP:PORT or a path; a name may come more than once.
+An address is IP:PORT, a path, or fd:N for a socket that is there already; a
+name may come more than once.
 """
 
 import os
@@ -13,6 +14,10 @@ cut = sys.argv.index("--")
 names, sockets = [], []
 for word in sys.argv[1:cut]:
     name, _, where = word.partition("=")
+    if where.startswith("fd:"):
+        names.append(name)
+        sockets.append(os.dup(int(where[3:])))
+        continue
     if where.startswith("/"):
         s = socket.socket(socket.AF_UNIX)
         s.bind(where)

@@ -142,6 +142,7 @@ class Relay:
         self.world = world
         self.wrap = list(wrap)
         self.environ = environ or {}
+        self.pass_fds = ()  # what else it inherits
         self._own_folder = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="sealpost-"))
         self.ip = world.address()
@@ -214,6 +215,7 @@ class Relay:
             text=True,
             errors="replace",
             env=environment(**self.environ),
+            pass_fds=self.pass_fds,
         )
         self.log = Log(self.process.stdout)
         if ready:
