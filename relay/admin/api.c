@@ -3,6 +3,7 @@
 #include "relay/admin/answer.h"
 #include "relay/admin/guard.h"
 #include "relay/admin/routes.h"
+#include "relay/daemon/event_hub.h"
 
 #include <string.h>
 
@@ -16,6 +17,7 @@ static const struct route {
     {"GET", "/readyz", admin_readyz},
     {"GET", "/metrics", admin_metrics},
     {"GET", "/v1/status", admin_status},
+    {"GET", "/v1/events", admin_events},
     {"GET", "/v1/queue", admin_queue},
     {"POST", "/v1/queue/*", admin_change},
     {"GET", "/v1/messages/*", admin_message},
@@ -99,11 +101,14 @@ open_api(struct relay *relay)
     return relay;
 }
 
-/* Calls that are under way hold the relay and their request, nothing else. */
+/* Calls that are under way hold the relay and their request, nothing else; who
+ * follows the events is told that this is the end. */
 static void
 close_api(void *api)
 {
-    (void)api;
+    const struct relay *relay = api;
+
+    event_hub_close(relay->event_hub);
 }
 
 const struct serve_api admin_api = {

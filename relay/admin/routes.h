@@ -22,6 +22,7 @@ admin_handler_fn admin_plan, admin_probe, admin_refresh, admin_forget;
 admin_handler_fn admin_reports, admin_report; /* name: the day */
 admin_handler_fn admin_report_send;           /* the same */
 admin_handler_fn admin_inject;
+admin_handler_fn admin_events;
 admin_handler_fn admin_reload, admin_drain, admin_backup;
 
 /* The domain in a path: in any form, percent-encoded where it is not ASCII. */

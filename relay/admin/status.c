@@ -6,6 +6,7 @@
 #include "relay/base/mem.h"
 #include "relay/daemon/dispatch.h"
 #include "relay/daemon/dnssec.h"
+#include "relay/daemon/event_hub.h"
 #include "relay/daemon/gate.h"
 #include "relay/net/timer.h"
 
@@ -151,7 +152,7 @@ status(const struct relay *relay, const struct queue_counts *counts)
 
     return json_pack(
         "{s:s, s:s, s:o, s:s, s:o, s:i, s:o, s:I, s:i, s:I, s:o, s:o, s:o,"
-        " s:o, s:o, s:o, s:o}",
+        " s:o, s:o, s:o, s:o, s:i}",
         "version", SEALPOST_VERSION, "state", admin_relay_state(relay),
         "hostname", admin_text(c->hostname), "mode", config_mode_name(c->mode),
         "redirect_to",
@@ -163,7 +164,8 @@ status(const struct relay *relay, const struct queue_counts *counts)
         "destinations", destinations_part(relay), "dnssec",
         dnssec_part(relay->dnssec), "refusals", admin_status_refusals(relay),
         "expiring", admin_status_expiring(relay), "accounts",
-        admin_accounts(relay));
+        admin_accounts(relay), "event_readers",
+        (int)event_hub_count(relay->event_hub));
 }
 
 static void

@@ -3,6 +3,7 @@
 #include "relay/base/hash.h"
 #include "relay/base/id.h"
 #include "relay/base/log_sink.h"
+#include "relay/base/log_tap.h"
 #include "relay/base/mem.h"
 #include "relay/base/text.h"
 
@@ -22,6 +23,7 @@ enum {
 struct log {
     struct log_sink *sink;
     struct hash_key key;
+    struct log_tap tap;
     bool is_terminal, may_colour;
     unsigned setup; /* atomic: see pack */
 };
@@ -68,22 +70,22 @@ log_change(struct log *log, const struct log_setup *setup)
 
 /* False when there is no room; then nothing was written. */
 static bool
-put(struct log_line *line, struct slice bytes)
+put(struct log_form *f, struct slice bytes)
 {
-    if (bytes.len > LOG_LINE_MAX - LINE_END - line->len) {
-        line->cut = true;
+    if (bytes.len > LOG_LINE_MAX - LINE_END - f->len) {
+        f->cut = true;
         return false;
     }
     if (bytes.len > 0)
-        memcpy(line->text + line->len, bytes.p, bytes.len);
-    line->len += bytes.len;
+        memcpy(f->text + f->len, bytes.p, bytes.len);
+    f->len += bytes.len;
     return true;
 }
 
 static bool
-put_text(struct log_line *line, const char *text)
+put_text(struct log_form *f, const char *text)
 {
-    return put(line, slice_of(text));
+    return put(f, slice_of(text));
 }
 
 /* The character at the front of `in`, escaped as in JSON. */
@@ -117,59 +119,70 @@ plain_run(struct slice in)
 }
 
 static bool
-put_quoted(struct log_line *line, struct slice in)
+put_quoted(struct log_form *f, struct slice in)
 {
-    bool ok = put_text(line, "\"");
+    bool ok = put_text(f, "\"");
 
     while (ok && in.len > 0) {
         size_t n = plain_run(in);
         uint32_t code = 0;
         char out[16];
 
-        ok = put(line, slice_first(in, n));
+        ok = put(f, slice_first(in, n));
         in = slice_from(in, n);
         if (!ok || in.len == 0)
             break;
         n = text_next(in, &code);
-        ok = n == 0 ? put_text(line, "\xEF\xBF\xBD")
-                    : put(line, escape(code, slice_first(in, n), out));
+        ok = n == 0 ? put_text(f, "\xEF\xBF\xBD")
+                    : put(f, escape(code, slice_first(in, n), out));
         in = slice_from(in, n ? n : 1);
     }
-    return ok && put_text(line, "\"");
+    return ok && put_text(f, "\"");
 }
 
 /* For people: bare when that can't be misread. */
 static bool
-put_value(struct log_line *line, struct slice in)
+put_value(struct log_form *f, struct slice in)
 {
-    bool is_bare = !line->json && in.len > 0 && plain_run(in) == in.len &&
+    bool is_bare = !f->json && in.len > 0 && plain_run(in) == in.len &&
                    !memchr(in.p, ' ', in.len) && !memchr(in.p, '=', in.len);
 
-    return is_bare ? put(line, in) : put_quoted(line, in);
+    return is_bare ? put(f, in) : put_quoted(f, in);
 }
 
 static bool
-put_key(struct log_line *line, const char *key)
+put_key(struct log_form *f, const char *key)
 {
     assert(key[0] != '\0' && plain_run(slice_of(key)) == strlen(key));
-    return line->json ? put_text(line, ",\"") && put_text(line, key) &&
-                            put_text(line, "\":")
-                      : put_text(line, " ") && put_text(line, key) &&
-                            put_text(line, "=");
+    return f->json
+               ? put_text(f, ",\"") && put_text(f, key) && put_text(f, "\":")
+               : put_text(f, " ") && put_text(f, key) && put_text(f, "=");
 }
 
 /* A field that does not fit leaves no trace but the mark. */
 static void
+add_field(struct log_form *f, const char *key, struct slice value, bool is_text)
+{
+    size_t before = f->len;
+
+    if (!put_key(f, key) || !(is_text ? put_value(f, value) : put(f, value)))
+        f->len = before;
+}
+
+static bool
+has_twin(const struct log_line *line)
+{
+    return line->is_tapped && !(line->is_logged && line->form.json);
+}
+
+static void
 put_field(struct log_line *line, const char *key, struct slice value,
           bool is_text)
 {
-    size_t before = line->len;
-
-    if (!line->log)
-        return;
-    if (!put_key(line, key) ||
-        !(is_text ? put_value(line, value) : put(line, value)))
-        line->len = before;
+    if (line->log && line->is_logged)
+        add_field(&line->form, key, value, is_text);
+    if (line->log && has_twin(line))
+        add_field(&line->twin, key, value, is_text);
 }
 
 /* --- a line ------------------------------------------------------------ */
@@ -228,63 +241,67 @@ colour_of(enum log_level level)
 }
 
 static void
-start_text(struct log_line *line, const char *now, const char *event)
+start_text(struct log_form *f, enum log_level level, const char *now,
+           const char *event)
 {
-    const char *name = log_level_name(line->level);
-    const char *colour = line->colour ? colour_of(line->level) : "";
+    const char *name = log_level_name(level);
+    const char *colour = f->colour ? colour_of(level) : "";
 
-    (void)put_text(line, now);
-    (void)put_text(line, " ");
-    (void)put_text(line, colour);
-    (void)put_text(line, name);
-    (void)put(line, slice_first(slice_of("        "), 8 - strlen(name)));
-    (void)put_text(line, event);
-    (void)put_text(line, colour[0] != '\0' ? "\x1b[0m" : "");
+    (void)put_text(f, now);
+    (void)put_text(f, " ");
+    (void)put_text(f, colour);
+    (void)put_text(f, name);
+    (void)put(f, slice_first(slice_of("        "), 8 - strlen(name)));
+    (void)put_text(f, event);
+    (void)put_text(f, colour[0] != '\0' ? "\x1b[0m" : "");
 }
 
-/* Starts a line with the settings packed in `setup`. */
+/* As the settings packed in `setup` want it. */
 static void
-start(struct log_line *line, unsigned setup, enum log_level level,
+start(struct log_form *f, unsigned setup, enum log_level level, const char *now,
       const char *event)
 {
-    struct timespec time;
-    char now[TIME_SIZE];
-
-    line->level = level;
-    line->addresses = setup >> ADDRESSES_SHIFT & 0xFF;
-    line->json = (setup & JSON_BIT) != 0;
-    line->colour = (setup & COLOUR_BIT) != 0;
-    line->cut = false;
-    line->len = 0;
-    clock_gettime(CLOCK_REALTIME, &time);
-    format_time(time, now);
-    if (!line->json) {
-        start_text(line, now, event);
+    f->json = (setup & JSON_BIT) != 0;
+    f->colour = (setup & COLOUR_BIT) != 0;
+    f->cut = false;
+    f->len = 0;
+    if (!f->json) {
+        start_text(f, level, now, event);
         return;
     }
-    (void)put_text(line, "{\"ts\":\"");
-    (void)put_text(line, now);
-    (void)put_text(line, "\",\"level\":\"");
-    (void)put_text(line, log_level_name(level));
-    (void)put_text(line, "\"");
-    (void)(put_key(line, "event") && put_quoted(line, slice_of(event)));
+    (void)put_text(f, "{\"ts\":\"");
+    (void)put_text(f, now);
+    (void)put_text(f, "\",\"level\":\"");
+    (void)put_text(f, log_level_name(level));
+    (void)put_text(f, "\"");
+    (void)(put_key(f, "event") && put_quoted(f, slice_of(event)));
+}
+
+static const char *
+time_now(char out[TIME_SIZE])
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_REALTIME, &time);
+    format_time(time, out);
+    return out;
 }
 
 /* Ends it, in the room that was kept; the whole line. */
 static struct slice
-finish(struct log_line *line)
+finish(struct log_form *f)
 {
-    struct slice cut = slice_of(line->json ? ",\"cut\":true" : " cut=true");
-    struct slice end = slice_of(line->json ? "}\n" : "\n");
+    struct slice cut = slice_of(f->json ? ",\"cut\":true" : " cut=true");
+    struct slice end = slice_of(f->json ? "}\n" : "\n");
 
-    assert(line->len <= LOG_LINE_MAX - LINE_END);
-    if (line->cut) {
-        memcpy(line->text + line->len, cut.p, cut.len);
-        line->len += cut.len;
+    assert(f->len <= LOG_LINE_MAX - LINE_END);
+    if (f->cut) {
+        memcpy(f->text + f->len, cut.p, cut.len);
+        f->len += cut.len;
     }
-    memcpy(line->text + line->len, end.p, end.len);
-    line->len += end.len;
-    return (struct slice){line->text, line->len};
+    memcpy(f->text + f->len, end.p, end.len);
+    f->len += end.len;
+    return (struct slice){f->text, f->len};
 }
 
 void
@@ -292,17 +309,39 @@ log_begin(struct log_line *line, struct log *log, enum log_level level,
           const char *event)
 {
     unsigned setup = log ? __atomic_load_n(&log->setup, __ATOMIC_RELAXED) : 0;
+    char now[TIME_SIZE];
 
-    line->log = log && level >= (setup & 0xFF) ? log : NULL;
-    if (line->log)
-        start(line, setup, level, event);
+    line->is_logged = log && level >= (setup & 0xFF);
+    line->is_tapped =
+        log && level >= LOG_LEVEL_INFO && log_tap_is_open(&log->tap);
+    line->log = line->is_logged || line->is_tapped ? log : NULL;
+    if (!line->log)
+        return;
+    line->level = level;
+    line->addresses = setup >> ADDRESSES_SHIFT & 0xFF;
+    (void)time_now(now);
+    if (line->is_logged)
+        start(&line->form, setup, level, now, event);
+    if (has_twin(line))
+        start(&line->twin, JSON_BIT, level, now, event);
 }
 
 void
 log_end(struct log_line *line)
 {
-    if (line->log)
-        log_sink_put(line->log->sink, finish(line));
+    struct log *log = line->log;
+    struct slice text = {0};
+
+    if (!log)
+        return;
+    if (line->is_logged) {
+        text = finish(&line->form);
+        log_sink_put(log->sink, text);
+    }
+    if (has_twin(line))
+        text = finish(&line->twin);
+    if (line->is_tapped)
+        log_tap_put(&log->tap, text);
     line->log = NULL;
 }
 
@@ -317,7 +356,7 @@ log_slice(struct log_line *line, const char *key, struct slice value)
         while (seen.len > LOG_VALUE_MAX - 4 &&
                ((unsigned char)value.p[seen.len] & 0xC0) == 0x80)
             seen.len--;
-        line->cut = true;
+        line->form.cut = line->twin.cut = true;
     }
     put_field(line, key, seen, true);
 }
@@ -390,12 +429,13 @@ say_dropped(void *ctx, uint64_t dropped, char *out, size_t size)
 {
     struct log *log = ctx;
     unsigned setup = __atomic_load_n(&log->setup, __ATOMIC_RELAXED);
-    struct log_line line = {.log = log};
+    struct log_line line = {.log = log, .is_logged = true};
     struct slice text;
+    char now[TIME_SIZE];
 
-    start(&line, setup, LOG_LEVEL_WARNING, "log.dropped");
+    start(&line.form, setup, LOG_LEVEL_WARNING, time_now(now), "log.dropped");
     log_int(&line, "lines", (int64_t)dropped);
-    text = slice_first(finish(&line), size);
+    text = slice_first(finish(&line.form), size);
     memcpy(out, text.p, text.len);
     return text.len;
 }
@@ -406,6 +446,7 @@ log_open(int fd, const struct log_setup *setup, struct err *err)
     scoped(log_close) struct log *log = mem_new(struct log);
     const char *no_colour = getenv("NO_COLOR");
 
+    log_tap_init(&log->tap);
     log->is_terminal = isatty(fd) == 1;
     log->may_colour = log->is_terminal && (!no_colour || no_colour[0] == '\0');
     log_change(log, setup);
@@ -421,10 +462,18 @@ log_open(int fd, const struct log_setup *setup, struct err *err)
 void
 log_close(struct log **log)
 {
-    if (*log)
-        log_sink_close(&(*log)->sink);
+    if (!*log)
+        return;
+    log_sink_close(&(*log)->sink);
+    log_tap_done(&(*log)->tap);
     free(*log);
     *log = NULL;
+}
+
+struct log_tap *
+log_tap(struct log *log)
+{
+    return &log->tap;
 }
 
 uint64_t

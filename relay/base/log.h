@@ -61,6 +61,7 @@ struct log_setup {
 };
 
 struct log;
+struct log_tap; /* relay/base/log_tap.h */
 
 /* Writes to fd (1 for stdout), which stays the caller's.  Starts the thread
  * that writes; call it behind a change of user.  SIGPIPE is the caller's to
@@ -77,14 +78,24 @@ void log_change(struct log *log, const struct log_setup *setup);
 /* Lines dropped so far because the buffer was full. */
 uint64_t log_dropped(const struct log *log);
 
-/* A line under way; private.  Not kept across threads. */
-struct log_line {
-    struct log *log; /* NULL: filtered out, nothing is formatted */
-    enum log_level level;
-    enum log_addresses addresses;
+/* Whoever wants to read along; lives as long as the log. */
+struct log_tap *log_tap(struct log *log);
+
+/* One way to write a line down; private. */
+struct log_form {
     bool json, colour, cut;
     size_t len;
     char text[LOG_LINE_MAX];
+};
+
+/* A line under way; private.  Not kept across threads. */
+struct log_line {
+    struct log *log; /* NULL: nobody wants it, nothing is formatted */
+    enum log_level level;
+    enum log_addresses addresses;
+    bool is_logged, is_tapped;
+    struct log_form form; /* the log's, where it is logged */
+    struct log_form twin; /* the tap's, where the log has no JSON for it */
 };
 
 /* log may be NULL: then nothing is logged.  `event` and every `key` are words

@@ -102,6 +102,20 @@ const struct cli_command cli_commands[] = {
      CHANGE_HELP, cli_queue_change},
     {"trace", "ID [--json]", "all that happened to one message", LOOK_HELP,
      cli_trace},
+    {"events", "[-e LIST] [-d DOMAIN] [--from A] [--to A] [--id ID] [--json]",
+     "follow what happens, as it happens",
+     "  -e, --event LIST      these only: delivery.sent, delivery.*, with "
+     "commas\n"
+     "  -d, --domain DOMAIN   of the recipient, or what the event is about\n"
+     "      --from ADDRESS    of the sender: an address, @domain, or <>\n"
+     "      --to ADDRESS      of the recipient: an address, or @domain\n"
+     "      --id ID           about one message\n"
+     "      --level LEVEL     info, warning or error: this and "
+     "above\n" TARGET_HELP JSON_HELP "\n"
+     "Shows what the log says from now on, until Ctrl-C, whatever the log's\n"
+     "own format and level are.  Exit: 0 at Ctrl-C, 69 no relay, or it has\n"
+     "ended.\n",
+     cli_events},
     {"probe", "DOMAIN [--mx HOST] [--from ADDRESS] [--json]",
      "what would happen to mail for a domain now",
      "      --mx HOST         call on this one of its hosts only\n"

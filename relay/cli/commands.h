@@ -16,6 +16,7 @@ CLI_COMMAND(cli_queue_explain);
 CLI_COMMAND(cli_queue_cat);
 CLI_COMMAND(cli_queue_change); /* retry, hold, release, delete, bounce */
 CLI_COMMAND(cli_trace);
+CLI_COMMAND(cli_events);
 CLI_COMMAND(cli_probe);
 CLI_COMMAND(cli_route_test);
 CLI_COMMAND(cli_policy_list);

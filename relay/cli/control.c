@@ -105,6 +105,18 @@ cli_control_ask(const char *socket_path, const char *method, const char *target,
     return true;
 }
 
+bool
+cli_control_open(const char *socket_path, const char *method,
+                 const char *target, int *fd, struct err *err)
+{
+    struct buf request scoped(buf_free) = {0};
+
+    if (!open_socket(socket_path, fd, err))
+        return false;
+    add_request(&request, method, target, NULL);
+    return send_all(*fd, buf_slice(&request), err);
+}
+
 void
 cli_answer_done(struct cli_answer *a)
 {

@@ -23,6 +23,9 @@ struct cli_answer {
 bool cli_control_ask(const char *socket_path, const char *method,
                      const char *target, const char *body,
                      struct cli_answer *out, struct err *err) must_use;
+/* Only asks; the answer is read from *fd, which is the caller's. */
+bool cli_control_open(const char *socket_path, const char *method,
+                      const char *target, int *fd, struct err *err) must_use;
 void cli_answer_done(struct cli_answer *a);
 
 /* Reads a whole response out of a stream. */

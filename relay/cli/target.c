@@ -45,8 +45,8 @@ cli_target_close(struct cli_target *t)
     own_free(&t->socket);
 }
 
-static int
-no_relay(const struct err *err)
+int
+cli_target_none(const struct err *err)
 {
     if (err->kind == ERR_MISSING)
         return cli_fail(EX_UNAVAILABLE, "no relay is running (%s)", err->text);
@@ -82,7 +82,7 @@ cli_target_call(struct cli_target *t, const char *method, const char *target,
     int code = EX_OK;
 
     if (!cli_control_ask(t->socket, method, target, text, &answer, &err))
-        return no_relay(&err);
+        return cli_target_none(&err);
     value = json_loadb(buf_text(&answer.body), answer.body.len, 0, NULL);
     if (answer.status >= 300)
         code = refused(&answer);
@@ -218,7 +218,7 @@ cli_target_piece(struct cli_target *t, const char *id, unsigned sequence,
         return looked(ok || *end, &err);
     }
     if (!cli_control_ask(t->socket, "GET", path, NULL, &answer, &err))
-        return no_relay(&err);
+        return cli_target_none(&err);
     if (answer.status == 200)
         buf_add(out, buf_slice(&answer.body));
     else if (answer.status == 404)

@@ -43,6 +43,9 @@ void cli_target_close(struct cli_target *t);
 int cli_target_call(struct cli_target *t, const char *method,
                     const char *target, const json_t *body, json_t **out);
 
+/* Nobody could be asked: a line on stderr, EX_UNAVAILABLE. */
+int cli_target_none(const struct err *err);
+
 /* EX_OK: a relay runs, or t->store is the one of a relay that does not. */
 int cli_target_choose(struct cli_target *t);
 

@@ -22,6 +22,7 @@ struct cert_watch;
 struct dispatch;
 struct dkim_shelf;
 struct dnssec;
+struct event_hub;
 struct expiring;
 struct gate;
 struct login_desk;
@@ -61,6 +62,7 @@ struct relay {
     struct cert_watch *cert_watch;
     struct dispatch *dispatch;
     struct dnssec *dnssec;
+    struct event_hub *event_hub;
     struct expiring *expiring;
     struct gate *gate;
     struct notify *notify; /* or NULL */

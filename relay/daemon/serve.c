@@ -8,6 +8,7 @@
 #include "relay/daemon/dkim_shelf.h"
 #include "relay/daemon/dnssec.h"
 #include "relay/daemon/doors.h"
+#include "relay/daemon/event_hub.h"
 #include "relay/daemon/expiring.h"
 #include "relay/daemon/gate.h"
 #include "relay/daemon/gateway.h"
@@ -218,8 +219,10 @@ start(struct serve *s, struct err *err)
         return false;
     process_harden();
     relay->log = log_open(STDOUT_FILENO, &relay->config->log, err);
-    if (relay->log)
+    if (relay->log) {
+        relay->event_hub = event_hub_new(&relay->loop, relay->log);
         doors_log_unused(&s->doors);
+    }
     relay->senders = sender_shelf_new(relay);
     if (!relay->log || !serve_open_store(s, err) || !open_logins(relay, err) ||
         !start_workers(s, err))
@@ -271,9 +274,9 @@ shut(struct serve *s)
     relay->worker_count = 0; /* for tasks that still come home */
     free(relay->workers);
     task_run_all(NULL, mailbox_take(&relay->inbox.box));
-    net_http_server_free(&s->http); /* who asked has the answer now */
     if (s->api_ctx)
         s->api->close(s->api_ctx);
+    net_http_server_free(&s->http); /* who asked has the answer now */
     user_book_close(&relay->user_book);
     login_desk_close(&relay->login_desk);
     quota_free(&relay->quota);
@@ -282,6 +285,7 @@ shut(struct serve *s)
     dispatch_free(&relay->dispatch);
     refresher_free(&relay->refresher);
     expiring_free(&relay->expiring);
+    event_hub_free(&relay->event_hub);
     cert_watch_free(&relay->cert_watch);
     dnssec_free(&relay->dnssec);
     dkim_shelf_free(&relay->dkim);

@@ -24,8 +24,10 @@ struct net_http_request {
     bool may_stay, is_head;
     enum net_http_framing framing; /* of a response that has begun */
     bool has_begun, has_policy;
-    struct buf extra;   /* header lines of the response */
-    struct buf pending; /* parts the connection had no room for */
+    struct buf extra;            /* header lines of the response */
+    struct buf pending;          /* parts the connection had no room for */
+    net_http_stream_fn *changed; /* of a stream, else NULL */
+    void *ctx;
 };
 
 struct session {
@@ -212,26 +214,38 @@ input(void *ctx, struct slice in)
     return used;
 }
 
+/* Behind whatever was done to its session. */
+static void
+tell_stream(struct net_http_request *r)
+{
+    if (r && r->changed)
+        r->changed(r->ctx);
+}
+
 static void
 late(void *ctx)
 {
     struct session *s = ctx;
+    struct net_http_request *r = s->current;
 
-    if (s->current || net_http_parse_is_empty(s->parse))
+    if (r || net_http_parse_is_empty(s->parse))
         drop(s, false);
     else
         refuse(s, 408, "the request took too long");
+    tell_stream(r);
 }
 
 static void
 ended(void *ctx, const struct err *err)
 {
     struct session *s = ctx;
+    struct net_http_request *r = s->current;
 
     s->has_ended = true;
-    if (err)
+    if (err || (r && r->changed)) {
         drop(s, false);
-    else if (!s->current && !net_conn_has_kept(s->conn))
+        tell_stream(r);
+    } else if (!s->current && !net_conn_has_kept(s->conn))
         drop(s, true); /* a response may still be on its way */
 }
 
@@ -246,7 +260,8 @@ send_pending(struct net_http_request *r)
         return;
     net_conn_send(conn, &r->pending);
     if (net_conn_is_full(conn))
-        net_conn_limit(conn, NET_HTTP_LIMIT_MS);
+        net_conn_limit(conn, r->changed ? NET_HTTP_STREAM_LIMIT_MS
+                                        : NET_HTTP_LIMIT_MS);
 }
 
 static void
@@ -258,6 +273,7 @@ drained(void *ctx)
         return;
     net_conn_limit(s->conn, 0);
     send_pending(s->current);
+    tell_stream(s->current);
 }
 
 /* No TLS here: whoever wants it puts a proxy in front. */
@@ -478,4 +494,26 @@ net_http_end(struct net_http_request *r)
         net_conn_send(r->session->conn, &r->pending);
     }
     complete(r);
+}
+
+void
+net_http_stream(struct net_http_request *r, net_http_stream_fn *changed,
+                void *ctx)
+{
+    assert(r->has_begun);
+    r->changed = changed;
+    r->ctx = ctx;
+}
+
+bool
+net_http_is_full(const struct net_http_request *r)
+{
+    return r->session &&
+           (r->pending.len > 0 || net_conn_is_full(r->session->conn));
+}
+
+bool
+net_http_is_gone(const struct net_http_request *r)
+{
+    return !r->session || r->is_head;
 }

@@ -21,6 +21,7 @@ enum {
     /* Parts of a response that wait for a client who does not read; with more
      * of them the client counts as gone. */
     NET_HTTP_PENDING_MAX = 4 * 1024 * 1024,
+    NET_HTTP_STREAM_LIMIT_MS = 60 * 1000, /* to take some of a stream */
 };
 
 struct net_http_server;
@@ -66,5 +67,16 @@ void net_http_begin(struct net_http_request *r, int status,
                     const char *media_type);
 bool net_http_part(struct net_http_request *r, struct buf *part);
 void net_http_end(struct net_http_request *r);
+
+/* For a body that goes on and on, once it is begun: `changed` runs from the
+ * loop when there is room again behind net_http_is_full, and when the client
+ * has gone.  A client that hangs up its half counts as gone. */
+typedef void net_http_stream_fn(void *ctx);
+void net_http_stream(struct net_http_request *r, net_http_stream_fn *changed,
+                     void *ctx);
+/* More would only pile up. */
+bool net_http_is_full(const struct net_http_request *r);
+/* Nobody is there to read any more, or nobody ever wanted to (HEAD). */
+bool net_http_is_gone(const struct net_http_request *r);
 
 #endif

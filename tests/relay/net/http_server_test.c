@@ -22,6 +22,7 @@ enum manner {
     IN_PARTS,
     ENDLESS, /* parts until they are refused */
     FREES,   /* frees the server, then answers */
+    STREAM,  /* as much as there is room for, whenever there is */
 };
 
 struct world {
@@ -33,6 +34,8 @@ struct world {
     enum manner manner;
     int requests;
     struct net_http_request *kept[4];
+    size_t streamed; /* octets */
+    bool has_gone;   /* the stream's client */
 };
 
 static void
@@ -86,6 +89,36 @@ endless(struct net_http_request *r)
 }
 
 static void
+stream(void *ctx)
+{
+    struct world *w = ctx;
+    struct net_http_request *r = w->kept[0];
+    struct buf part = {0};
+
+    if (net_http_is_gone(r)) {
+        w->has_gone = true;
+        net_http_end(r);
+        return;
+    }
+    while (!net_http_is_full(r) && w->streamed < 2000000) {
+        memset(buf_room(&part, 10000), 'x', 10000);
+        part.len = 10000;
+        w->streamed += part.len;
+        assert_true(net_http_part(r, &part));
+    }
+    buf_free(&part);
+}
+
+static void
+begin_stream(struct world *w, struct net_http_request *r)
+{
+    w->kept[0] = r;
+    net_http_begin(r, 200, "text/event-stream");
+    net_http_stream(r, stream, w);
+    stream(w);
+}
+
+static void
 handler(void *ctx, struct net_http_request *r)
 {
     struct world *w = ctx;
@@ -107,6 +140,9 @@ handler(void *ctx, struct net_http_request *r)
     case FREES:
         net_http_server_free(&w->server);
         echo(r);
+        break;
+    case STREAM:
+        begin_stream(w, r);
         break;
     }
 }
@@ -385,6 +421,40 @@ a_client_that_does_not_read_loses_its_connection(void **state)
 }
 
 static void
+a_stream_goes_on_at_the_pace_of_its_reader(void **state)
+{
+    struct world w;
+    size_t before;
+
+    (void)state;
+    open_world(&w, STREAM);
+    assert_int_equal(send(w.client, GET("/"), strlen(GET("/")), 0),
+                     strlen(GET("/")));
+    for (int i = 0; i < 20; i++)
+        uv_run(&w.loop, UV_RUN_NOWAIT);
+    before = w.streamed;
+    assert_in_range(before, 1, 1024 * 1024);
+    for (int i = 0; i < 20; i++) { /* nobody reads, and nothing grows */
+        uv_run(&w.loop, UV_RUN_NOWAIT);
+    }
+    assert_int_equal(w.streamed, before);
+    assert_true(net_http_is_full(w.kept[0]));
+    for (int i = 0; i < 1000 && w.streamed == before; i++) {
+        char bytes[65536];
+
+        (void)!recv(w.client, bytes, sizeof(bytes), MSG_DONTWAIT);
+        uv_run(&w.loop, UV_RUN_NOWAIT);
+    }
+    assert_true(w.streamed > before);
+    run(&w); /* all there is */
+    assert_false(w.has_gone);
+    shutdown(w.client, SHUT_WR);
+    run(&w);
+    assert_true(w.has_gone);
+    close_world(&w);
+}
+
+static void
 a_long_response_arrives_whole(void **state)
 {
     enum { SIZE = 3000000 };
@@ -530,6 +600,7 @@ main(void)
         cmocka_unit_test(invites_the_body_of_a_client_that_waits),
         cmocka_unit_test(parts_make_chunks),
         cmocka_unit_test(a_client_that_does_not_read_loses_its_connection),
+        cmocka_unit_test(a_stream_goes_on_at_the_pace_of_its_reader),
         cmocka_unit_test(a_long_response_arrives_whole),
         cmocka_unit_test(a_request_outlives_its_connection),
         cmocka_unit_test(the_server_may_be_freed_by_its_handler),
