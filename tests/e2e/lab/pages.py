@@ -78,10 +78,14 @@ def program(relay):
     folder.mkdir(exist_ok=True)
     (relay.folder / "backups").mkdir(exist_ok=True)
     script = folder / "sealpost"
+    ours, config = os.path.abspath(binary()), f"--config {relay.config_file}"
     script.write_text(
         "#!/bin/sh\n"
-        f'case $1 in {"|".join(OWN_CONFIG)}) exec {os.path.abspath(binary())} "$@" ;; esac\n'
-        f'exec {os.path.abspath(binary())} "$@" --config {relay.config_file}\n'
+        "case $1 in\n"
+        f'{"|".join(OWN_CONFIG)}) exec {ours} "$@" ;;\n'
+        f'send) shift; exec {ours} send {config} "$@" ;;\n'
+        f'*) exec {ours} "$@" {config} ;;\n'
+        "esac\n"
     )
     script.chmod(0o755)
     return folder

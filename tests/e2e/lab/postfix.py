@@ -157,12 +157,16 @@ class Postfix:
         master = [int(pid.read_text())] if pid.exists() else []
         return [*master, self._process.pid]
 
-    def close(self):
+    def stop(self):
+        """Its files stay."""
         for group in self._groups():
             try:
                 os.killpg(group, signal.SIGKILL)
             except ProcessLookupError:
                 pass
         self._process.wait(10)
+
+    def close(self):
+        self.stop()
         self._said.close()
         shutil.rmtree(self.folder, ignore_errors=True)
