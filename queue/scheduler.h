@@ -145,6 +145,10 @@ void queue_scheduler_unreached(struct queue_scheduler *s,
 bool queue_scheduler_ease(struct queue_scheduler *s, const char *destination,
                           const char *why, bool is_reached, int64_t now_ms);
 
+/* How long nothing goes there since the last such word. */
+int64_t queue_scheduler_pause_ms(const struct queue_scheduler *s,
+                                 const char *destination);
+
 /* It was reached, and does not take us for who we say we are. */
 void queue_scheduler_hold(struct queue_scheduler *s, const char *destination,
                           const char *why, int64_t now_ms);

@@ -80,6 +80,15 @@ queue_scheduler_ease(struct queue_scheduler *s, const char *destination,
     return true;
 }
 
+int64_t
+queue_scheduler_pause_ms(const struct queue_scheduler *s,
+                         const char *destination)
+{
+    const struct queue_destination *d = queue_scheduler_find(s, destination);
+
+    return d ? d->pause_ms : 0;
+}
+
 void
 queue_scheduler_recover(const struct queue_scheduler *s,
                         struct queue_destination *d, int64_t now_ms)

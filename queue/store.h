@@ -276,6 +276,14 @@ struct queue_counts {
 bool queue_store_count(struct queue_store *s, struct queue_counts *out,
                        struct err *err) must_use;
 
+/* When the oldest message with a recipient in a state arrived; 0: there is
+ * none. Looks at the oldest QUEUE_OLDEST_ROWS recipients: a state that none of
+ * them is in is given the time of the last of these, which is no younger. */
+enum { QUEUE_OLDEST_ROWS = 20000 };
+bool queue_store_oldest(struct queue_store *s,
+                        int64_t arrived_ms[QUEUE_STATE_ACTIVE + 1],
+                        struct err *err) must_use;
+
 /* What is known of one message for trace: how it came, and each attempt. */
 struct queue_history_message {
     uint64_t id;
@@ -308,6 +316,9 @@ bool queue_store_shelf_get(struct queue_store *s, const char *shelf,
                            struct err *err) must_use;
 bool queue_store_shelf_drop(struct queue_store *s, const char *shelf,
                             const char *key, struct err *err) must_use;
+/* How many there are. */
+bool queue_store_shelf_count(struct queue_store *s, const char *shelf,
+                             uint64_t *count, struct err *err) must_use;
 typedef void queue_shelf_fn(void *ctx, const char *key, struct slice value);
 /* Up to `max` with due_ms at most `due_ms` and a key behind `after`, in the
  * order of their keys. */

@@ -90,3 +90,21 @@ queue_store_shelf_list(struct queue_store *s, const char *shelf,
     db_reset(st);
     return true;
 }
+
+bool
+queue_store_shelf_count(struct queue_store *s, const char *shelf,
+                        uint64_t *count, struct err *err)
+{
+    struct db_statement *st =
+        queue_store_use(s, QUEUE_ST_SHELF_COUNT,
+                        "SELECT count(*) FROM shelf INDEXED BY shelf_due"
+                        " WHERE shelf = ?");
+    bool row;
+
+    db_bind_text(st, 1, shelf);
+    if (!db_step(st, &row, err))
+        return false;
+    *count = row ? (uint64_t)db_int(st, 0) : 0;
+    db_reset(st);
+    return true;
+}

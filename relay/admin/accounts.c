@@ -23,24 +23,11 @@ admin_accounts(const struct relay *relay)
     return list;
 }
 
-static const struct metric_family held = {
-    "sealpost_route_held",
-    "1 when the hosts of a route do not let us in.",
-    METRIC_GAUGE,
-    {"route"}};
 static const struct metric_family expiry = {
     "sealpost_oauth_token_expiry_timestamp_seconds",
     "When the access token of a route expires; 0 when it has none.",
     METRIC_GAUGE,
     {"route"}};
-
-static void
-add_held(void *ctx, const struct account_row *row)
-{
-    const char *const labels[] = {row->route};
-
-    metric_page_sample(ctx, &held, labels, row->state == ACCOUNT_HELD);
-}
 
 static void
 add_expiry(void *ctx, const struct account_row *row)
@@ -55,8 +42,6 @@ add_expiry(void *ctx, const struct account_row *row)
 void
 admin_accounts_gauges(struct metric_page *page, const struct relay *relay)
 {
-    metric_page_family(page, &held);
-    accounts_each(relay->accounts, add_held, page);
     metric_page_family(page, &expiry);
     accounts_each(relay->accounts, add_expiry, page);
 }

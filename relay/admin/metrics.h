@@ -13,6 +13,8 @@
 
 struct admin_metrics_store {
     struct queue_counts counts;
+    int64_t oldest_ms[QUEUE_STATE_ACTIVE + 1]; /* arrived; by state */
+    uint64_t sts_entries;
     uint64_t disk_free, disk_size, database, wal; /* octets */
     bool has_disk;
 };
@@ -21,6 +23,14 @@ struct admin_metrics_store {
 bool admin_metrics_look(struct admin_metrics_store *out,
                         struct queue_store *store, const char *state_directory,
                         struct err *err) must_use;
+
+/* Adds a gauge without labels. */
+void admin_metrics_add(struct metric_page *page, const char *name,
+                       const char *help, double value);
+
+/* The parts of the page; on the main thread. */
+void admin_metrics_routes(struct metric_page *page, struct relay *relay);
+void admin_metrics_process(struct metric_page *page, const struct relay *relay);
 
 /* On the main thread. */
 void admin_metrics_gauges(struct metric_page *page, struct relay *relay,

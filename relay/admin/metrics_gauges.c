@@ -3,23 +3,23 @@
 #include "relay/admin/accounts.h"
 #include "relay/base/mem.h"
 #include "relay/base/own.h"
-#include "relay/daemon/dispatch.h"
+#include "relay/daemon/cert_watch.h"
 #include "relay/daemon/dnssec.h"
 #include "relay/daemon/expiring.h"
 #include "relay/daemon/gate.h"
+#include "relay/daemon/sts_shelf.h"
 #include "relay/net/timer.h"
 
-#include <stdio.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-enum { DESTINATIONS_MAX = 20 }; /* named; no page grows with the queue */
-
 #define LABELS(...) ((const char *const[]){__VA_ARGS__})
 
-static void
-add(struct metric_page *p, const char *name, const char *help, double value)
+#define add admin_metrics_add
+
+void
+admin_metrics_add(struct metric_page *p, const char *name, const char *help,
+                  double value)
 {
     struct metric_family f = {name, help, METRIC_GAUGE, {NULL}};
 
@@ -52,12 +52,26 @@ admin_metrics_look(struct admin_metrics_store *out, struct queue_store *store,
     }
     out->database = octets_of(state_directory, "queue.db");
     out->wal = octets_of(state_directory, "queue.db-wal");
-    return queue_store_count(store, &out->counts, err);
+    return queue_store_count(store, &out->counts, err) &&
+           queue_store_oldest(store, out->oldest_ms, err) &&
+           queue_store_shelf_count(store, STS_SHELF, &out->sts_entries, err);
+}
+
+static double
+age_s(int64_t arrived_ms)
+{
+    return arrived_ms ? (double)(net_clock_steady() - arrived_ms) / 1000 : 0;
 }
 
 static void
-add_queue(struct metric_page *p, const struct queue_counts *c)
+add_queue(struct metric_page *p, const struct admin_metrics_store *store)
 {
+    const struct queue_counts *c = &store->counts;
+    static const struct metric_family oldest = {
+        "sealpost_queue_oldest_seconds",
+        "Age of the oldest message with a recipient in that state.",
+        METRIC_GAUGE,
+        {"state"}};
     static const struct metric_family recipients = {"sealpost_queue_recipients",
                                                     "Recipients in the queue.",
                                                     METRIC_GAUGE,
@@ -71,72 +85,20 @@ add_queue(struct metric_page *p, const struct queue_counts *c)
         {"deferred", QUEUE_STATE_DEFERRED},
         {"held", QUEUE_STATE_HELD},
     };
-    int64_t age_ms = c->oldest_ms ? net_clock_steady() - c->oldest_ms : 0;
+    enum { STATES = sizeof(states) / sizeof(*states) };
 
     metric_page_family(p, &recipients);
-    for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
+    for (size_t i = 0; i < STATES; i++)
         metric_page_sample(p, &recipients, LABELS(states[i].name),
                            (double)c->by_state[states[i].state]);
+    metric_page_family(p, &oldest);
+    for (size_t i = 0; i < STATES; i++)
+        metric_page_sample(p, &oldest, LABELS(states[i].name),
+                           age_s(store->oldest_ms[states[i].state]));
     add(p, "sealpost_queue_messages", "Messages in the queue.",
         (double)c->messages);
     add(p, "sealpost_queue_bytes", "Octets of the messages in the queue.",
         (double)c->octets);
-    add(p, "sealpost_queue_oldest_seconds",
-        "Age of the oldest message in the queue; 0 when it is empty.",
-        (double)age_ms / 1000);
-}
-
-/* The destinations with most recipients in memory, as `status` shows them. */
-struct top {
-    struct {
-        char name[256];
-        size_t waiting;
-        bool is_blocked;
-    } row[DESTINATIONS_MAX];
-    size_t count, all, blocked;
-};
-
-static void
-look_at(void *ctx, const struct queue_destination_row *row)
-{
-    struct top *t = ctx;
-    size_t waiting = row->waiting + row->active, i;
-
-    t->all++;
-    t->blocked += row->blocked_until_ms != 0;
-    if (t->count < DESTINATIONS_MAX)
-        t->count++;
-    else if (waiting <= t->row[DESTINATIONS_MAX - 1].waiting)
-        return;
-    for (i = t->count - 1; i > 0 && waiting > t->row[i - 1].waiting; i--)
-        t->row[i] = t->row[i - 1];
-    (void)snprintf(t->row[i].name, sizeof(t->row[i].name), "%s", row->name);
-    t->row[i].waiting = waiting;
-    t->row[i].is_blocked = row->blocked_until_ms != 0;
-}
-
-static void
-add_destinations(struct metric_page *p, struct relay *relay)
-{
-    static const struct metric_family family = {
-        "sealpost_queue_destination_recipients",
-        "Recipients in memory for the busiest destinations.",
-        METRIC_GAUGE,
-        {"destination", "blocked"}};
-    struct top t = {0};
-
-    queue_scheduler_each(dispatch_scheduler(relay->dispatch), look_at, &t);
-    metric_page_family(p, &family);
-    for (size_t i = 0; i < t.count; i++)
-        metric_page_sample(
-            p, &family,
-            LABELS(t.row[i].name, t.row[i].is_blocked ? "yes" : "no"),
-            (double)t.row[i].waiting);
-    add(p, "sealpost_destinations", "Destinations with work at hand.",
-        (double)t.all);
-    add(p, "sealpost_destinations_blocked",
-        "Destinations that wait because they can't be reached or have failed.",
-        (double)t.blocked);
 }
 
 static void
@@ -208,58 +170,49 @@ add_build(struct metric_page *p)
     metric_page_sample(p, &family, LABELS(SEALPOST_VERSION), 1);
 }
 
-static double
-seconds(struct timeval t)
+static void
+add_certificates(struct metric_page *p, const struct relay *relay)
 {
-    return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+    static const struct metric_family family = {
+        "sealpost_tls_cert_expiry_timestamp_seconds",
+        "When a certificate that clients are shown ends.",
+        METRIC_GAUGE,
+        {"cert"}};
+    const struct server_tls_facts *facts = cert_watch_facts(relay->cert_watch);
+
+    metric_page_family(p, &family);
+    for (size_t i = 0; i < facts->count; i++)
+        metric_page_sample(p, &family, LABELS(facts->end[i].file),
+                           (double)facts->end[i].not_after);
 }
 
-/* By the names that every exporter uses. */
 static void
-add_process(struct metric_page *p, const struct relay *relay)
+add_connections(struct metric_page *p, const struct relay *relay)
 {
-    static const struct metric_family cpu = {
-        "process_cpu_seconds",
-        "Processor time of user and system.",
-        METRIC_COUNTER,
-        {NULL}};
-    struct rusage use = {0};
-    size_t resident = 0;
+    static const struct metric_family family = {"sealpost_smtp_connections",
+                                                "Connections of clients now.",
+                                                METRIC_GAUGE,
+                                                {"listener"}};
+    const struct config *c = relay->config;
 
-    (void)getrusage(RUSAGE_SELF, &use);
-    (void)uv_resident_set_memory(&resident);
-    metric_page_family(p, &cpu);
-    metric_page_sample(p, &cpu, NULL,
-                       seconds(use.ru_utime) + seconds(use.ru_stime));
-    add(p, "process_resident_memory_bytes", "Memory that is in use.",
-        (double)resident);
-    add(p, "process_start_time_seconds", "When the relay was started.",
-        (double)relay->started_ms / 1000);
-}
-
-/* Nothing to tell where there is none. */
-static void
-add_certificate(struct metric_page *p, struct relay *relay)
-{
-    int64_t end = atomic_load(&relay->certificate_not_after);
-
-    if (end != 0)
-        add(p, "sealpost_certificate_expiry_timestamp_seconds",
-            "When the first certificate that clients are shown ends.",
-            (double)end);
+    metric_page_family(p, &family);
+    for (size_t i = 0; i < c->listener_count; i++)
+        metric_page_sample(p, &family, LABELS(c->listener[i].name),
+                           gate_count_at(relay->gate, c->listener[i].name));
 }
 
 void
 admin_metrics_gauges(struct metric_page *page, struct relay *relay,
                      const struct admin_metrics_store *store)
 {
-    add_queue(page, &store->counts);
-    add_destinations(page, relay);
+    add_queue(page, store);
+    admin_metrics_routes(page, relay);
     add_storage(page, relay, store);
-    add(page, "sealpost_smtp_connections", "Connections of clients now.",
-        gate_count(relay->gate));
-    add_certificate(page, relay);
+    add_connections(page, relay);
+    add_certificates(page, relay);
     add_dnssec(page, relay->dnssec);
+    add(page, "sealpost_sts_cache_entries", "MTA-STS policies that are kept.",
+        (double)store->sts_entries);
     add(page, "sealpost_sts_policies_expiring",
         "MTA-STS policies that end within a week and can't be fetched anew.",
         (double)expiring_count(relay->expiring));
@@ -270,6 +223,9 @@ admin_metrics_gauges(struct metric_page *page, struct relay *relay,
     add(page, "sealpost_config_last_reload_successful",
         "1 unless the last reload failed.",
         atomic_load(&relay->reload_is_good));
+    add(page, "sealpost_open_relay_warnings",
+        "Networks in access.networks that strangers may seem to be in.",
+        (double)relay->open_warnings);
     add_build(page);
-    add_process(page, relay);
+    admin_metrics_process(page, relay);
 }

@@ -1,19 +1,20 @@
 #include "relay/base/metric.h"
 
-#include "relay/base/map.h"
 #include "relay/base/mem.h"
 #include "relay/base/own.h"
 #include "relay/base/text.h"
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Upper ends of a histogram's buckets, milliseconds: from a hand-over on the
- * same host to a message that waited for days. */
-static const int64_t bounds_ms[] = {5,
+/* Upper ends of a histogram's buckets, milliseconds: from a commit on a fast
+ * disk to a message that waited for days. */
+static const int64_t bounds_ms[] = {1,
+                                    5,
                                     25,
                                     100,
                                     500,
@@ -26,20 +27,37 @@ static const int64_t bounds_ms[] = {5,
                                     6 * 3600 * 1000,
                                     24 * 3600 * 1000,
                                     120 * 3600 * 1000};
-enum { BOUNDS = sizeof(bounds_ms) / sizeof(*bounds_ms) };
 
-struct series {
-    UT_hash_handle hh;
-    char *key; /* its labels as they stand on a page, without braces */
-    uint64_t count;
-    uint64_t bucket[BOUNDS]; /* histogram: of this bucket alone */
-    int64_t sum_ms;
+enum {
+    BOUNDS = sizeof(bounds_ms) / sizeof(*bounds_ms),
+    CHAINS = 32,   /* of a family; as many as make the way short */
+    KEY_MAX = 512, /* octets of labels that cost no memory of their own */
 };
 
+/* Never changed but for its numbers, and never gone before the set is. */
+struct series {
+    struct series *chain; /* the next one with the same hash */
+    struct series *next;  /* in the order in which they came */
+    char *key; /* its labels as they stand on a page, without braces */
+    size_t len;
+    _Atomic uint64_t count;              /* of a counter */
+    _Atomic uint64_t bucket[BOUNDS + 1]; /* histogram: of this bucket alone;
+                                            the last is what lies above */
+    _Atomic uint64_t sum_us;
+};
+
+struct family {
+    _Atomic(struct series *) chain[CHAINS];
+    struct series *first, **end;
+    size_t count;
+};
+
+/* Whoever counts finds a series without the lock, which is for those who add
+ * one or walk through all. */
 struct metric_set {
     pthread_mutex_t mutex;
     const struct metric_family *families;
-    struct series **series; /* of each family */
+    struct family *family;
     size_t count;
 };
 
@@ -51,7 +69,7 @@ is_plain(const char *value)
 {
     size_t i = 0;
 
-    while (i < METRIC_VALUE_MAX && value[i] > ' ' && value[i] <= '~' &&
+    while (i < METRIC_VALUE_MAX && value[i] >= ' ' && value[i] <= '~' &&
            value[i] != '"' && value[i] != '\\')
         i++;
     return value[i] == '\0';
@@ -89,22 +107,89 @@ add_labels(struct buf *out, const struct metric_family *f,
 
 /* --- counting --- */
 
-static struct series *
-add_series(struct series **all, struct buf *key)
+static bool
+add_octets(char key[KEY_MAX], size_t *len, const char *text, size_t n)
 {
-    struct series *x = mem_new(struct series);
+    if (n > KEY_MAX - *len)
+        return false;
+    memcpy(key + *len, text, n);
+    *len += n;
+    return true;
+}
 
-    x->key = mem_copy(buf_slice(key));
-    HASH_ADD_KEYPTR(hh, *all, x->key, key->len, x);
+/* As add_labels, where all values are plain and there is room. */
+static bool
+write_labels(char key[KEY_MAX], size_t *len, const struct metric_family *f,
+             const char *const *values)
+{
+    for (size_t i = 0; f->labels[i]; i++) {
+        const char *value = values[i] ? values[i] : "";
+
+        if (!is_plain(value) || (i > 0 && !add_octets(key, len, ",", 1)) ||
+            !add_octets(key, len, f->labels[i], strlen(f->labels[i])) ||
+            !add_octets(key, len, "=\"", 2) ||
+            !add_octets(key, len, value, strlen(value)) ||
+            !add_octets(key, len, "\"", 1))
+            return false;
+    }
+    return true;
+}
+
+/* FNV-1a: who could choose keys that collide is stopped by their number. */
+static size_t
+chain_of(struct slice key)
+{
+    uint32_t hash = 2166136261U;
+
+    for (size_t i = 0; i < key.len; i++)
+        hash = (hash ^ (unsigned char)key.p[i]) * 16777619U;
+    return (hash ^ hash >> 16) % CHAINS;
+}
+
+static struct series *
+find(struct family *all, struct slice key)
+{
+    struct series *x =
+        atomic_load_explicit(&all->chain[chain_of(key)], memory_order_acquire);
+
+    while (x && (x->len != key.len || memcmp(x->key, key.p, key.len) != 0))
+        x = x->chain;
     return x;
 }
 
 static struct series *
-find(struct series **all, struct buf *key)
+add_series(struct family *all, struct slice key)
 {
+    struct series *x = mem_new(struct series);
+    _Atomic(struct series *) *chain = &all->chain[chain_of(key)];
+
+    x->key = mem_copy(key);
+    x->len = key.len;
+    x->chain = atomic_load_explicit(chain, memory_order_relaxed);
+    *all->end = x;
+    all->end = &x->next;
+    all->count++;
+    atomic_store_explicit(chain, x, memory_order_release);
+    return x;
+}
+
+static struct series *
+find_or_add(struct metric_set *s, size_t family, struct slice key)
+{
+    struct family *all = &s->family[family];
+    struct buf other scoped(buf_free) = {0};
     struct series *x;
 
-    HASH_FIND(hh, *all, key->p, key->len, x);
+    (void)pthread_mutex_lock(&s->mutex);
+    x = find(all, key); /* somebody else may have been faster */
+    if (!x && all->count >= METRIC_SERIES_MAX) {
+        add_labels(&other, &s->families[family], NULL, "other");
+        key = buf_slice(&other);
+        x = find(all, key);
+    }
+    if (!x)
+        x = add_series(all, key);
+    (void)pthread_mutex_unlock(&s->mutex);
     return x;
 }
 
@@ -113,49 +198,61 @@ static struct series *
 place(struct metric_set *s, size_t family, const char *const *values)
 {
     const struct metric_family *f = &s->families[family];
-    struct series **all = &s->series[family], *x;
-    struct buf key scoped(buf_free) = {0};
+    struct buf escaped scoped(buf_free) = {0};
+    char plain[KEY_MAX];
+    struct slice key = {plain, 0};
+    struct series *x;
 
-    (void)buf_text(&key);
-    add_labels(&key, f, values, NULL);
-    x = find(all, &key);
-    if (!x && HASH_COUNT(*all) >= METRIC_SERIES_MAX) {
-        buf_clear(&key);
-        add_labels(&key, f, values, "other");
-        x = find(all, &key);
+    if (!write_labels(plain, &key.len, f, values)) {
+        add_labels(&escaped, f, values, NULL);
+        key = buf_slice(&escaped);
     }
-    return x ? x : add_series(all, &key);
+    x = find(&s->family[family], key);
+    return x ? x : find_or_add(s, family, key);
+}
+
+static void
+add(_Atomic uint64_t *to, uint64_t n)
+{
+    atomic_fetch_add_explicit(to, n, memory_order_relaxed);
+}
+
+static uint64_t
+look(const _Atomic uint64_t *at)
+{
+    return atomic_load_explicit(at, memory_order_relaxed);
 }
 
 void
 metric_add(struct metric_set *s, size_t family, const char *const *values,
            uint64_t n)
 {
-    assert(family < s->count && s->families[family].kind == METRIC_COUNTER);
-    (void)pthread_mutex_lock(&s->mutex);
-    place(s, family, values)->count += n;
-    (void)pthread_mutex_unlock(&s->mutex);
+    assert(family < s->count && s->families[family].kind != METRIC_HISTOGRAM);
+    add(&place(s, family, values)->count, n);
+}
+
+void
+metric_observe_us(struct metric_set *s, size_t family,
+                  const char *const *values, int64_t us)
+{
+    struct series *x;
+    size_t i = 0;
+
+    assert(family < s->count && s->families[family].kind == METRIC_HISTOGRAM);
+    if (us < 0)
+        us = 0;
+    while (i < BOUNDS && us > bounds_ms[i] * 1000)
+        i++;
+    x = place(s, family, values);
+    add(&x->bucket[i], 1);
+    add(&x->sum_us, (uint64_t)us);
 }
 
 void
 metric_observe(struct metric_set *s, size_t family, const char *const *values,
                int64_t ms)
 {
-    struct series *x;
-    size_t i = 0;
-
-    assert(family < s->count && s->families[family].kind == METRIC_HISTOGRAM);
-    if (ms < 0)
-        ms = 0;
-    while (i < BOUNDS && ms > bounds_ms[i])
-        i++;
-    (void)pthread_mutex_lock(&s->mutex);
-    x = place(s, family, values);
-    x->count++;
-    x->sum_ms += ms;
-    if (i < BOUNDS)
-        x->bucket[i]++;
-    (void)pthread_mutex_unlock(&s->mutex);
+    metric_observe_us(s, family, values, ms * 1000);
 }
 
 uint64_t
@@ -170,26 +267,32 @@ metric_total(struct metric_set *s, size_t family, const char *first)
         buf_add_byte(&start, '"');
     }
     (void)pthread_mutex_lock(&s->mutex);
-    for (struct series *x = s->series[family]; x; x = x->hh.next)
+    for (const struct series *x = s->family[family].first; x; x = x->next)
         if (strncmp(x->key, buf_text(&start), start.len) == 0)
-            sum += x->count;
+            sum += look(&x->count);
     (void)pthread_mutex_unlock(&s->mutex);
     return sum;
 }
 
 /* --- pages --- */
 
+static bool
+is_counter(const struct metric_family *f)
+{
+    return f->kind == METRIC_COUNTER || f->kind == METRIC_SECONDS;
+}
+
 void
 metric_page_family(struct metric_page *p, const struct metric_family *f)
 {
     static const char *const types[] = {
         [METRIC_COUNTER] = "counter",
+        [METRIC_SECONDS] = "counter",
         [METRIC_GAUGE] = "gauge",
         [METRIC_HISTOGRAM] = "histogram",
     };
     /* OpenMetrics names a counter's family without the suffix. */
-    const char *suffix =
-        f->kind == METRIC_COUNTER && !p->is_openmetrics ? "_total" : "";
+    const char *suffix = is_counter(f) && !p->is_openmetrics ? "_total" : "";
 
     buf_printf(p->out, "# HELP %s%s %s\n# TYPE %s%s %s\n", f->name, suffix,
                f->help, f->name, suffix, types[f->kind]);
@@ -211,8 +314,8 @@ metric_page_sample(struct metric_page *p, const struct metric_family *f,
     struct buf labels scoped(buf_free) = {0};
 
     add_labels(&labels, f, values, NULL);
-    add_sample(p, f->name, f->kind == METRIC_COUNTER ? "_total" : "",
-               buf_text(&labels), value);
+    add_sample(p, f->name, is_counter(f) ? "_total" : "", buf_text(&labels),
+               value);
 }
 
 static void
@@ -232,27 +335,32 @@ add_histogram(struct metric_page *p, const struct metric_family *f,
     uint64_t sum = 0;
     char bound[32];
 
+    /* Its count is what its buckets hold, so that they agree on any page. */
     for (size_t i = 0; i < BOUNDS; i++) {
-        sum += x->bucket[i];
+        sum += look(&x->bucket[i]);
         (void)snprintf(bound, sizeof(bound), "%.15g",
                        (double)bounds_ms[i] / 1000);
         add_bucket(p, f, x, bound, sum);
     }
-    add_bucket(p, f, x, "+Inf", x->count);
-    add_sample(p, f->name, "_sum", x->key, (double)x->sum_ms / 1000);
-    add_sample(p, f->name, "_count", x->key, (double)x->count);
+    sum += look(&x->bucket[BOUNDS]);
+    add_bucket(p, f, x, "+Inf", sum);
+    add_sample(p, f->name, "_sum", x->key, (double)look(&x->sum_us) / 1e6);
+    add_sample(p, f->name, "_count", x->key, (double)sum);
 }
 
 static void
 add_family(struct metric_page *p, const struct metric_family *f,
            const struct series *all)
 {
+    double unit = f->kind == METRIC_SECONDS ? 1000 : 1;
+
     metric_page_family(p, f);
-    for (const struct series *x = all; x; x = x->hh.next) {
+    for (const struct series *x = all; x; x = x->next) {
         if (f->kind == METRIC_HISTOGRAM)
             add_histogram(p, f, x);
         else
-            add_sample(p, f->name, "_total", x->key, (double)x->count);
+            add_sample(p, f->name, "_total", x->key,
+                       (double)look(&x->count) / unit);
     }
 }
 
@@ -261,7 +369,7 @@ metric_page_set(struct metric_page *p, struct metric_set *s)
 {
     (void)pthread_mutex_lock(&s->mutex);
     for (size_t i = 0; i < s->count; i++)
-        add_family(p, &s->families[i], s->series[i]);
+        add_family(p, &s->families[i], s->family[i].first);
     (void)pthread_mutex_unlock(&s->mutex);
 }
 
@@ -290,10 +398,12 @@ metric_set_new(const struct metric_family *families, size_t count)
     (void)pthread_mutex_init(&s->mutex, NULL);
     s->families = families;
     s->count = count;
-    s->series = mem_array(struct series *, count);
-    for (size_t i = 0; i < count; i++)
+    s->family = mem_array(struct family, count);
+    for (size_t i = 0; i < count; i++) {
+        s->family[i].end = &s->family[i].first;
         if (!families[i].labels[0])
             (void)place(s, i, NULL);
+    }
     return s;
 }
 
@@ -301,18 +411,18 @@ void
 metric_set_free(struct metric_set **slot)
 {
     struct metric_set *s = take(slot);
-    struct series *x, *next;
 
     if (!s)
         return;
     for (size_t i = 0; i < s->count; i++)
-        HASH_ITER(hh, s->series[i], x, next)
-        {
-            HASH_DEL(s->series[i], x);
+        while (s->family[i].first) {
+            struct series *x = s->family[i].first;
+
+            s->family[i].first = x->next;
             free(x->key);
             free(x);
         }
     (void)pthread_mutex_destroy(&s->mutex);
-    free(s->series);
+    free(s->family);
     free(s);
 }

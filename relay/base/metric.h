@@ -5,7 +5,8 @@
  * owner has), a family its series, one for each combination of label values
  * that was met.  How many those are is bounded: behind METRIC_SERIES_MAX all
  * new ones are counted together as "other", so that no peer can make a page
- * grow.  Any thread may count; whoever writes a page sees each number whole.
+ * grow.  Any thread may count, and neither waits for another nor asks for
+ * memory once a series is there; whoever writes a page sees each number whole.
  *
  * A page is text in Prometheus' exposition format, 0.0.4 or OpenMetrics 1.0,
  * which differ in the names of counters and in the end.  Gauges are kept by
@@ -26,6 +27,8 @@ enum {
 
 enum metric_kind {
     METRIC_COUNTER,
+    METRIC_SECONDS, /* a counter of milliseconds, which a page gives in
+                       seconds */
     METRIC_GAUGE,
     METRIC_HISTOGRAM, /* of seconds */
 };
@@ -49,9 +52,11 @@ void metric_set_free(struct metric_set **s);
  * names, NULL stands for ""; NULL where it has none.  Any text will do. */
 void metric_add(struct metric_set *s, size_t family, const char *const *values,
                 uint64_t n);
-/* One observation, in milliseconds, for a histogram. */
+/* One observation, in milliseconds or microseconds, for a histogram. */
 void metric_observe(struct metric_set *s, size_t family,
                     const char *const *values, int64_t ms);
+void metric_observe_us(struct metric_set *s, size_t family,
+                       const char *const *values, int64_t us);
 
 /* The sum of a counter's series: all of them, or with `first` those whose first
  * label has this value. */

@@ -64,6 +64,7 @@ void
 arrival_turn_away(struct relay *relay, int fd, const struct config_listener *l,
                   const struct addr *client, const char *why)
 {
+    struct mail_status status = {0};
     char text[200];
     int len = snprintf(text, sizeof(text),
                        "421 4.7.0 %.100s, try again later\r\n", why);
@@ -72,7 +73,8 @@ arrival_turn_away(struct relay *relay, int fd, const struct config_listener *l,
         (void)send(fd, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)close(fd);
     log_reject(relay, l, client, why);
-    metrics_count(relay->metrics, METRICS_REFUSED, "421");
+    mail_status_set(&status, 421, "4.7.0", "%s", why);
+    metrics_refuse(relay->metrics, &status);
 }
 
 static void

@@ -73,7 +73,6 @@ take_facts(struct cert_watch *w, const struct server_tls_facts *facts)
     w->facts = *facts;
     w->warned_ms = 0;
     w->read_ms = net_clock_steady();
-    atomic_store(&w->relay->certificate_not_after, facts->not_after);
     warn(w);
 }
 
@@ -157,6 +156,12 @@ cert_watch_configure(struct cert_watch *w, const struct server_tls_facts *facts)
     w->used = w->seen = facts->stamp;
     take_facts(w, facts);
     net_timer_set(w->timer, CERT_WATCH_MS);
+}
+
+const struct server_tls_facts *
+cert_watch_facts(const struct cert_watch *w)
+{
+    return &w->facts;
 }
 
 void

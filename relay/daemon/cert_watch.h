@@ -26,6 +26,10 @@ struct cert_watch *cert_watch_new(struct relay *relay,
                                   const struct server_tls_facts *facts);
 void cert_watch_free(struct cert_watch **w);
 
+/* The certificates that clients are shown now; borrowed until the loop turns.
+ */
+const struct server_tls_facts *cert_watch_facts(const struct cert_watch *w);
+
 /* The configuration is another, and the workers have what it says. */
 void cert_watch_configure(struct cert_watch *w,
                           const struct server_tls_facts *facts);

@@ -343,6 +343,7 @@ facts_known(void *ctx, const struct policy_facts *facts)
 {
     struct deliver *d = ctx;
 
+    deliver_end_phase(d, METRICS_DNS);
     use_facts(d, facts);
     deliver_settle(d);
 }
@@ -377,11 +378,13 @@ plan_job(struct deliver *d)
         resolver_forget(r, d->order->destination);
         facts = NULL;
     }
-    if (facts)
+    if (facts) {
         use_facts(d, facts);
-    else
-        resolver_start(&d->wait, d->worker->resolver, d->order->destination,
-                       facts_known, d);
+        return;
+    }
+    deliver_begin_phase(d, METRICS_DNS);
+    resolver_start(&d->wait, d->worker->resolver, d->order->destination,
+                   facts_known, d);
 }
 
 /* False: it is neither a domain nor a route. */

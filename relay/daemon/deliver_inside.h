@@ -78,8 +78,10 @@ struct deliver {
     struct flight flight;
     unsigned turn; /* the engine's, that the time limit is for */
 
-    struct report *report; /* of the job under way; NULL: none begun */
-    int64_t began_ms;      /* of the attempt */
+    struct report *report;    /* of the job under way; NULL: none begun */
+    enum metrics_phase phase; /* under way, */
+    int64_t phase_us;         /* and since when */
+    int64_t began_ms;         /* of the attempt */
     int64_t job_began_ms;
     unsigned failures;    /* of addresses; */
     unsigned unproven;    /* those that did not prove what the plan wants,
@@ -120,6 +122,13 @@ void deliver_fail_here(struct deliver *d, const struct mail_status *status,
                        const char *step);
 void deliver_begin_report(struct deliver *d);
 void deliver_send_report(struct deliver *d, enum report_contact contact);
+
+/* How long the parts of an attempt take; one that is not ended is not
+ * counted. */
+void deliver_begin_phase(struct deliver *d, enum metrics_phase phase);
+void deliver_end_phase(struct deliver *d, enum metrics_phase phase);
+/* A connection has come as far as MAIL for the first time. */
+void deliver_count_session(const struct deliver *d);
 
 /* --- deliver_proof.c --- */
 

@@ -80,6 +80,7 @@ deliver_say_mail(struct deliver *d)
         .may_lose_requiretls = !deliver_here(d)->host->requires_requiretls,
     };
 
+    deliver_begin_phase(d, METRICS_MAIL);
     smtp_client_mail(d->smtp, &mail);
 }
 
@@ -148,6 +149,7 @@ deliver_on_verdict(struct deliver *d, const struct smtp_client_event *ev)
     struct mail_status status;
 
     deliver_stop_body(d);
+    deliver_end_phase(d, METRICS_DATA);
     deliver_reply_status(ev->reply, &status);
     if (!ev->is_ours && deliver_is_unwelcome(d, &status, ev->command))
         return;

@@ -20,6 +20,31 @@ describe_tls(struct deliver *d, struct queue_attempt *a)
                                   tls->why);
 }
 
+void
+deliver_begin_phase(struct deliver *d, enum metrics_phase phase)
+{
+    d->phase = phase;
+    d->phase_us = net_clock_us();
+}
+
+void
+deliver_end_phase(struct deliver *d, enum metrics_phase phase)
+{
+    if (d->phase == phase)
+        metrics_phase(d->worker->relay->metrics, phase,
+                      net_clock_us() - d->phase_us);
+    d->phase = METRICS_NO_PHASE;
+}
+
+void
+deliver_count_session(const struct deliver *d)
+{
+    const struct net_tls_facts *tls = net_conn_tls(d->conn);
+
+    metrics_tls(d->worker->relay->metrics, false, tls ? tls->version : NULL,
+                tls ? net_tls_verdict_name(tls->verdict) : NULL);
+}
+
 /* Of the session under way, for reports about TLS. */
 struct tls_result_session
 deliver_session(const struct deliver *d)

@@ -61,6 +61,8 @@ on_ready(struct deliver *d)
     const struct config *c = d->worker->config;
 
     d->was_idle = false;
+    if (d->messages == 0)
+        deliver_count_session(d);
     if (d->messages == 0 && !d->in_clear) {
         struct tls_result_session told = deliver_session(d);
 
@@ -116,6 +118,7 @@ start_tls(struct deliver *d)
     net_conn_send(d->conn, smtp_client_output(d->smtp));
     net_conn_start_tls(d->conn, &setup);
     net_conn_limit(d->conn, DELIVER_HANDSHAKE_MS);
+    deliver_begin_phase(d, METRICS_HANDSHAKE);
     d->handshaking = true;
 }
 
@@ -166,6 +169,7 @@ try_in_clear(struct deliver *d, const char *why)
     deliver_begin_report(d);
     deliver_fail_here(d, &status, "TLS");
     deliver_hang_up(d, false);
+    metric_add(d->worker->relay->metrics, METRICS_FALLBACKS, NULL, 1);
     d->in_clear = true;
     d->want = WANT_AGAIN;
 }
@@ -233,6 +237,8 @@ act_on(struct deliver *d, const struct smtp_client_event *ev)
         deliver_on_rcpt(d, ev);
         break;
     case SMTP_CLIENT_BODY:
+        deliver_end_phase(d, METRICS_MAIL);
+        deliver_begin_phase(d, METRICS_DATA);
         deliver_send_body(d);
         break;
     case SMTP_CLIENT_VERDICT:
@@ -328,6 +334,8 @@ on_secured(void *ctx, const struct err *err)
     struct deliver *d = ctx;
 
     d->handshaking = false;
+    if (!err)
+        deliver_end_phase(d, METRICS_HANDSHAKE);
     if (err) {
         tls_failed(d, err);
     } else if (deliver_here(d)->implicit_tls) {
@@ -450,6 +458,7 @@ dialled(void *ctx, int fd, const struct err *err)
         deliver_settle(d);
         return;
     }
+    deliver_end_phase(d, METRICS_CONNECT);
     metrics_count(d->worker->relay->metrics, METRICS_CONNECTIONS_OUT, "new");
     d->messages = 0;
     d->conn = net_conn_new(&d->worker->loop, fd, &events, d);
@@ -470,6 +479,7 @@ dial(struct deliver *d)
     bool is_last = d->candidate + 1 == d->candidate_count;
     bool has_source = here->source.any.sa_family != AF_UNSPEC;
 
+    deliver_begin_phase(d, METRICS_CONNECT);
     net_dial_start(&d->dial, &d->worker->loop, &here->address,
                    has_source ? &here->source : NULL,
                    is_last ? DELIVER_CONNECT_MS : DELIVER_CONNECT_SOON_MS,

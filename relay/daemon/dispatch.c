@@ -90,6 +90,9 @@ ease(struct dispatch *d, const struct report *r)
     log_end(&line);
     metrics_count(d->relay->metrics, METRICS_THROTTLES,
                   metrics_route(destination));
+    metric_add(d->relay->metrics, METRICS_THROTTLED,
+               (const char *const[]){metrics_route(destination)},
+               (uint64_t)queue_scheduler_pause_ms(d->scheduler, destination));
 }
 
 static void

@@ -266,6 +266,19 @@ gate_count(struct gate *g)
     return count;
 }
 
+unsigned
+gate_count_at(struct gate *g, const char *listener)
+{
+    const struct count *c;
+    unsigned count;
+
+    pthread_mutex_lock(&g->lock);
+    c = find(g->listeners, listener);
+    count = c ? c->count : 0;
+    pthread_mutex_unlock(&g->lock);
+    return count;
+}
+
 struct gate *
 gate_new(unsigned all_max)
 {

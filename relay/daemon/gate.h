@@ -60,5 +60,6 @@ void gate_leave(struct gate *g, struct gate_pass *pass);
 unsigned gate_refused(struct gate *g, int64_t now_ms);
 
 unsigned gate_count(struct gate *g);
+unsigned gate_count_at(struct gate *g, const char *listener);
 
 #endif

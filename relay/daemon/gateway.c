@@ -166,16 +166,22 @@ find_bridges(struct gateway *out, size_t most)
     return n;
 }
 
+struct warning {
+    struct log *log;
+    size_t count;
+};
+
 static void
 warn(void *ctx, const struct addr_net *net, const struct gateway *g)
 {
-    struct log *log = ctx;
+    struct warning *w = ctx;
     char base[ADDR_TEXT_SIZE], text[ADDR_TEXT_SIZE], network[100];
     struct log_line line;
 
     (void)snprintf(network, sizeof(network), "%s/%u",
                    addr_text(&net->base, base), net->bits);
-    log_begin(&line, log, LOG_LEVEL_WARNING, "access.gateway");
+    w->count++;
+    log_begin(&line, w->log, LOG_LEVEL_WARNING, "access.gateway");
     log_text(&line, "network", network);
     log_text(&line, "gateway", addr_text(&g->addr, text));
     log_text(&line, "interface", g->interface);
@@ -203,8 +209,11 @@ gateway_each(const struct config *config, gateway_fn *each, void *ctx)
                 each(ctx, &n->net[i], &found[j]);
 }
 
-void
+size_t
 gateway_warn(struct log *log, const struct config *config)
 {
-    gateway_each(config, warn, log);
+    struct warning w = {.log = log};
+
+    gateway_each(config, warn, &w);
+    return w.count;
 }

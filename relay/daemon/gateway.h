@@ -31,7 +31,7 @@ typedef void gateway_fn(void *ctx, const struct addr_net *net,
 void gateway_each(const struct config *config, gateway_fn *each, void *ctx);
 
 /* One log line for each network of access.networks and each such address in
- * it. */
-void gateway_warn(struct log *log, const struct config *config);
+ * it.  Returns how many lines those are. */
+size_t gateway_warn(struct log *log, const struct config *config);
 
 #endif

@@ -43,7 +43,10 @@ say(const struct relay *relay, const struct login_ask *ask, bool is_ok,
     if (why)
         log_text(&line, "reason", why);
     log_end(&line);
-    metrics_count(relay->metrics, METRICS_LOGINS, is_ok ? "ok" : "refused");
+    metrics_count(relay->metrics, METRICS_LOGINS, is_ok ? "ok" : "refused",
+                  ask->listener);
+    if (!is_ok)
+        metrics_count(relay->metrics, METRICS_AUTH_FAILURES, ask->listener);
 }
 
 /* All refusals of a user look the same: RFC 4954 section 6. */

@@ -9,26 +9,36 @@
 
 #include "queue/store.h"
 #include "relay/base/metric.h"
+#include "relay/mail/status.h"
 
 enum metrics_family {
-    METRICS_ACCEPTED,        /* by way in */
-    METRICS_REFUSED,         /* by code */
-    METRICS_RESULTS,         /* by result, route, class of the reply */
+    METRICS_ACCEPTED,        /* by listener, or another way in */
+    METRICS_REFUSED,         /* by reason, code */
+    METRICS_RESULTS,         /* by result, route, class of the reply, site */
     METRICS_FAILURES,        /* by what went wrong, route */
-    METRICS_DELAY,           /* by result; once, at a recipient's end */
+    METRICS_DELAY,           /* by result, route; once, at a recipient's end */
     METRICS_ATTEMPT,         /* by where it ended */
-    METRICS_THROTTLES,       /* by route: hosts that said it was too much */
-    METRICS_POLICY,          /* by policy, whether it was met */
-    METRICS_TLS_OUT,         /* by version, verdict on the certificate */
+    METRICS_PHASE,           /* by part of an attempt; enum metrics_phase */
+    METRICS_THROTTLES,       /* by route: hosts that said it was too much, */
+    METRICS_THROTTLED,       /* and how long nothing was sent for that */
+    METRICS_POLICY,          /* by policy, mode, whether it was met */
+    METRICS_TLS,             /* by direction, version, verdict on the peer */
+    METRICS_REQUIRETLS,      /* by what became of the demand */
+    METRICS_FALLBACKS,       /* to clear text */
     METRICS_REFUSALS,        /* by policies */
     METRICS_SHADOWS,         /* what "report" would have refused */
     METRICS_CONNECTIONS_IN,  /* by listener */
     METRICS_CONNECTIONS_OUT, /* by how they came about */
     METRICS_FETCHES,         /* of MTA-STS policies, by result */
+    METRICS_VALIDATIONS,     /* of DNS answers about policies, by result */
     METRICS_REPORTS,         /* about TLS, by result */
+    METRICS_REPORTED,        /* sessions in such reports, by result */
     METRICS_RELOADS,         /* by result */
     METRICS_TOKENS,          /* access tokens fetched, by route, result */
-    METRICS_LOGINS,          /* by result */
+    METRICS_LOGINS,          /* by result, listener */
+    METRICS_AUTH_FAILURES,   /* by listener */
+    METRICS_COMMIT,          /* of the store */
+    METRICS_STORE_ERRORS,    /* by kind */
     METRICS_FAMILIES
 };
 
@@ -40,11 +50,18 @@ struct metric_set *metrics_new(void);
 #define metrics_count(set, family, ...)                                        \
     metric_add((set), (family), (const char *const[]){__VA_ARGS__, NULL}, 1)
 
-/* One recipient's result, with the attempt it comes of, or NULL.  `route`: the
- * destination it was waiting for.  `delay_ms`: since it was accepted. */
-void metrics_result(struct metric_set *s, const struct queue_result *r,
-                    const struct queue_attempt *a, const char *destination,
-                    int64_t delay_ms);
+/* What became of one recipient. */
+struct metrics_delivery {
+    const struct queue_result *result;
+    const struct mail_status *status;    /* what it comes of */
+    const struct queue_attempt *attempt; /* or NULL */
+    const char *destination;             /* it was waiting for */
+    const char *site;                    /* see relay/daemon/sites.h */
+    int64_t delay_ms;                    /* since it was accepted */
+    bool demands_requiretls;
+};
+
+void metrics_result(struct metric_set *s, const struct metrics_delivery *d);
 
 /* The name of a destination's route; "mx" where there is none: what the
  * operator named, never what a recipient did. */
@@ -52,5 +69,24 @@ const char *metrics_route(const char *destination);
 
 /* One attempt to hand over. */
 void metrics_attempt(struct metric_set *s, const struct queue_attempt *a);
+
+/* A client was refused. */
+void metrics_refuse(struct metric_set *s, const struct mail_status *status);
+
+/* A session with TLS, or one of ours without (NULL): version, and what the
+ * certificate of the other side was worth, in words of its own. */
+void metrics_tls(struct metric_set *s, bool is_in, const char *version,
+                 const char *verdict);
+
+enum metrics_phase {
+    METRICS_NO_PHASE,
+    METRICS_DNS,
+    METRICS_CONNECT,
+    METRICS_HANDSHAKE,
+    METRICS_MAIL, /* until the host wants the message, */
+    METRICS_DATA, /* and until its verdict */
+};
+
+void metrics_phase(struct metric_set *s, enum metrics_phase phase, int64_t us);
 
 #endif

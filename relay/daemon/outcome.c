@@ -4,6 +4,7 @@
 #include "relay/daemon/lifetime.h"
 #include "relay/daemon/outcome_inside.h"
 #include "relay/daemon/router.h"
+#include "relay/daemon/sites.h"
 #include "relay/net/timer.h"
 
 #include <assert.h>
@@ -213,6 +214,25 @@ log_untold(const struct outcome *o, size_t i)
 }
 
 static void
+count_result(const struct outcome *o, size_t i, int64_t delay_ms)
+{
+    const struct queue_message *m = outcome_message(o);
+    const struct report_rcpt *told = &o->report->rcpt[i];
+    const struct queue_attempt *a = attempt(o, i);
+    struct metrics_delivery d = {
+        .result = &o->results[i],
+        .status = &told->status,
+        .attempt = a,
+        .destination = m->rcpt[told->rcpt].destination,
+        .delay_ms = delay_ms,
+        .demands_requiretls = mail_envelope_demands_requiretls(&m->envelope),
+    };
+
+    d.site = sites_count(o->relay->sites, d.destination, a ? a->host : NULL);
+    metrics_result(o->relay->metrics, &d);
+}
+
+static void
 count_results(const struct outcome *o)
 {
     struct metric_set *metrics = o->relay->metrics;
@@ -222,8 +242,7 @@ count_results(const struct outcome *o)
     for (size_t i = 0; i < o->report->attempt_count; i++)
         metrics_attempt(metrics, &o->report->attempts[i]);
     for (size_t i = 0; i < o->report->rcpt_count && !o->report->is_aged; i++)
-        metrics_result(metrics, &o->results[i], attempt(o, i),
-                       m->rcpt[o->report->rcpt[i].rcpt].destination, delay_ms);
+        count_result(o, i, delay_ms);
 }
 
 static void

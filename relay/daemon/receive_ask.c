@@ -2,14 +2,11 @@
 #include "relay/daemon/intake.h"
 #include "relay/daemon/receive_inside.h"
 
-#include <stdio.h>
-
 void
 receive_log_reject(struct receive *r, const struct mail_status *status,
                    const struct mail_address *address)
 {
     struct log_line line;
-    char code[8];
 
     log_begin(&line, r->worker->relay->log, LOG_LEVEL_INFO, "session.reject");
     log_text(&line, "client_ip", r->peer_text);
@@ -18,8 +15,7 @@ receive_log_reject(struct receive *r, const struct mail_status *status,
     log_int(&line, "code", status->code);
     log_text(&line, "reason", status->text);
     log_end(&line);
-    (void)snprintf(code, sizeof(code), "%d", status->code);
-    metrics_count(r->worker->relay->metrics, METRICS_REFUSED, code);
+    metrics_refuse(r->worker->relay->metrics, status);
 }
 
 static void

@@ -45,6 +45,10 @@ receive_log_tls(const struct receive *r, const struct err *err)
     const struct net_tls_facts *tls = net_conn_tls(r->conn);
     struct log_line line;
 
+    if (tls && !err)
+        metrics_tls(r->worker->relay->metrics, true, tls->version,
+                    tls->subject[0] ? net_tls_verdict_name(tls->verdict)
+                                    : NULL);
     if (!receive_wants_certificate(r))
         return;
     if (err || !tls) {

@@ -32,6 +32,7 @@ struct refresher;
 struct refusals;
 struct sender_shelf;
 struct serve;
+struct sites;
 struct tls_report;
 struct user_book;
 struct worker;
@@ -49,8 +50,6 @@ struct relay {
     struct user_book *user_book;   /* any thread may take the list */
     struct quota *quota;           /* any thread */
     _Atomic bool store_is_healthy;
-    _Atomic int64_t certificate_not_after; /* Unix seconds, the first end of a
-                                              certificate; 0: there is none */
     _Atomic bool is_draining;
     _Atomic bool reload_is_good; /* the last one was, or there was none */
 
@@ -68,9 +67,11 @@ struct relay {
     struct notify *notify; /* or NULL */
     struct refresher *refresher;
     struct serve *serve;
+    struct sites *sites;
     struct tls_report *tls_report;
     struct worker **workers;
     unsigned worker_count;
+    size_t open_warnings; /* ways in that may be wider than they seem */
     int64_t started_ms;
 };
 

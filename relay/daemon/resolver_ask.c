@@ -122,11 +122,23 @@ new_query(struct resolver_entry *e, const struct policy_ask *ask)
 }
 
 static void
+count_validation(const struct resolver_query *q,
+                 const struct dns_answer *answer)
+{
+    const char *result = answer->authentic ? "secure" : "insecure";
+
+    metrics_count(q->entry->resolver->worker->relay->metrics,
+                  METRICS_VALIDATIONS,
+                  answer->outcome == DNS_FAILED ? "failed" : result);
+}
+
+static void
 dns_done(void *ctx, const struct dns_answer *answer)
 {
     struct resolver_query *q = ctx;
     struct resolver_entry *e = q->entry;
 
+    count_validation(q, answer);
     policy_lookup_answer_dns(e->lookup, q->number, answer, net_clock_steady());
     drop_query(q);
     resolver_pump(e);

@@ -20,6 +20,7 @@
 #include "relay/daemon/refresher.h"
 #include "relay/daemon/refusals.h"
 #include "relay/daemon/sender_shelf.h"
+#include "relay/daemon/sites.h"
 #include "relay/daemon/tls_report.h"
 #include "relay/daemon/user_book.h"
 #include "relay/daemon/worker.h"
@@ -136,7 +137,7 @@ open_logins(struct relay *relay, struct err *err)
     if (!relay->login_desk)
         return false;
     relay->user_book = user_book_open(relay, err);
-    gateway_warn(relay->log, relay->config);
+    relay->open_warnings = gateway_warn(relay->log, relay->config);
     return relay->user_book;
 }
 
@@ -208,6 +209,7 @@ start(struct serve *s, struct err *err)
     struct relay *relay = &s->relay;
 
     relay->metrics = metrics_new();
+    relay->sites = sites_new();
     relay->refusals = refusals_new();
     relay->gate = gate_new(process_client_limit());
     net_work_widen(relay->config->workers); /* as many can sign at once */
@@ -306,6 +308,7 @@ shut(struct serve *s)
         serve_say(relay, LOG_LEVEL_INFO, "drain", "state", "done");
     log_close(&relay->log);
     metric_set_free(&relay->metrics);
+    sites_free(&relay->sites);
     refusals_free(&relay->refusals);
     if (s->keys)
         server_tls_free_all(s->keys, relay->config->workers);

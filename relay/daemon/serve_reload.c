@@ -46,7 +46,7 @@ swap_config(struct serve *s, struct config *next, struct server_tls **sets,
     serve_warn_of_exemptions(&s->relay);
     dispatch_configure(s->relay.dispatch);
     user_book_configure(s->relay.user_book);
-    gateway_warn(s->relay.log, next);
+    s->relay.open_warnings = gateway_warn(s->relay.log, next);
     dkim_shelf_configure(s->relay.dkim);
     sender_shelf_configure(s->relay.senders);
     accounts_configure(s->relay.accounts);

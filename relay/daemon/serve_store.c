@@ -100,8 +100,8 @@ serve_open_store(struct serve *s, struct err *err)
     s->relay.ids.last = queue_store_last_id(store);
     atomic_store(&s->relay.store_is_healthy, true);
     atomic_store(&s->relay.reload_is_good, true);
-    s->relay.store =
-        store_thread_start(&store, s->relay.log, health_changed, &s->relay);
+    s->relay.store = store_thread_start(&store, s->relay.log, s->relay.metrics,
+                                        health_changed, &s->relay);
     return true;
 }
 

@@ -31,6 +31,12 @@ load_one(struct net_tls_identities *ids, const char *certificate,
         return false;
     net_tls_identities_add(ids, id);
     end = net_tls_identity_not_after(id);
+    if (facts->count < SERVER_TLS_FILES_MAX) {
+        struct server_tls_end *e = &facts->end[facts->count++];
+
+        (void)snprintf(e->file, sizeof(e->file), "%s", certificate);
+        e->not_after = end;
+    }
     if (facts->not_after == 0 || end < facts->not_after) {
         facts->not_after = end;
         (void)snprintf(facts->file, sizeof(facts->file), "%s", certificate);

@@ -13,12 +13,21 @@
 /* The contexts of one worker. */
 struct server_tls;
 
+enum { SERVER_TLS_FILES_MAX = 32 }; /* whose ends are known one by one */
+
+struct server_tls_end {
+    char file[256];
+    int64_t not_after; /* Unix seconds */
+};
+
 /* What was read. */
 struct server_tls_facts {
     int64_t not_after; /* the first end of a certificate, Unix seconds; 0:
                           there is none */
     char file[256];    /* whose that is */
-    uint64_t stamp;    /* of the files before they were read */
+    struct server_tls_end end[SERVER_TLS_FILES_MAX];
+    size_t count;
+    uint64_t stamp; /* of the files before they were read */
 };
 
 /* Puts one set for each of `count` workers into `out`, or none.  The error

@@ -1,6 +1,7 @@
 #include "relay/daemon/store_thread.h"
 
 #include "relay/base/mem.h"
+#include "relay/daemon/metrics.h"
 #include "relay/daemon/pulse.h"
 #include "relay/net/timer.h"
 
@@ -13,6 +14,7 @@ struct store_thread {
     struct mailbox box;
     struct queue_store *store;
     struct log *log;
+    struct metric_set *metrics;
     store_health_fn *health;
     void *ctx;
     bool in_trouble;
@@ -58,6 +60,13 @@ set_room(struct store_thread *t, const struct err *why)
     log_bool(&line, "takes_mail", !why);
     log_text(&line, "reason", why ? why->text : NULL);
     log_end(&line);
+}
+
+static void
+count_error(struct store_thread *t, const struct err *err)
+{
+    metrics_count(t->metrics, METRICS_STORE_ERRORS,
+                  err->kind == ERR_SPACE ? "space" : "other");
 }
 
 /* False: the transaction has failed, not only the call. */
@@ -164,6 +173,18 @@ fail_all(struct mailbox_letter *first, const struct mailbox_letter *end,
     }
 }
 
+static bool
+commit(struct store_thread *t, struct err *err)
+{
+    int64_t began_us = net_clock_us();
+
+    if (!queue_store_commit(t->store, err))
+        return false;
+    metric_observe_us(t->metrics, METRICS_COMMIT, NULL,
+                      net_clock_us() - began_us);
+    return true;
+}
+
 /* Runs the calls from `first` to before `end` as one transaction. */
 static bool
 transact(struct store_thread *t, struct mailbox_letter *first,
@@ -181,7 +202,7 @@ transact(struct store_thread *t, struct mailbox_letter *first,
             return false;
         }
     }
-    if (!queue_store_commit(t->store, err))
+    if (!commit(t, err))
         return false;
     atomic_fetch_add_explicit(&t->commits, 1, memory_order_relaxed);
     return true;
@@ -223,6 +244,7 @@ work_batch(struct store_thread *t, struct mailbox_letter *first,
 
     mind_room(t);
     if (!transact(t, first, end, &err)) {
+        count_error(t, &err);
         if (err.kind == ERR_SPACE)
             set_room(t, &err);
         else
@@ -241,6 +263,7 @@ checkpoint(struct store_thread *t, bool force, struct err *err)
 
     if (queue_store_checkpoint(t->store, force, err))
         return;
+    count_error(t, err);
     if (err->kind == ERR_SPACE) {
         set_room(t, err);
         return;
@@ -322,12 +345,14 @@ run(void *arg)
 
 struct store_thread *
 store_thread_start(struct queue_store **store, struct log *log,
-                   store_health_fn *health, void *ctx)
+                   struct metric_set *metrics, store_health_fn *health,
+                   void *ctx)
 {
     struct store_thread *t = mem_new(struct store_thread);
 
     t->store = take(store);
     t->log = log;
+    t->metrics = metrics;
     t->health = health;
     t->ctx = ctx;
     atomic_store(&t->has_room, true);

@@ -22,6 +22,7 @@
 
 #include "queue/store.h"
 #include "relay/base/log.h"
+#include "relay/base/metric.h"
 #include "relay/daemon/task.h"
 
 enum {
@@ -51,9 +52,10 @@ struct store_thread;
 /* Runs on the store thread whenever health changes: `why` NULL is healthy. */
 typedef void store_health_fn(void *ctx, const struct err *why);
 
-/* Takes the store over. */
+/* Takes the store over.  `metrics`: see relay/daemon/metrics.h. */
 struct store_thread *store_thread_start(struct queue_store **store,
                                         struct log *log,
+                                        struct metric_set *metrics,
                                         store_health_fn *health, void *ctx);
 
 /* Any thread.  `home` NULL: task.run runs on the store thread itself. */

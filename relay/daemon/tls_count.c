@@ -59,6 +59,8 @@ count(struct tls_pending *p)
 {
     struct count_call *x = mem_new(struct count_call);
 
+    metrics_count(p->worker->relay->metrics, METRICS_REPORTED,
+                  policy_tlsrpt_result_name(p->session.result));
     x->call.work = work_count;
     x->call.task.run = counted;
     x->call.is_patient = true;

@@ -94,3 +94,9 @@ net_clock_steady(void)
     }
     return known + passed;
 }
+
+int64_t
+net_clock_us(void)
+{
+    return (int64_t)(uv_hrtime() / 1000);
+}

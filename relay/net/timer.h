@@ -25,4 +25,7 @@ int64_t net_clock_wall(void);
  * nothing. */
 int64_t net_clock_steady(void);
 
+/* Microseconds of nothing in particular: how long something took. */
+int64_t net_clock_us(void);
+
 #endif

@@ -414,6 +414,6 @@ def test_the_numbers_tell_of_tokens(world, new_relay, provider, tokens):
         line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#")
     )
     assert numbers['sealpost_oauth_refresh_total{route="out",result="ok"}'] == "1"
-    assert numbers['sealpost_route_held{route="out"}'] == "0"
+    assert numbers['sealpost_route_suspended{route="out",reason="auth"}'] == "0"
     expiry = float(numbers['sealpost_oauth_token_expiry_timestamp_seconds{route="out"}'])
     assert 3500 < expiry - time.time() < 3700

@@ -456,6 +456,75 @@ counts_tell_the_oldest(void **state)
     assert_int_equal(counts(f).oldest_ms, NOW + 10);
 }
 
+static int64_t
+oldest(struct fixture *f, enum queue_state state)
+{
+    int64_t arrived_ms[QUEUE_STATE_ACTIVE + 1];
+
+    OK(f, queue_store_oldest(f->s, arrived_ms, &f->err));
+    return arrived_ms[state];
+}
+
+/* Arrived so long after NOW. */
+static uint64_t
+enqueue_at(struct fixture *f, bool claim, int64_t ms)
+{
+    const char *const rcpt[] = {"a@b.example"};
+    struct queue_message *m = message_to(f, rcpt, 1, 10);
+
+    m->arrived_ms = NOW + ms;
+    OK(f, queue_store_begin(f->s, &f->err));
+    OK(f, queue_store_enqueue(f->s, m, claim, &f->err));
+    OK(f, queue_store_commit(f->s, &f->err));
+    queue_message_free(&m);
+    return f->id;
+}
+
+static void
+each_state_has_its_oldest(void **state)
+{
+    static const enum queue_state states[] = {
+        QUEUE_STATE_QUEUED, QUEUE_STATE_DEFERRED, QUEUE_STATE_HELD,
+        QUEUE_STATE_ACTIVE};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
+        assert_int_equal(oldest(f, states[i]), 0);
+    change(f, QUEUE_CHANGE_HOLD,
+           (struct queue_filter){.id = enqueue_at(f, false, 1)});
+    settle(f, enqueue_at(f, true, 2), 0, QUEUE_DEFERRED);
+    (void)enqueue_at(f, true, 3);
+    (void)enqueue_at(f, false, 4);
+    (void)enqueue_at(f, false, 5);
+    (void)enqueue_at(f, true, 6);
+    assert_int_equal(oldest(f, QUEUE_STATE_HELD), NOW + 1);
+    assert_int_equal(oldest(f, QUEUE_STATE_DEFERRED), NOW + 2);
+    assert_int_equal(oldest(f, QUEUE_STATE_ACTIVE), NOW + 3);
+    assert_int_equal(oldest(f, QUEUE_STATE_QUEUED), NOW + 4);
+}
+
+static void
+a_state_deep_in_the_queue_is_told_as_older_than_it_is(void **state)
+{
+    struct fixture *f = *state;
+
+    OK(f, queue_store_begin(f->s, &f->err));
+    for (int i = 0; i < QUEUE_OLDEST_ROWS; i++) {
+        const char *const rcpt[] = {"a@b.example"};
+        struct queue_message *m = message_to(f, rcpt, 1, 10);
+
+        m->arrived_ms = NOW + i;
+        m->rcpt[0].held = true;
+        OK(f, queue_store_enqueue(f->s, m, false, &f->err));
+        queue_message_free(&m);
+    }
+    OK(f, queue_store_commit(f->s, &f->err));
+    (void)enqueue_at(f, false, QUEUE_OLDEST_ROWS + 100);
+    assert_int_equal(oldest(f, QUEUE_STATE_HELD), NOW);
+    assert_int_equal(oldest(f, QUEUE_STATE_QUEUED),
+                     NOW + QUEUE_OLDEST_ROWS - 1);
+}
+
 static void
 listing_works_with_no_relay_running(void **state)
 {
@@ -494,6 +563,8 @@ main(void)
         TEST(a_change_reaches_behind_the_first_page),
         TEST(a_bulk_change_goes_on_where_it_stopped),
         TEST(counts_tell_the_oldest),
+        TEST(each_state_has_its_oldest),
+        TEST(a_state_deep_in_the_queue_is_told_as_older_than_it_is),
         TEST(listing_works_with_no_relay_running),
     };
 

@@ -88,6 +88,29 @@ a_list_is_ordered_paged_and_of_what_is_due(void **state)
     lists(f, "", 20, 0, "");
 }
 
+static uint64_t
+count(struct fixture *f, const char *shelf)
+{
+    uint64_t n = 99;
+
+    OK(f, queue_store_shelf_count(f->s, shelf, &n, &f->err));
+    return n;
+}
+
+static void
+a_shelf_is_counted_by_itself(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(count(f, "s"), 0);
+    put(f, "s", "a", "1", 30);
+    put(f, "s", "b", "2", 20);
+    put(f, "s", "b", "3", 25);
+    put(f, "t", "x", "9", 1);
+    assert_int_equal(count(f, "s"), 2);
+    assert_int_equal(count(f, "t"), 1);
+}
+
 int
 main(void)
 {
@@ -95,6 +118,7 @@ main(void)
         TEST(what_is_put_is_got_replaced_and_dropped),
         TEST(keys_and_values_are_plain_text),
         TEST(a_list_is_ordered_paged_and_of_what_is_due),
+        TEST(a_shelf_is_counted_by_itself),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,6 +118,7 @@ a_histogram_counts_up_to_each_bound(void **state)
     metric_observe(s, TIMES, LABELS("x"), 1000LL * 86400 * 365);
     text = page(s, false, &out);
     has(text, "test_delay_seconds_bucket{kind=\"x\",le=\"0.005\"} 2\n");
+    has(text, "test_delay_seconds_bucket{kind=\"x\",le=\"0.001\"} 1\n");
     has(text, "test_delay_seconds_bucket{kind=\"x\",le=\"0.025\"} 3\n");
     has(text, "test_delay_seconds_bucket{kind=\"x\",le=\"432000\"} 3\n");
     has(text, "test_delay_seconds_bucket{kind=\"x\",le=\"+Inf\"} 4\n");
@@ -145,11 +146,55 @@ more_series_than_allowed_are_counted_together(void **state)
     assert_null(strstr(text, "k505"));
 }
 
+static void
+a_counter_of_milliseconds_is_told_in_seconds(void **state)
+{
+    static const struct metric_family waits = {
+        "test_waited_seconds", "Waits.", METRIC_SECONDS, {NULL}};
+    struct metric_set *s scoped(metric_set_free) = metric_set_new(&waits, 1);
+    struct buf out scoped(buf_free) = {0};
+
+    (void)state;
+    metric_add(s, 0, NULL, 1500);
+    metric_add(s, 0, NULL, 250);
+    has(page(s, false, &out), "# TYPE test_waited_seconds_total counter\n"
+                              "test_waited_seconds_total 1.75\n");
+}
+
+/* Some longer than what is put together without memory, some with octets that
+ * are written otherwise. */
+static void
+long_and_odd_labels_are_one_series_each(void **state)
+{
+    static const struct metric_family four = {
+        "test_four", "Four.", METRIC_COUNTER, {"a", "b", "c", "d"}};
+    struct metric_set *s scoped(metric_set_free) = metric_set_new(&four, 1);
+    struct buf out scoped(buf_free) = {0};
+    char longest[METRIC_VALUE_MAX + 2];
+    const char *text;
+
+    (void)state;
+    memset(longest, '"', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    for (int i = 0; i < 3; i++) {
+        metric_add(s, 0, LABELS(longest, longest, longest, longest), 1);
+        metric_add(s, 0, LABELS("x", "y z", NULL, "w"), 2);
+    }
+    text = page(s, false, &out);
+    has(text, "test_four_total{a=\"x\",b=\"y z\",c=\"\",d=\"w\"} 6\n");
+    has(text, "\\\"\"} 3\n");
+}
+
 static void *
 count_up(void *set)
 {
-    for (int i = 0; i < 1000; i++)
+    char name[32];
+
+    for (int i = 0; i < 1000; i++) {
         metric_add(set, LABELLED, LABELS("sent", "mx"), 1);
+        (void)snprintf(name, sizeof(name), "k%d", i % 100);
+        metric_add(set, LABELLED, LABELS(name, "new"), 1);
+    }
     return NULL;
 }
 
@@ -167,6 +212,8 @@ threads_lose_no_count(void **state)
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     has(page(s, false, &out), "route=\"mx\"} 4000\n");
+    assert_int_equal(metric_total(s, LABELLED, NULL), 8000);
+    assert_int_equal(metric_total(s, LABELLED, "k7"), 40);
 }
 
 int
@@ -180,6 +227,8 @@ main(void)
         cmocka_unit_test(a_label_can_not_break_the_page),
         cmocka_unit_test(a_histogram_counts_up_to_each_bound),
         cmocka_unit_test(more_series_than_allowed_are_counted_together),
+        cmocka_unit_test(a_counter_of_milliseconds_is_told_in_seconds),
+        cmocka_unit_test(long_and_odd_labels_are_one_series_each),
         cmocka_unit_test(threads_lose_no_count),
     };
 

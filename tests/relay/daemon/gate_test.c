@@ -199,6 +199,28 @@ clients_that_only_pass_by_are_not_all_remembered(void **state)
 }
 
 static void
+each_listener_has_its_own_count(void **state)
+{
+    struct gate *g = gate_new(10);
+    struct gate_pass a = {0}, b = {0}, c = {0};
+    const struct gate_limits none = {0};
+
+    (void)state;
+    assert_null(gate_enter(g, "app", &none, &a));
+    assert_null(gate_enter(g, "app", &none, &b));
+    assert_null(gate_enter(g, "other", &none, &c));
+    assert_int_equal(gate_count_at(g, "app"), 2);
+    assert_int_equal(gate_count_at(g, "other"), 1);
+    assert_int_equal(gate_count_at(g, "nobody"), 0);
+    gate_leave(g, &a);
+    assert_int_equal(gate_count_at(g, "app"), 1);
+    gate_leave(g, &b);
+    gate_leave(g, &c);
+    assert_int_equal(gate_count_at(g, "app"), 0);
+    gate_free(&g);
+}
+
+static void
 a_flood_of_refusals_is_told_once_a_second(void **state)
 {
     struct gate *g = gate_new(1);
@@ -223,6 +245,7 @@ main(void)
         cmocka_unit_test(a_listener_has_a_limit_of_its_own),
         cmocka_unit_test(a_client_has_a_rate_that_comes_back_with_time),
         cmocka_unit_test(when_places_are_scarce_one_client_takes_few),
+        cmocka_unit_test(each_listener_has_its_own_count),
         cmocka_unit_test(a_flood_of_refusals_is_told_once_a_second),
         cmocka_unit_test(clients_that_only_pass_by_are_not_all_remembered),
     };

@@ -57,9 +57,11 @@ begin(struct fixture *f)
     assert_true(queue_store_enqueue(store, m, true, &err));
     assert_true(queue_store_commit(store, &err));
     queue_message_free(&m);
+    f->relay.metrics = metrics_new();
     assert_int_equal(uv_loop_init(&f->relay.loop), 0);
     net_inbox_open(&f->relay.inbox, &f->relay.loop, task_run_all, NULL);
-    f->relay.store = store_thread_start(&store, NULL, nothing, NULL);
+    f->relay.store =
+        store_thread_start(&store, NULL, f->relay.metrics, nothing, NULL);
 }
 
 static void
@@ -68,6 +70,7 @@ finish(struct fixture *f)
     static const char *const files[] = {"queue.db", "queue.db-wal"};
 
     store_thread_stop(&f->relay.store);
+    metric_set_free(&f->relay.metrics);
     net_inbox_close(&f->relay.inbox);
     (void)uv_run(&f->relay.loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&f->relay.loop), 0);

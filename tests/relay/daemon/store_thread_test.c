@@ -1,6 +1,7 @@
 #include "relay/daemon/store_thread.h"
 
 #include "relay/base/mem.h"
+#include "relay/daemon/metrics.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@ struct note {
 struct fixture {
     char dir[64];
     struct store_thread *thread;
+    struct metric_set *metrics;
     _Atomic int home; /* calls that came back */
     _Atomic int bad;  /* times that health was lost */
     _Atomic int good;
@@ -73,7 +75,8 @@ begin(struct fixture *f)
     assert_non_null(mkdtemp(f->dir));
     store = queue_store_open(f->dir, &me, &err);
     assert_non_null(store);
-    f->thread = store_thread_start(&store, NULL, health, f);
+    f->metrics = metrics_new();
+    f->thread = store_thread_start(&store, NULL, f->metrics, health, f);
 }
 
 static void
@@ -82,6 +85,7 @@ finish(struct fixture *f)
     static const char *const files[] = {"queue.db", "queue.db-wal"};
 
     store_thread_stop(&f->thread);
+    metric_set_free(&f->metrics);
     for (size_t i = 0; i < 2; i++) {
         char *path = mem_printf("%s/%s", f->dir, files[i]);
 
