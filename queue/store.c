@@ -71,6 +71,7 @@ queue_store_begin(struct queue_store *s, struct err *err)
         return false;
     s->in_transaction = true;
     s->tally_before = s->tally;
+    s->changes_before = db_all_changes(s->db);
     queue_claims_begin(s->claims);
     return true;
 }
@@ -104,6 +105,12 @@ queue_store_rollback(struct queue_store *s)
         return;
     db_rollback(s->db);
     undo(s);
+}
+
+bool
+queue_store_has_changed(const struct queue_store *s)
+{
+    return db_all_changes(s->db) != s->changes_before;
 }
 
 bool

@@ -44,6 +44,8 @@ bool queue_store_begin(struct queue_store *s, struct err *err) must_use;
 bool queue_store_commit(struct queue_store *s, struct err *err) must_use;
 /* Also undoes the claims that the transaction had made or ended. */
 void queue_store_rollback(struct queue_store *s);
+/* Has the transaction that is open changed anything? */
+bool queue_store_has_changed(const struct queue_store *s);
 
 /* Housekeeping: checkpoint when the WAL is large (or `force`); a failure is
  * an alarm, not a loss. */

@@ -107,6 +107,7 @@ struct queue_store {
     struct db_backup *backup; /* under way, or NULL */
     struct queue_claims *claims;
     struct queue_tally tally, tally_before; /* before: as of begin */
+    int64_t changes_before;                 /* rows changed, as of begin */
     uint64_t last_id;
     uint64_t purged_to; /* messages up to here were looked at for purging */
     struct db_statement *st[QUEUE_ST_COUNT];

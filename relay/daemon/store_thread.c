@@ -176,12 +176,14 @@ fail_all(struct mailbox_letter *first, const struct mailbox_letter *end,
 static bool
 commit(struct store_thread *t, struct err *err)
 {
+    bool has_changed = queue_store_has_changed(t->store);
     int64_t began_us = net_clock_us();
 
     if (!queue_store_commit(t->store, err))
         return false;
-    metric_observe_us(t->metrics, METRICS_COMMIT, NULL,
-                      net_clock_us() - began_us);
+    if (has_changed)
+        metric_observe_us(t->metrics, METRICS_COMMIT, NULL,
+                          net_clock_us() - began_us);
     return true;
 }
 

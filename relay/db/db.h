@@ -93,7 +93,8 @@ const char *db_text(struct db_statement *st, int column);
 struct slice db_blob(struct db_statement *st, int column);
 bool db_is_null(struct db_statement *st, int column);
 
-int64_t db_changes(const struct db *db); /* rows of the last statement */
+int64_t db_changes(const struct db *db);     /* rows of the last statement */
+int64_t db_all_changes(const struct db *db); /* since it was opened */
 bool db_exec(struct db *db, const char *sql, struct err *err) must_use;
 
 #endif

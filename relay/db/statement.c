@@ -201,6 +201,12 @@ db_changes(const struct db *db)
     return sqlite3_changes64(db->handle);
 }
 
+int64_t
+db_all_changes(const struct db *db)
+{
+    return sqlite3_total_changes64(db->handle);
+}
+
 bool
 db_exec(struct db *db, const char *sql, struct err *err)
 {

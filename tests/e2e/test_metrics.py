@@ -2,6 +2,7 @@
 promtool is the judge of the text."""
 
 import collections
+import pathlib
 import re
 import subprocess
 import time
@@ -11,6 +12,8 @@ import pytest
 
 from lab.net import free_port
 from lab.send import Wire, submit
+
+METRICS = pathlib.Path(__file__).parents[2] / "etc/metrics.md"
 
 
 @pytest.fixture
@@ -52,6 +55,36 @@ def test_promtool_finds_nothing_to_say_of_the_page(world, watched):
         ["promtool", "check", "metrics"], input=text, text=True, capture_output=True
     )
     assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+
+
+def listed():
+    """{(name, type): labels}, as etc/metrics.md has it"""
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \|", METRICS.read_text(), re.M)
+    # Values are not in backquotes; labels are.
+    return {(name, kind): set(re.findall(r"`(\w+)`", labels)) for name, kind, labels in rows}
+
+
+def shown(text):
+    """The same, as a page has it; None: there is no series yet."""
+    found = dict.fromkeys(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
+    for name, labels in re.findall(r"^([a-z_]+)(?:\{(.*)\})? \S+$", text, re.M):
+        for family in found:
+            suffix = "(_bucket|_sum|_count)" if family[1] == "histogram" else ""
+            if re.fullmatch(family[0] + suffix, name):
+                names = set(re.findall(r'(\w+)="', labels)) - {"le"}
+                found[family] = names if found[family] is None else found[family] | names
+    return found
+
+
+def test_every_metric_is_listed_and_every_listed_one_is_there(world, watched):
+    relay, url = watched
+    submit(relay, f"bob@{world.domain(world.peer())}")
+    until(url, 'sealpost_deliveries_total{result="sent",route="mx",class="2"}', 1)
+    there, said = shown(page(url)[1]), listed()
+    assert there.keys() == said.keys()
+    assert len(there) > 50
+    for family, labels in there.items():
+        assert labels is None or labels == said[family], family
 
 
 def test_openmetrics_is_for_those_who_ask_for_it(watched):
