@@ -289,13 +289,13 @@ def test_google(world, recipe, servers):
     server = servers("smtp.gmail.com", "t", "XOAUTH2", MAILBOX)
     relay = recipe("Through a provider", page="README.md", words='"google"')
     relay.put("google.secret", "secret\n")
-    relay.put("google.token", "refresh\n")
+    relay.put("google.token", "1//refresh-of-google\n")
     relay.start()
     rcpt = f"you@{world.name()}"
     submit(relay, rcpt, sender=SENDER)
     expect_in_turn(server, "XOAUTH2", MAILBOX, rcpt)
     assert tokens.asked[0]["grant_type"] == "refresh_token"
-    assert tokens.asked[0]["refresh_token"] == "refresh"
+    assert tokens.asked[0]["refresh_token"] == "1//refresh-of-google"
 
 
 def test_amazon_ses(world, recipe, servers):

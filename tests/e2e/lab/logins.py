@@ -4,15 +4,17 @@ import base64
 import json
 import subprocess
 
+from .leaks import keep
 from .relay import binary, environment
 
-PASSWORD = "correct=horse,battery staple"
-WRONG = "tr0ub4dor & three"
+PASSWORD = keep("correct=horse,battery staple")
+WRONG = keep("tr0ub4dor & three")
 
 
 def user(relay, *words, password=PASSWORD, check=True):
     """`sealpost user ...` on the users file of a relay."""
     verb, *rest = words
+    keep(password)
     done = subprocess.run(
         [binary(), "user", verb, *rest, "--file", str(users_file(relay))],
         input=password + "\n",

@@ -15,6 +15,7 @@ import re
 
 from aiosmtpd.smtp import MISSING, AuthResult
 
+from .leaks import keep
 from .peer import Peer
 
 
@@ -44,7 +45,7 @@ class Provider(Peer):
         return await super().handle_MAIL(server, session, envelope, address, options)
 
     def _judge(self, mechanism, user, secret, good, raw=b""):
-        self.shown.append((mechanism, user, secret))
+        self.shown.append((mechanism, user, keep(secret)))
         reply = self.reply("AUTH")
         if reply:
             return AuthResult(success=False, handled=False, message=reply)

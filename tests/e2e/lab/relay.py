@@ -10,6 +10,8 @@ import tempfile
 import threading
 import time
 
+from . import leaks
+
 PATIENCE = 15
 HOSTNAME = "relay.lab.test"
 
@@ -150,6 +152,9 @@ class Relay:
         self.config = _merged(self._defaults(), config)
         self.process = None
         self.log = None
+        self.logs, self.complaints = [], []  # of each start
+        self.shown = []  # documents, as long as it ran
+        self.secrets = set()
         if start:
             self.start()
 
@@ -218,6 +223,8 @@ class Relay:
             pass_fds=self.pass_fds,
         )
         self.log = Log(self.process.stdout)
+        self.logs.append(self.log)
+        self.secrets |= leaks.of(self)
         if ready:
             try:
                 self.log.one("relay.ready")
@@ -239,6 +246,7 @@ class Relay:
         """The exit code."""
         code = self.process.wait(timeout)
         self.log.join()
+        self.complaints.append(self.stderr())
         return code
 
     def stop(self, timeout=PATIENCE):
@@ -255,14 +263,26 @@ class Relay:
             self.wait()
 
     def close(self):
-        """For fixtures: however it stands, nothing is left behind."""
+        """For fixtures: however it stands, nothing is left behind; and nothing
+        secret was shown."""
         try:
             if self.is_up():
+                self.look()
                 self.stop()
             elif self.process:
                 assert "Sanitizer" not in self.stderr(), self.stderr()
+            found = self.leaks()
+            assert not found, f"secrets are shown: {found}"
         finally:
             self.discard()
+
+    def look(self):
+        """Keeps what it shows of itself for `leaks`."""
+        self.shown += [*leaks.documents(self), *leaks.checked(self)]
+
+    def leaks(self):
+        self.secrets |= leaks.of(self)
+        return leaks.leaks(self.secrets, [*self.shown, *leaks.said(self)])
 
     def discard(self):
         self.kill()

@@ -13,6 +13,8 @@ import json
 import time
 import urllib.parse
 
+from .leaks import keep
+
 
 class Tokens:
     def __init__(self, loop, cert, ip, port):
@@ -50,6 +52,7 @@ class Tokens:
         # Dots and dashes, as in a JWT.
         token = f"eyJ0.{next(self._numbers)}-secret-access-token.{time.monotonic_ns()}"
         self.given.append(token)
+        keep("-secret-access-token.")
         body = {
             "access_token": token,
             "token_type": "Bearer",
@@ -57,6 +60,7 @@ class Tokens:
         }
         if self.rotates:
             body["refresh_token"] = f"rotated-refresh-token-{len(self.given)}"
+            keep("rotated-refresh-token-")
         return self.answer(json.dumps(body))
 
     async def _serve(self, reader, writer):
