@@ -26,6 +26,7 @@ queue_message_free(struct queue_message **m)
     mail_envelope_done(&dead->envelope);
     free(dead->origin);
     free(dead->message_id);
+    free(dead->receipt);
     buf_free(&dead->body);
     free(dead);
 }

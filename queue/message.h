@@ -19,6 +19,15 @@ enum {
                                 is smaller stays in one piece */
     QUEUE_FRONT_MAX = 512 * 1024, /* octets of its first piece */
     QUEUE_CHUNKS_MAX = 16384,
+    QUEUE_RECEIPT_KEY_MAX = 255, /* octets */
+    QUEUE_RECEIPT_DIGEST = 32,   /* SHA-256 */
+};
+
+/* By which a client that asks again for the same message is told of the first
+ * one: its own word for the request, and a digest of all that was asked. */
+struct queue_receipt {
+    char key[QUEUE_RECEIPT_KEY_MAX + 1];
+    unsigned char digest[QUEUE_RECEIPT_DIGEST];
 };
 
 /* What the queue knows of one recipient, beside its address in the envelope
@@ -45,8 +54,9 @@ struct queue_message {
     bool tls_required_no; /* header TLS-Required: No (RFC 8689 section 5) */
     char *origin;         /* for people: "203.0.113.5 (mail.example.com)" */
     char *message_id;     /* of the header; or NULL */
-    struct buf body;      /* all of it; empty when it is in the store only */
-    size_t jobs;          /* the scheduler's: jobs that still need it */
+    struct queue_receipt *receipt; /* stored with the message; or NULL */
+    struct buf body; /* all of it; empty when it is in the store only */
+    size_t jobs;     /* the scheduler's: jobs that still need it */
 };
 
 struct queue_message *queue_message_new(void);

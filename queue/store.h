@@ -77,6 +77,17 @@ bool queue_store_unspill(struct queue_store *s, uint64_t id,
 bool queue_store_enqueue(struct queue_store *s, const struct queue_message *m,
                          bool claim, struct err *err) must_use;
 
+enum {
+    QUEUE_RECEIPT_MS = 24 * 3600 * 1000, /* a receipt is good for so long */
+    QUEUE_RECEIPTS_MAX = 1000000, /* and while there are no more younger ones */
+};
+
+/* Which message was enqueued with a receipt of this key; ERR_MISSING: none. */
+bool queue_store_receipt_find(struct queue_store *s, const char *key,
+                              int64_t now_ms, uint64_t *message,
+                              struct queue_receipt *out,
+                              struct err *err) must_use;
+
 /* --- delivering --- */
 
 /* The next octets of a message's body: piece `sequence`, appended to `out`;

@@ -322,7 +322,8 @@ queue_store_enqueue(struct queue_store *s, const struct queue_message *m,
     if (!check_message(m, err) ||
         (m->body.len < m->size && !check_spilled(s, m, err)))
         return false;
-    if (!put_message(s, m, err) || !put_body(s, m, err))
+    if (!put_message(s, m, err) || !put_body(s, m, err) ||
+        (m->receipt && !queue_store_receipt_put(s, m, err)))
         return false;
     for (size_t i = 0; i < m->envelope.rcpt_count; i++) {
         enum queue_hold held = m->rcpt[i].held ? QUEUE_HELD : QUEUE_FREE;

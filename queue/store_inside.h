@@ -83,6 +83,9 @@ enum queue_statement {
     QUEUE_ST_HISTORY_MESSAGE,
     QUEUE_ST_MESSAGE_END,
     QUEUE_ST_ROUTES,
+    QUEUE_ST_RECEIPT_PUT,
+    QUEUE_ST_RECEIPT_GET,
+    QUEUE_ST_RECEIPT_PURGE,
     QUEUE_ST_SHELF_PUT,
     QUEUE_ST_SHELF_GET,
     QUEUE_ST_SHELF_DROP,
@@ -152,6 +155,11 @@ bool queue_store_move(struct queue_store *s, uint64_t id, uint32_t number,
                       struct err *err) must_use;
 unsigned queue_store_flags(const struct queue_message *m);
 void queue_store_set_flags(struct queue_message *m, unsigned flags);
+
+/* --- store_receipt.c --- */
+bool queue_store_receipt_put(struct queue_store *s,
+                             const struct queue_message *m,
+                             struct err *err) must_use;
 
 /* --- store_settle.c --- */
 /* An operator's end for a recipient that nobody works on. */

@@ -83,7 +83,16 @@ static const char first[] =
     ") WITHOUT ROWID;"
     "CREATE INDEX shelf_due ON shelf (shelf, due_ms);";
 
-static const char *const migrations[] = {first};
+/* Of requests that may come again: which message the first one became. */
+static const char second[] = "CREATE TABLE receipt ("
+                             "  number INTEGER PRIMARY KEY,"
+                             "  key TEXT NOT NULL UNIQUE,"
+                             "  digest BLOB NOT NULL,"
+                             "  message INTEGER NOT NULL,"
+                             "  at_ms INTEGER NOT NULL"
+                             ");";
+
+static const char *const migrations[] = {first, second};
 
 const struct db_schema queue_store_schema = {
     .application_id = 0x5ea19057,

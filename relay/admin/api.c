@@ -23,7 +23,7 @@ static const struct route {
     {"GET", "/v1/messages/*", admin_message},
     {"GET", "/v1/messages/*/trace", admin_trace},
     {"GET", "/v1/messages/*/body", admin_body},
-    {"POST", "/v1/messages", admin_inject},
+    {"POST", "/v1/messages", admin_inject_nothing},
     {"GET", "/v1/policies", admin_policies},
     {"GET", "/v1/policies/*", admin_policy},
     {"POST", "/v1/policies/*/refresh", admin_refresh},
@@ -37,6 +37,8 @@ static const struct route {
     {"POST", "/v1/drain", admin_drain},
     {"POST", "/v1/backup", admin_backup},
 };
+
+enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
 
 /* *part: what stands for the '*', or empty. */
 static bool
@@ -54,8 +56,21 @@ is_path(const char *pattern, const char *path, struct slice *part)
     return part->len > 0 && strcmp(star + 1, part->p + part->len) == 0;
 }
 
+/* NULL: there is none for it. */
+static const struct route *
+find_route(const struct net_http_request *r, struct slice *part)
+{
+    const char *path = net_http_path(r), *method = net_http_method(r);
+
+    for (size_t i = 0; i < ROUTES; i++)
+        if (strcmp(routes[i].method, method) == 0 &&
+            is_path(routes[i].path, path, part))
+            return &routes[i];
+    return NULL;
+}
+
 static void
-call(const struct route *route, struct relay *relay, struct net_http_request *r,
+call(admin_handler_fn *handler, struct relay *relay, struct net_http_request *r,
      struct slice part)
 {
     char name[ADMIN_NAME_MAX + 1];
@@ -66,33 +81,69 @@ call(const struct route *route, struct relay *relay, struct net_http_request *r,
     }
     memcpy(name, part.len > 0 ? part.p : "", part.len);
     name[part.len] = '\0';
-    route->handle(relay, r, name);
+    handler(relay, r, name);
+}
+
+/* The methods that the path has, for an Allow field (RFC 9110 section 10.2.1);
+ * "": there is no such path. */
+static void
+list_methods(const char *path, struct buf *out)
+{
+    struct slice ignored;
+
+    for (size_t i = 0; i < ROUTES; i++)
+        if (is_path(routes[i].path, path, &ignored))
+            buf_printf(out, "%s%s", out->len > 0 ? ", " : "",
+                       strcmp(routes[i].method, "GET") == 0 ? "GET, HEAD"
+                                                            : routes[i].method);
+}
+
+static void
+answer_unknown(struct net_http_request *r)
+{
+    struct buf methods scoped(buf_free) = {0};
+
+    list_methods(net_http_path(r), &methods);
+    if (methods.len == 0) {
+        admin_answer_error(r, 404, "there is no such path");
+        return;
+    }
+    net_http_add_header(r, "Allow", buf_text(&methods));
+    admin_answer_error(r, 405, "not by this method");
 }
 
 static void
 handle(void *ctx, struct net_http_request *r)
 {
     const struct relay *relay = ctx;
-    const char *path = net_http_path(r), *method = net_http_method(r);
-    bool known = false;
+    const struct route *route;
+    struct slice part;
 
     if (!admin_guard(relay->config, r))
         return;
-    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-        struct slice part;
-
-        if (!is_path(routes[i].path, path, &part))
-            continue;
-        known = true;
-        if (strcmp(routes[i].method, method) == 0) {
-            call(&routes[i], ctx, r, part);
-            return;
-        }
-    }
-    if (known)
-        admin_answer_error(r, 405, "not by this method");
+    route = find_route(r, &part);
+    if (route)
+        call(route->handle, ctx, r, part);
     else
-        admin_answer_error(r, 404, "there is no such path");
+        answer_unknown(r);
+}
+
+/* Nobody who will be refused has to send his body first; and mail is not
+ * gathered but met here. */
+static void
+meet(void *ctx, struct net_http_request *r)
+{
+    const struct relay *relay = ctx;
+    const struct route *route;
+    struct slice part;
+
+    if (!admin_guard(relay->config, r))
+        return;
+    route = find_route(r, &part);
+    if (!route)
+        answer_unknown(r);
+    else if (route->handle == admin_inject_nothing)
+        call(admin_inject, ctx, r, part);
 }
 
 static void *
@@ -114,5 +165,6 @@ close_api(void *api)
 const struct serve_api admin_api = {
     .open = open_api,
     .handle = handle,
+    .head = meet,
     .close = close_api,
 };

@@ -2,6 +2,7 @@
 
 #include "relay/admin/answer.h"
 #include "relay/base/addr.h"
+#include "relay/daemon/digest.h"
 
 #include <strings.h>
 
@@ -24,15 +25,10 @@ bool
 admin_guard_is_token(const char *field, const char *token)
 {
     static const char scheme[] = "Bearer ";
-    size_t skip = sizeof(scheme) - 1, len = strlen(token);
-    unsigned char differ = 0;
+    size_t skip = sizeof(scheme) - 1;
 
-    if (!field || strncasecmp(field, scheme, skip) != 0 ||
-        strlen(field + skip) != len)
-        return false;
-    for (size_t i = 0; i < len; i++)
-        differ |= (unsigned char)(field[skip + i] ^ token[i]);
-    return differ == 0;
+    return field && strncasecmp(field, scheme, skip) == 0 &&
+           digest_same(slice_of(field + skip), slice_of(token));
 }
 
 bool
@@ -56,6 +52,12 @@ is_probe(const char *path)
 {
     return strcmp(path, "/livez") == 0 || strcmp(path, "/healthz") == 0 ||
            strcmp(path, "/readyz") == 0;
+}
+
+bool
+admin_guard_is_trusted(const struct config *c, const struct net_http_request *r)
+{
+    return net_http_peer(r)->any.sa_family == AF_UNSPEC || c->http.token[0];
 }
 
 bool

@@ -12,6 +12,10 @@
 #include "relay/daemon/relay.h"
 #include "relay/net/http_server.h"
 
+/* By a token or the control socket, not only by being on this machine. */
+bool admin_guard_is_trusted(const struct config *c,
+                            const struct net_http_request *r);
+
 /* False: the request has been answered, 401, 403 or 421. */
 bool admin_guard(const struct config *c, struct net_http_request *r);
 

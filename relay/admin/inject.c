@@ -1,224 +1,334 @@
-/*
- * POST /v1/messages: a message/rfc822 body, its envelope in X-Envelope-From
- * and X-Envelope-To (several, by commas).  Answered 202 once it is durable.
- */
-#include "policy/access.h"
+#include "queue/store.h"
 #include "relay/admin/answer.h"
+#include "relay/admin/inject_inside.h"
 #include "relay/admin/routes.h"
 #include "relay/base/mem.h"
-#include "relay/daemon/intake.h"
+#include "relay/daemon/submit.h"
 #include "relay/net/timer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
-struct inject {
-    struct task task;
-    struct relay *relay;
-    struct worker *worker;
-    struct net_http_request *request;
-    struct mail_envelope envelope;
-    struct mail_address from;
-    struct buf body; /* CRLF lines */
-    struct mail_status status;
-};
+/* For what is our own trouble, and for who comes while the same key is under
+ * way. */
+enum { RETRY_S = 5 };
 
-/* --- reading the request, on the main thread --- */
-
-/* Lines that end in LF alone become lines. */
-static void
-add_lines(struct slice in, struct buf *out)
-{
-    while (in.len > 0) {
-        const char *lf = memchr(in.p, '\n', in.len);
-        size_t len = lf ? (size_t)(lf - in.p) : in.len;
-        struct slice line = slice_first(in, len);
-
-        if (line.len > 0 && line.p[line.len - 1] == '\r')
-            line.len--;
-        buf_add(out, line);
-        buf_add_text(out, "\r\n");
-        in = slice_from(in, len + (lf != NULL));
-    }
-}
-
-static struct slice
-without_brackets(struct slice s)
-{
-    s = slice_trim(s);
-    if (s.len >= 2 && s.p[0] == '<' && s.p[s.len - 1] == '>')
-        return (struct slice){s.p + 1, s.len - 2};
-    return s;
-}
-
-static bool
-add_rcpt(struct inject *x, struct slice text, struct err *err)
-{
-    struct mail_address to;
-    struct mail_rcpt *rcpt;
-
-    if (!mail_address_parse(without_brackets(text), true, &to, err))
-        return err_in(err, "X-Envelope-To");
-    rcpt = mail_envelope_add(&x->envelope);
-    rcpt->address = mem_text(to.text);
-    rcpt->domain =
-        mem_text(to.is_literal ? to.text + to.at + 1 : to.domain.text);
-    x->envelope.smtputf8 |= !to.is_ascii;
-    return true;
-}
-
-static bool
-read_envelope(struct inject *x, struct err *err)
-{
-    const char *from = net_http_header(x->request, "X-Envelope-From");
-    const char *to = net_http_header(x->request, "X-Envelope-To");
-    struct slice rest = slice_of(to ? to : "");
-    struct slice text = without_brackets(slice_of(from ? from : ""));
-
-    if (!from || !to)
-        return err_set(err, ERR_INPUT, "%s is missing",
-                       from ? "X-Envelope-To" : "X-Envelope-From");
-    if (text.len > 0 && !mail_address_parse(text, true, &x->from, err))
-        return err_in(err, "X-Envelope-From");
-    x->envelope.from = mem_text(x->from.text);
-    x->envelope.smtputf8 = text.len > 0 && !x->from.is_ascii;
-    while (rest.len > 0)
-        if (!add_rcpt(x, slice_cut(&rest, ','), err))
-            return false;
-    return x->envelope.rcpt_count > 0 ||
-           err_set(err, ERR_INPUT, "X-Envelope-To names nobody");
-}
-
-static bool
-read_request(struct inject *x, struct err *err)
-{
-    const char *type = net_http_header(x->request, "Content-Type");
-    struct slice body = net_http_body(x->request);
-
-    if (!type || strncasecmp(type, "message/rfc822", 14) != 0)
-        return err_set(err, ERR_INPUT, "Content-Type: message/rfc822 only");
-    if (body.len == 0 || memchr(body.p, '\0', body.len))
-        return err_set(err, ERR_INPUT, "the message is %s",
-                       body.len == 0 ? "empty" : "no text: it has a NUL");
-    if (!read_envelope(x, err))
-        return false;
-    add_lines(body, &x->body);
-    return true;
-}
-
-/* --- on the way --- */
+/* --- its end --- */
 
 static void
-free_inject(struct inject *x)
+leave(struct inject *x)
 {
+    *x->at = x->next;
+    if (x->next)
+        x->next->at = x->at;
+    admin_inject_uncount(x);
     mail_envelope_done(&x->envelope);
-    buf_free(&x->body);
+    digest_free(&x->digest);
+    buf_free(&x->octets);
     free(x);
 }
 
-static int
-http_status(const struct mail_status *s)
+static void
+add_retry(struct net_http_request *r, unsigned seconds)
 {
-    if (mail_status_is_success(s))
-        return 202;
-    return mail_status_is_transient(s) ? 503 : 403;
+    char text[16];
+
+    (void)snprintf(text, sizeof(text), "%u", seconds);
+    net_http_add_header(r, "Retry-After", text);
 }
 
 static void
-come_home(struct task *task)
+refuse(struct inject *x, int status, const char *why)
 {
-    struct inject *x = own_container(task, struct inject, task);
-    const char *id = strrchr(x->status.text, ' ');
-    int status = http_status(&x->status);
+    struct net_http_request *r = x->request;
+    unsigned wait_s = x->wait_s ? x->wait_s : RETRY_S;
 
-    if (status == 202)
-        admin_answer_json(x->request, status,
-                          json_pack("{s:o}", "id", admin_text(id + 1)));
-    else
-        admin_answer_error(x->request, status, x->status.text);
-    free_inject(x);
+    leave(x);
+    if (status == 429 || status == 503 || status == 409)
+        add_retry(r, wait_s);
+    admin_answer_error(r, status, why);
 }
 
 static void
-stored(void *ctx, const struct mail_status *status)
+fail(struct inject *x, const struct mail_status *why)
+{
+    refuse(x, admin_inject_status(why), why->text);
+}
+
+static void
+promise(struct inject *x, const char *id)
+{
+    struct net_http_request *r = x->request;
+
+    x->counted = 0;
+    leave(x);
+    admin_answer_json(r, 202, json_pack("{s:o}", "id", admin_text(id)));
+}
+
+/* Nobody hears the answer. */
+static void
+give_up(struct inject *x)
+{
+    if (x->submit) {
+        x->is_away = true;
+        submit_abandon(x->submit);
+    } else {
+        refuse(x, 503, "the client is gone");
+    }
+}
+
+/* --- into the queue --- */
+
+static void hand_over(struct inject *x);
+
+static void
+turned(void *ctx, const struct mail_status *status)
 {
     struct inject *x = ctx;
 
-    x->status = *status;
-    x->task.run = come_home;
-    task_post(&x->relay->inbox, &x->task);
+    x->is_away = false;
+    if (!status) {
+        if (x->is_gone)
+            give_up(x);
+        else
+            hand_over(x);
+        return;
+    }
+    x->submit = NULL;
+    if (mail_status_is_success(status))
+        promise(x, strrchr(status->text, ' ') + 1);
+    else
+        fail(x, status);
 }
 
-static bool
-may_send(const struct inject *x, struct mail_status *why)
+static void
+end(struct inject *x)
 {
-    const struct config *c = x->worker->config;
-    struct addr local = {.any.sa_family = AF_UNSPEC};
-    struct policy_access_client client = {.peer = &local};
-    struct policy_access_rules rules = {
-        .sender_domains = c->access.sender_domains.text,
-        .sender_domain_count = c->access.sender_domains.count,
-        .recipient_domains = c->access.recipient_domains.text,
-        .recipient_domain_count = c->access.recipient_domains.count,
-    };
+    struct queue_receipt *receipt = NULL;
 
-    if (x->worker->is_stopping || !atomic_load(&x->relay->store_is_healthy)) {
-        mail_status_set(why, 451, "4.3.2", "the relay takes no mail now");
+    if (x->key[0]) {
+        receipt = mem_new(struct queue_receipt);
+        memcpy(receipt->key, x->key, sizeof(receipt->key));
+        digest_end(x->digest, receipt->digest);
+    }
+    x->is_away = true;
+    submit_end(x->submit, receipt);
+}
+
+/* What there is, else what follows from there being no more of it. */
+static void
+hand_over(struct inject *x)
+{
+    if (x->octets.len > 0) {
+        x->is_away = true;
+        submit_piece(x->submit, &x->octets);
+    } else if (x->is_whole) {
+        end(x);
+    } else {
+        net_http_more(x->request);
+    }
+}
+
+/* False: it has been answered. */
+static bool
+begin(struct inject *x)
+{
+    struct mail_status why = {0};
+
+    if (!admin_inject_is_able(x, &why) || !admin_inject_may(x, &why)) {
+        fail(x, &why);
         return false;
     }
-    if (x->envelope.rcpt_count > c->access.rcpt_max) {
-        mail_status_set(why, 550, "5.5.3", "too many recipients");
-        return false;
-    }
-    for (size_t i = 0; i < x->envelope.rcpt_count; i++) {
-        struct mail_address to;
-        struct err err;
-
-        if (!mail_address_parse(slice_of(x->envelope.rcpt[i].address), true,
-                                &to, &err) ||
-            !policy_access(&rules, &client, &x->from, &to, why))
-            return false;
-    }
+    x->submit = submit_new(x->relay, &x->envelope, "http",
+                           net_http_peer(x->request), turned, x);
     return true;
 }
 
-/* On the worker.  The body is no larger than a request's may be, so there is
- * always space for it. */
-static void
-arrived(struct task *task)
-{
-    struct inject *x = own_container(task, struct inject, task);
-    struct intake_client client = {
-        .source = "http", .helo = "api", .is_esmtp = true};
-    struct mail_status status = {0};
-    struct intake *intake;
+/* --- the same once more --- */
 
-    mail_status_set(&status, 550, "5.7.1", "refused");
-    if (!may_send(x, &status)) {
-        stored(x, &status);
+static void
+compare(struct inject *x)
+{
+    unsigned char digest[DIGEST_SIZE];
+    char id[ID_TEXT_SIZE];
+
+    digest_end(x->digest, digest);
+    if (digest_same(
+            (struct slice){(const char *)digest, DIGEST_SIZE},
+            (struct slice){(const char *)x->receipt.digest, DIGEST_SIZE}))
+        promise(x, id_text(x->earlier, id));
+    else
+        refuse(x, 422, "Idempotency-Key was used for another request");
+}
+
+static void
+pass_over(struct inject *x)
+{
+    buf_clear(&x->octets);
+    if (x->is_whole)
+        compare(x);
+    else
+        net_http_more(x->request);
+}
+
+/* --- what comes --- */
+
+static void
+use(struct inject *x)
+{
+    x->has_piece = false;
+    if (x->digest)
+        digest_add(x->digest, buf_slice(&x->octets));
+    if (x->earlier)
+        pass_over(x);
+    else
+        hand_over(x);
+}
+
+static void
+got_piece(void *ctx, struct buf *octets, bool is_last)
+{
+    struct inject *x = ctx;
+
+    buf_free(&x->octets);
+    x->octets = *octets;
+    *octets = (struct buf){0};
+    x->is_whole = is_last;
+    x->has_piece = true;
+    if (!x->is_away)
+        use(x);
+}
+
+static void
+got_lost(void *ctx)
+{
+    struct inject *x = ctx;
+
+    x->is_gone = true;
+    if (!x->is_away)
+        give_up(x);
+}
+
+/* --- was it there before? --- */
+
+struct look_up {
+    struct store_call call;
+    struct inject *inject;
+    char key[QUEUE_RECEIPT_KEY_MAX + 1];
+    struct queue_receipt receipt;
+    uint64_t message;
+};
+
+static bool
+work_look_up(struct store_call *call, struct queue_store *store,
+             struct err *err)
+{
+    struct look_up *l = own_container(call, struct look_up, call);
+
+    return queue_store_receipt_find(store, l->key, net_clock_steady(),
+                                    &l->message, &l->receipt, err);
+}
+
+static void
+answer_look_up(struct inject *x, const struct look_up *l)
+{
+    bool is_known = !l->call.failed;
+
+    x->is_away = false;
+    if (x->is_gone) {
+        give_up(x);
         return;
     }
-    intake = intake_new(x->worker, &client, &x->envelope);
-    intake_body(intake, buf_slice(&x->body));
-    intake_end(intake, &x->envelope, stored, x);
+    if (!is_known && l->call.err.kind != ERR_MISSING) {
+        refuse(x, 503, "the queue can't be read now");
+        return;
+    }
+    if (is_known) {
+        x->earlier = l->message;
+        x->receipt = l->receipt;
+    } else if (!begin(x)) {
+        return;
+    }
+    if (x->has_piece)
+        use(x);
+}
+
+static void
+looked_up(struct task *task)
+{
+    struct look_up *l = own_container(task, struct look_up, call.task);
+
+    answer_look_up(l->inject, l);
+    free(l);
+}
+
+static void
+look_up(struct inject *x)
+{
+    struct look_up *l = mem_new(struct look_up);
+
+    l->inject = x;
+    memcpy(l->key, x->key, sizeof(l->key));
+    l->call.work = work_look_up;
+    l->call.task.run = looked_up;
+    l->call.home = &x->relay->inbox;
+    x->is_away = true;
+    store_thread_post(x->relay->store, &l->call);
+}
+
+/* --- its beginning --- */
+
+static bool
+is_under_way(const struct inject *x)
+{
+    for (const struct inject *y = x->relay->injects; y; y = y->next)
+        if (y != x && strcmp(y->key, x->key) == 0)
+            return true;
+    return false;
+}
+
+static void
+link_it(struct inject *x)
+{
+    x->next = x->relay->injects;
+    x->at = &x->relay->injects;
+    if (x->next)
+        x->next->at = &x->next;
+    x->relay->injects = x;
 }
 
 void
 admin_inject(struct relay *relay, struct net_http_request *r, const char *name)
 {
+    static const struct net_http_sink sink = {got_piece, got_lost};
     struct inject *x = mem_new(struct inject);
     struct err err;
+    int status;
 
     (void)name;
     x->relay = relay;
     x->request = r;
-    if (!read_request(x, &err)) {
-        free_inject(x);
-        admin_answer_failure(r, &err);
+    link_it(x);
+    status = admin_inject_head(x, &err);
+    if (status) {
+        refuse(x, status, err.text);
         return;
     }
-    x->worker =
-        relay->workers[(size_t)net_clock_steady() % relay->worker_count];
-    x->task.run = arrived;
-    worker_post(x->worker, &x->task);
+    if (x->key[0] && is_under_way(x)) {
+        refuse(x, 409, "a request with this Idempotency-Key is under way");
+        return;
+    }
+    if (!x->key[0] && !begin(x))
+        return;
+    net_http_receive(r, x->size_max, &sink, x);
+    if (x->key[0])
+        look_up(x);
+}
+
+void
+admin_inject_nothing(struct relay *relay, struct net_http_request *r,
+                     const char *name)
+{
+    (void)relay, (void)name;
+    admin_answer_error(r, 422, "the request has no body");
 }

@@ -288,6 +288,13 @@ intake_seal(struct intake *in)
 }
 
 void
+intake_receipt(struct intake *in, struct queue_receipt *receipt)
+{
+    free(in->message->receipt);
+    in->message->receipt = receipt;
+}
+
+void
 intake_end(struct intake *in, struct mail_envelope *envelope,
            void (*done)(void *ctx, const struct mail_status *status), void *ctx)
 {

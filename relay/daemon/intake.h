@@ -48,6 +48,10 @@ bool intake_has_space(const struct intake *in);
 /* Calls `room` once there is space again. */
 void intake_wait(struct intake *in, void (*room)(void *ctx), void *ctx);
 
+/* Before intake_end: stored with the message, in the same transaction.  Takes
+ * it over. */
+void intake_receipt(struct intake *in, struct queue_receipt *receipt);
+
 /* The message is whole; the envelope moves in.  `done` runs later, once, with
  * the reply: 250 when it is committed and synced, else what is wrong.  The
  * intake ends by itself; an owner that goes away first calls intake_abandon,

@@ -25,6 +25,7 @@ struct dnssec;
 struct event_hub;
 struct expiring;
 struct gate;
+struct inject;
 struct login_desk;
 struct notify;
 struct quota;
@@ -64,7 +65,8 @@ struct relay {
     struct event_hub *event_hub;
     struct expiring *expiring;
     struct gate *gate;
-    struct notify *notify; /* or NULL */
+    struct inject *injects; /* list; relay/admin's */
+    struct notify *notify;  /* or NULL */
     struct refresher *refresher;
     struct serve *serve;
     struct sites *sites;

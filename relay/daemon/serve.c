@@ -166,6 +166,16 @@ control_accepted(void *ctx, int fd, const struct addr *peer)
     net_http_server_add(s->http, fd);
 }
 
+static struct net_http_server *
+open_http(struct serve *s)
+{
+    struct net_http_server *server =
+        net_http_server_new(&s->relay.loop, s->api->handle, s->api_ctx);
+
+    net_http_server_hear_heads(server, s->api->head);
+    return server;
+}
+
 static bool
 open_control(struct serve *s, struct err *err)
 {
@@ -175,7 +185,7 @@ open_control(struct serve *s, struct err *err)
     if (!directory_make_for(s->relay.config->control.socket, 0755, NULL, err))
         return err_in(err, "control.socket");
     s->api_ctx = s->api->open(&s->relay);
-    s->http = net_http_server_new(&s->relay.loop, s->api->handle, s->api_ctx);
+    s->http = open_http(s);
     s->control =
         net_listen_open(&s->relay.loop, where, 0600, control_accepted, s, err);
     return s->control || err_in(err, "control.socket");

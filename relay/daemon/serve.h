@@ -23,6 +23,7 @@ enum { /* exit codes, of sysexits.h */
 struct serve_api {
     void *(*open)(struct relay *relay);
     net_http_fn *handle; /* ctx is what open gave */
+    net_http_fn *head;   /* net_http_server_hear_heads; the same ctx */
     void (*close)(void *api);
 };
 

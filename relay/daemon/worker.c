@@ -10,6 +10,7 @@
 #include "relay/daemon/receive.h"
 #include "relay/daemon/resolver.h"
 #include "relay/daemon/server_tls.h"
+#include "relay/daemon/submit.h"
 #include "relay/daemon/tls_count.h"
 #include "relay/daemon/trust.h"
 
@@ -495,6 +496,8 @@ cut_arrived(struct task *task)
         probe_cut(w->probes);
     while (w->batches)
         batch_cut(w->batches);
+    while (w->submits)
+        submit_cut(w->submits);
     resolver_cut(w->resolver);
     tls_count_cut(w);
     x->task.run = cut_done;

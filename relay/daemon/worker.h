@@ -23,6 +23,7 @@ struct probe;
 struct resolver;
 struct receive;
 struct server_tls;
+struct submit;
 struct deliver;
 struct tls_pending;
 struct trust;
@@ -56,6 +57,7 @@ struct worker {
     struct deliver *deliveries;      /* list */
     struct probe *probes;            /* list */
     struct batch *batches;           /* list */
+    struct submit *submits;          /* list */
     struct tls_pending *tls_pending; /* list; see tls_count.h */
     size_t tls_pending_count;
     bool is_stopping; /* no more of anything is begun */

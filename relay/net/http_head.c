@@ -167,8 +167,15 @@ net_http_head_count(const struct net_http_head *h, const char *name)
 const char *
 net_http_head_find(const struct net_http_head *h, const char *name)
 {
+    return net_http_head_find_next(h, name, 0);
+}
+
+const char *
+net_http_head_find_next(const struct net_http_head *h, const char *name,
+                        size_t skip)
+{
     for (size_t i = 0; i < h->count; i++)
-        if (strcasecmp(h->fields[i].name, name) == 0)
+        if (strcasecmp(h->fields[i].name, name) == 0 && skip-- == 0)
             return h->fields[i].value;
     return NULL;
 }

@@ -48,6 +48,9 @@ void net_http_head_done(struct net_http_head *h);
 
 /* The first field of that name, whatever its case, or NULL. */
 const char *net_http_head_find(const struct net_http_head *h, const char *name);
+/* The same behind `skip` others of that name. */
+const char *net_http_head_find_next(const struct net_http_head *h,
+                                    const char *name, size_t skip);
 size_t net_http_head_count(const struct net_http_head *h, const char *name);
 
 bool net_http_is_token(const char *text);

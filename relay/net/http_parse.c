@@ -22,8 +22,13 @@ struct net_http_parse {
 
     llhttp_t llhttp;
     llhttp_settings_t settings;
+    uint64_t length;   /* that was announced; 0: none */
+    uint64_t body_max; /* octets of the body */
+    uint64_t taken;    /* of its octets, no longer in `body` */
     struct buf body;
-    size_t framing, extensions;
+    uint64_t framing;
+    size_t extensions;
+    bool stops_at_head, is_at_head;
     bool is_whole, may_stay, asked_to_continue, has_begun;
 
     int status; /* once refused */
@@ -201,6 +206,13 @@ check_host(struct net_http_parse *p)
     return true;
 }
 
+static bool
+refuse_length(struct net_http_parse *p)
+{
+    return refuse(p, 413, ERR_LIMIT, "the body exceeds %llu octets",
+                  (unsigned long long)p->body_max);
+}
+
 /* RFC 9112 section 6: both at once, or one of them twice, is how requests are
  * smuggled. */
 static bool
@@ -209,7 +221,7 @@ check_framing(struct net_http_parse *p)
     size_t codings = net_http_head_count(&p->head, "Transfer-Encoding");
     size_t lengths = net_http_head_count(&p->head, "Content-Length");
     const char *length = net_http_head_find(&p->head, "Content-Length");
-    unsigned long long n;
+    unsigned long long n = 0;
 
     if (codings + lengths > 1)
         return refuse(p, 400, ERR_INPUT,
@@ -221,9 +233,9 @@ check_framing(struct net_http_parse *p)
                       "Transfer-Encoding is not chunked in HTTP/1.1");
     if (lengths && (!*length || length[strspn(length, "0123456789")]))
         return refuse(p, 400, ERR_INPUT, "Content-Length is no number");
-    if (lengths && !slice_number(slice_of(length), NET_HTTP_BODY_MAX, &n))
-        return refuse(p, 413, ERR_LIMIT, "the body exceeds %d octets",
-                      NET_HTTP_BODY_MAX);
+    if (lengths && !slice_number(slice_of(length), UINT64_MAX, &n))
+        return refuse_length(p);
+    p->length = n;
     return true;
 }
 
@@ -241,14 +253,19 @@ check_expectations(struct net_http_parse *p)
 
 /* --- the body --- */
 
+static uint64_t
+room_of(const struct net_http_parse *p)
+{
+    return p->body_max - p->taken - p->body.len;
+}
+
 static int
 got_body(llhttp_t *llhttp, const char *at, size_t len)
 {
     struct net_http_parse *p = llhttp->data;
 
-    if (p->body.len + len > NET_HTTP_BODY_MAX) {
-        refuse(p, 413, ERR_LIMIT, "the body exceeds %d octets",
-               NET_HTTP_BODY_MAX);
+    if (len > room_of(p)) {
+        (void)refuse_length(p);
         return HPE_USER;
     }
     buf_add(&p->body, (struct slice){at, len});
@@ -260,9 +277,9 @@ got_chunk(llhttp_t *llhttp)
 {
     struct net_http_parse *p = llhttp->data;
 
-    if (llhttp->content_length <= NET_HTTP_BODY_MAX - p->body.len)
+    if (llhttp->content_length <= room_of(p))
         return 0;
-    refuse(p, 413, ERR_LIMIT, "the body exceeds %d octets", NET_HTTP_BODY_MAX);
+    (void)refuse_length(p);
     return HPE_USER;
 }
 
@@ -312,6 +329,7 @@ net_http_parse_new(void)
     struct net_http_parse *p = mem_new(struct net_http_parse);
 
     p->head.first_max = FIRST_LINE_MAX;
+    p->body_max = NET_HTTP_BODY_MAX;
     llhttp_settings_init(&p->settings);
     p->settings.on_body = got_body;
     p->settings.on_chunk_header = got_chunk;
@@ -354,11 +372,30 @@ run(struct net_http_parse *p, struct slice in)
 }
 
 static void
+leave_head(struct net_http_parse *p)
+{
+    p->is_at_head = false;
+    if (p->length > p->body_max)
+        (void)refuse_length(p);
+    else
+        (void)run(p, buf_slice(&p->head.text));
+}
+
+static bool
+has_body(const struct net_http_parse *p)
+{
+    return p->length > 0 || net_http_head_find(&p->head, "Transfer-Encoding");
+}
+
+static void
 read_head(struct net_http_parse *p)
 {
-    if (read_first_line(p) && check_host(p) && check_framing(p) &&
-        check_expectations(p))
-        (void)run(p, buf_slice(&p->head.text));
+    if (!read_first_line(p) || !check_host(p) || !check_framing(p) ||
+        !check_expectations(p))
+        return;
+    p->is_at_head = p->stops_at_head && has_body(p);
+    if (!p->is_at_head)
+        leave_head(p);
 }
 
 static void
@@ -382,11 +419,10 @@ feed_body(struct net_http_parse *p, struct slice in, size_t *used)
 
     *used += n;
     p->framing += n;
-    if (p->framing > NET_HTTP_FRAMING_MAX)
+    if (p->framing / NET_HTTP_FRAMING_MAX > p->body_max)
         refuse(p, 413, ERR_LIMIT,
-               "the body and its chunk heads exceed %d "
-               "octets",
-               NET_HTTP_FRAMING_MAX);
+               "the body and its chunk heads exceed %d times %llu octets",
+               NET_HTTP_FRAMING_MAX, (unsigned long long)p->body_max);
 }
 
 static bool
@@ -405,8 +441,12 @@ net_http_parse_feed(struct net_http_parse *p, struct slice in, size_t *used)
 {
     *used = 0;
     p->has_begun |= in.len > 0;
+    if (p->is_at_head)
+        leave_head(p);
     if (p->head.state == NET_HTTP_HEAD_MORE)
         feed_head(p, in, used);
+    if (p->is_at_head)
+        return NET_HTTP_HEAD;
     if (p->head.state == NET_HTTP_HEAD_WHOLE && !p->status && !p->is_whole &&
         *used < in.len)
         feed_body(p, slice_from(in, *used), used);
@@ -415,6 +455,33 @@ net_http_parse_feed(struct net_http_parse *p, struct slice in, size_t *used)
     if (p->is_whole)
         return NET_HTTP_WHOLE;
     return wants_continue(p) ? NET_HTTP_CONTINUE : NET_HTTP_MORE;
+}
+
+void
+net_http_parse_stop_at_head(struct net_http_parse *p)
+{
+    p->stops_at_head = true;
+}
+
+void
+net_http_parse_allow(struct net_http_parse *p, uint64_t body_max)
+{
+    p->body_max = body_max;
+}
+
+void
+net_http_parse_take(struct net_http_parse *p, struct buf *out)
+{
+    p->taken += p->body.len;
+    if (out->len == 0) {
+        struct buf empty = *out;
+
+        *out = p->body;
+        p->body = empty;
+        return;
+    }
+    buf_add(out, buf_slice(&p->body));
+    buf_clear(&p->body);
 }
 
 bool
@@ -457,9 +524,10 @@ net_http_parse_param(const struct net_http_parse *p, const char *name)
 }
 
 const char *
-net_http_parse_header(const struct net_http_parse *p, const char *name)
+net_http_parse_header(const struct net_http_parse *p, const char *name,
+                      size_t skip)
 {
-    return net_http_head_find(&p->head, name);
+    return net_http_head_find_next(&p->head, name, skip);
 }
 
 struct slice

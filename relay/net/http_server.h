@@ -1,9 +1,10 @@
 /*
  * relay/net/http_server - HTTP/1.1 requests on a connection (llhttp).
  *
- * Reads one request at a time, hands it over whole, sends the response.  It
- * checks bytes before llhttp sees them (a bare CR is no line end) and keeps
- * the limits that llhttp has not.  Knows no paths and no meaning.
+ * Reads one request at a time, hands it over whole, sends the response.  Who
+ * wants a long body gets it in pieces while it comes.  It checks bytes before
+ * llhttp sees them (a bare CR is no line end) and keeps the limits that llhttp
+ * has not.  Knows no paths and no meaning.
  */
 #ifndef RELAY_NET_HTTP_SERVER_H
 #define RELAY_NET_HTTP_SERVER_H
@@ -18,6 +19,10 @@ enum {
     NET_HTTP_LIMIT_MS = 10 * 1000, /* to send a whole request; to take a
                                       response */
     NET_HTTP_SESSIONS_MAX = 64,    /* per server; one more gets a 503 */
+    /* A body that is streamed brings at least so many octets in each
+     * NET_HTTP_LIMIT_MS, and is whole in NET_HTTP_RECEIVE_MS. */
+    NET_HTTP_RECEIVE_MIN = 5000,
+    NET_HTTP_RECEIVE_MS = 30 * 60 * 1000,
     /* Parts of a response that wait for a client who does not read; with more
      * of them the client counts as gone. */
     NET_HTTP_PENDING_MAX = 4 * 1024 * 1024,
@@ -31,6 +36,11 @@ typedef void net_http_fn(void *ctx, struct net_http_request *request);
 
 struct net_http_server *net_http_server_new(uv_loop_t *loop,
                                             net_http_fn *handler, void *ctx);
+/* Before the first socket: `head` is told of a request as soon as its head is
+ * there, when a body comes behind it.  It may answer, which ends the
+ * connection; or call net_http_receive; else the request is handled once it is
+ * whole. */
+void net_http_server_hear_heads(struct net_http_server *s, net_http_fn *head);
 /* Takes an accepted socket. */
 void net_http_server_add(struct net_http_server *s, int fd);
 /* Closes all connections; requests not yet answered may still be answered,
@@ -45,9 +55,28 @@ const char *net_http_path(const struct net_http_request *r);
 const char *net_http_query(struct net_http_request *r, const char *name);
 const char *net_http_header(const struct net_http_request *r,
                             const char *name); /* or NULL */
+/* The same, behind `skip` others of that name. */
+const char *net_http_header_next(const struct net_http_request *r,
+                                 const char *name, size_t skip);
 struct slice net_http_body(const struct net_http_request *r);
 /* Family AF_UNSPEC: a Unix socket. */
 const struct addr *net_http_peer(const struct net_http_request *r);
+
+/* Who gets a body in pieces. */
+struct net_http_sink {
+    /* The next octets, which may be taken out of `octets`; with `is_last` the
+     * request is whole.  Else no more come before net_http_more. */
+    void (*piece)(void *ctx, struct buf *octets, bool is_last);
+    /* The client is gone, or too slow, before the body was whole.  The request
+     * has still to be answered. */
+    void (*gone)(void *ctx);
+};
+
+/* Only at its head: the body comes in pieces, at most `max` octets in all. A
+ * request with more is answered 413 by itself, behind `gone`. */
+void net_http_receive(struct net_http_request *r, uint64_t max,
+                      const struct net_http_sink *sink, void *ctx);
+void net_http_more(struct net_http_request *r);
 
 /* Adds a field to the response's head; before it is begun.  Neither text may
  * hold a line end.  Content-Type, Content-Length, Transfer-Encoding,

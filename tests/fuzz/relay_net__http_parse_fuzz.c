@@ -36,7 +36,7 @@ check_whole(const struct net_http_parse *p)
     MUST(net_http_parse_path(p)[0] == '/');
     MUST(strlen(net_http_parse_path(p)) <= NET_HTTP_TARGET_MAX);
     MUST(net_http_parse_body(p).len <= NET_HTTP_BODY_MAX);
-    MUST(net_http_parse_is_old(p) || net_http_parse_header(p, "host"));
+    MUST(net_http_parse_is_old(p) || net_http_parse_header(p, "host", 0));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

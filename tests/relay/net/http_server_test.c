@@ -1,6 +1,7 @@
 #include "relay/net/http_server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -23,6 +24,7 @@ enum manner {
     ENDLESS, /* parts until they are refused */
     FREES,   /* frees the server, then answers */
     STREAM,  /* as much as there is room for, whenever there is */
+    POURS,   /* takes the body in pieces */
 };
 
 struct world {
@@ -34,8 +36,15 @@ struct world {
     enum manner manner;
     int requests;
     struct net_http_request *kept[4];
+
     size_t streamed; /* octets */
     bool has_gone;   /* the stream's client */
+
+    /* What a sink has got, and what it is to do. */
+    struct buf poured;
+    unsigned pieces;
+    bool is_whole, is_lost, goes_on, answers_early;
+    uint64_t max;
 };
 
 static void
@@ -144,7 +153,46 @@ handler(void *ctx, struct net_http_request *r)
     case STREAM:
         begin_stream(w, r);
         break;
+    case POURS:
+        fail(); /* it was met at its head */
+        break;
     }
+}
+
+static void
+poured(void *ctx, struct buf *octets, bool is_last)
+{
+    struct world *w = ctx;
+
+    assert_false(w->is_whole || w->is_lost);
+    buf_add(&w->poured, buf_slice(octets));
+    w->pieces++;
+    w->is_whole = is_last;
+    if (is_last)
+        echo(w->kept[0]);
+    else if (w->goes_on)
+        net_http_more(w->kept[0]);
+}
+
+static void
+lost(void *ctx)
+{
+    struct world *w = ctx;
+
+    w->is_lost = true;
+}
+
+static void
+meet(void *ctx, struct net_http_request *r)
+{
+    static const struct net_http_sink sink = {poured, lost};
+    struct world *w = ctx;
+
+    w->kept[0] = r;
+    if (w->answers_early)
+        echo(r);
+    else if (w->manner == POURS)
+        net_http_receive(r, w->max, &sink, w);
 }
 
 static void
@@ -155,6 +203,7 @@ open_world(struct world *w, enum manner manner)
     *w = (struct world){.manner = manner};
     uv_loop_init(&w->loop);
     w->server = net_http_server_new(&w->loop, handler, w);
+    net_http_server_hear_heads(w->server, meet);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     w->client = fds[1];
     net_http_server_add(w->server, fds[0]);
@@ -169,6 +218,15 @@ close_world(struct world *w)
     uv_run(&w->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&w->loop), 0);
     buf_free(&w->got);
+    buf_free(&w->poured);
+}
+
+static void
+open_stream(struct world *w, bool goes_on)
+{
+    open_world(w, POURS);
+    w->goes_on = goes_on;
+    w->max = 1000000;
 }
 
 /* Lets the server run until nothing comes any more. */
@@ -559,31 +617,214 @@ one_connection_too_many_gets_a_503(void **state)
     close_world(&w);
 }
 
+/* --- bodies in pieces --- */
+
+#define POST(fields) "POST /b HTTP/1.1\r\n" H fields "\r\n"
+
+static void
+a_long_body_comes_in_pieces(void **state)
+{
+    struct buf body = {0};
+    struct world w;
+
+    (void)state;
+    open_stream(&w, true);
+    memset(buf_room(&body, 400000), 'x', 400000);
+    body.len = 400000;
+    say(&w, POST("Content-Length: 400000\r\n"));
+    for (size_t i = 0; i < 4; i++) {
+        assert_false(w.is_whole);
+        assert_int_equal(send(w.client, body.p, 100000, 0), 100000);
+        run(&w);
+    }
+    assert_true(w.is_whole);
+    assert_true(w.pieces > 3);
+    assert_int_equal(w.poured.len, 400000);
+    assert_true(heard(&w, "[POST /b "));
+    w.is_whole = false;
+    say(&w, POST("Transfer-Encoding: chunked\r\n") "3\r\nabc\r\n");
+    say(&w, "2\r\nde\r\n0\r\n\r\n");
+    assert_true(w.is_whole);
+    assert_memory_equal(w.poured.p + 400000, "abcde", 5);
+    assert_false(w.has_ended);
+    buf_free(&body);
+    close_world(&w);
+}
+
+/* Until it is asked for, the next piece stays with the client. */
+static void
+a_sink_gets_no_more_than_it_asks_for(void **state)
+{
+    struct buf body = {0};
+    struct world w;
+    size_t sent = 0;
+    ssize_t n;
+
+    (void)state;
+    open_stream(&w, false);
+    w.max = 64 * 1024 * 1024;
+    memset(buf_room(&body, 100000), 'x', 100000);
+    body.len = 100000;
+    say(&w, POST("Content-Length: 60000000\r\n"));
+    do {
+        n = send(w.client, body.p, body.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent += n > 0 ? (size_t)n : 0;
+        run(&w);
+    } while (n > 0);
+    assert_int_equal(w.pieces, 1);
+    assert_true(w.poured.len <= 64 * 1024 && sent < 4000000);
+    net_http_more(w.kept[0]);
+    run(&w);
+    assert_int_equal(w.pieces, 2);
+    close(w.client);
+    w.client = open("/dev/null", O_RDONLY);
+    for (int i = 0; i < 1000 && !w.is_lost; i++) {
+        net_http_more(w.kept[0]);
+        uv_run(&w.loop, UV_RUN_NOWAIT);
+    }
+    assert_true(w.is_lost);
+    echo(w.kept[0]); /* into the void */
+    buf_free(&body);
+    close_world(&w);
+}
+
+static void
+a_body_that_breaks_off_is_lost(void **state)
+{
+    struct world w;
+
+    (void)state;
+    open_stream(&w, true);
+    say(&w, POST("Content-Length: 10\r\n") "12345");
+    shutdown(w.client, SHUT_WR);
+    run(&w);
+    assert_true(w.is_lost);
+    assert_true(w.has_ended);
+    assert_memory_equal(w.poured.p, "12345", 5);
+    echo(w.kept[0]);
+    close_world(&w);
+}
+
+static void
+what_is_too_long_is_refused_as_soon_as_that_is_known(void **state)
+{
+    static const char *const text[] = {
+        POST("Content-Length: 11\r\n"),
+        POST("Content-Length: 18446744073709551615\r\n"),
+        POST("Content-Length: 18446744073709551616\r\n"),
+        POST("Transfer-Encoding: chunked\r\n") "b\r\n",
+        POST("Transfer-Encoding: chunked\r\n") "9\r\n123456789\r\n2\r\n",
+        POST("Transfer-Encoding: chunked\r\n") "ffffffffffffffff\r\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(text) / sizeof(text[0]); i++) {
+        struct world w;
+
+        open_stream(&w, true);
+        w.max = 10;
+        say(&w, text[i]);
+        if (!heard(&w, "HTTP/1.1 413 ") || !w.has_ended)
+            fail_msg("%s", text[i]);
+        assert_false(w.is_whole);
+        if (w.is_lost)
+            echo(w.kept[0]);
+        close_world(&w);
+    }
+}
+
+static void
+who_is_refused_at_the_head_is_not_invited(void **state)
+{
+    struct world w;
+
+    (void)state;
+    open_stream(&w, true);
+    w.answers_early = true;
+    say(&w, POST("Expect: 100-continue\r\nContent-Length: 10\r\n"));
+    assert_true(heard(&w, "[POST /b "));
+    assert_true(heard(&w, "\r\nConnection: close\r\n"));
+    assert_false(heard(&w, "100 Continue"));
+    assert_true(w.has_ended);
+    close_world(&w);
+    open_stream(&w, true);
+    say(&w, POST("Expect: 100-continue\r\nContent-Length: 10\r\n"));
+    assert_true(heard(&w, "100 Continue"));
+    say(&w, "0123456789");
+    assert_true(w.is_whole);
+    close_world(&w);
+}
+
+static void
+whom_nobody_wants_to_meet_is_handled_whole(void **state)
+{
+    struct world w;
+
+    (void)state;
+    open_world(&w, AT_ONCE);
+    say(&w, POST("Content-Length: 2\r\n"));
+    assert_int_equal(w.requests, 0);
+    say(&w,
+        "hi" POST("Transfer-Encoding: chunked\r\n") "2\r\nho\r\n0\r\n\r\n" GET(
+            "/c"));
+    assert_int_equal(w.requests, 3);
+    assert_true(heard(&w, "body=hi]"));
+    assert_true(heard(&w, "body=ho]"));
+    assert_true(heard(&w, "[GET /c "));
+    say(&w, POST("Content-Length: 65537\r\n"));
+    assert_true(heard(&w, "HTTP/1.1 413 "));
+    close_world(&w);
+}
+
+static void
+the_server_may_end_in_the_middle_of_a_body(void **state)
+{
+    struct world w;
+
+    (void)state;
+    open_stream(&w, true);
+    say(&w, POST("Content-Length: 10\r\n") "12345");
+    net_http_server_free(&w.server);
+    assert_true(w.is_lost);
+    net_http_more(w.kept[0]);
+    echo(w.kept[0]);
+    close_world(&w);
+}
+
 /* The loop's own clock can't be moved, so this takes as long as it says. */
 static void
 slow_and_silent_clients_are_closed(void **state)
 {
-    struct world w, idle;
+    struct world w, idle, slow;
     uint64_t until;
 
     (void)state;
     open_world(&w, AT_ONCE);
     open_world(&idle, AT_ONCE);
+    open_stream(&slow, true);
+    say(&slow, POST("Content-Length: 10000\r\n"));
     say(&w, "GET / HTTP/1.1\r\nHo");
     until = uv_hrtime() + (NET_HTTP_LIMIT_MS + 500) * 1000000ull;
     for (int i = 0; uv_hrtime() < until; i++) {
         if (i % 100 == 0 && !w.has_ended)
             (void)!send(w.client, "x", 1, MSG_NOSIGNAL);
+        if (i % 100 == 0 && !slow.has_ended)
+            (void)!send(slow.client, "x", 1, MSG_NOSIGNAL);
         run(&w);
         run(&idle);
+        run(&slow);
         usleep(10000);
     }
     assert_true(heard(&w, "HTTP/1.1 408 Request Timeout\r\n"));
     assert_true(w.has_ended);
     assert_true(idle.has_ended);
     assert_int_equal(idle.got.len, 0);
+    assert_true(heard(&slow, "HTTP/1.1 408 Request Timeout\r\n"));
+    assert_true(slow.is_lost);
+    echo(slow.kept[0]);
     close_world(&w);
     close_world(&idle);
+    close_world(&slow);
 }
 
 int
@@ -605,6 +846,13 @@ main(void)
         cmocka_unit_test(a_request_outlives_its_connection),
         cmocka_unit_test(the_server_may_be_freed_by_its_handler),
         cmocka_unit_test(one_connection_too_many_gets_a_503),
+        cmocka_unit_test(a_long_body_comes_in_pieces),
+        cmocka_unit_test(a_sink_gets_no_more_than_it_asks_for),
+        cmocka_unit_test(a_body_that_breaks_off_is_lost),
+        cmocka_unit_test(what_is_too_long_is_refused_as_soon_as_that_is_known),
+        cmocka_unit_test(who_is_refused_at_the_head_is_not_invited),
+        cmocka_unit_test(whom_nobody_wants_to_meet_is_handled_whole),
+        cmocka_unit_test(the_server_may_end_in_the_middle_of_a_body),
         cmocka_unit_test(slow_and_silent_clients_are_closed),
     };
 
