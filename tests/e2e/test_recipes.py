@@ -15,6 +15,7 @@ import pytest
 
 from lab import net
 from lab.logins import PASSWORD
+from lab.pages import Page, run_line
 from lab.relay import Relay, binary, environment
 from lab.send import message, submit
 from lab.signatures import make, pem, verified
@@ -35,6 +36,7 @@ SUBSTITUTES = {
     "/run/secrets": "{folder}",
     "/var/lib/sealpost": "{folder}/state",
     "127.0.0.1:25": "{ip}:{port}",
+    "0.0.0.0:2525": "{ip}:{port}",
     "0.0.0.0:587": "{ip}:{port}",
     "0.0.0.0:465": "{ip}:{tls_port}",
     "10.0.7.1:587": "{ip}:{port}",
@@ -102,8 +104,11 @@ class Recipe(Relay):
             self.put(name, pem)
 
     def check(self):
+        return self.run("check")
+
+    def run(self, *words):
         return subprocess.run(
-            [binary(), "check", "-c", str(self.config_file)],
+            [binary(), *words, "-c", str(self.config_file)],
             capture_output=True,
             text=True,
             timeout=30,
@@ -191,6 +196,26 @@ def recipe_for_check(world, text, kind):
         r.discard()
 
 
+def test_the_commands_of_the_first_screen(world, new_relay):
+    relay, page = new_relay(), Page("README.md")
+    words = {"build/sealpost": "sealpost", "bank.example": world.domain(world.peer())}
+    send, trace = page.blocks("# Sealpost")[0].replace("\\\n", " ").splitlines()
+    words["ID"] = re.search(r"queued as (\w+)", run_line(send, relay, words))[1]
+    relay.log.one("delivery.sent", mid=words["ID"])
+    said = run_line(trace, relay, words)
+    assert "250 2.0.0 kept" in said and "delivered" in said
+    waiting = submit(relay, f"ann@{world.domain(world.nobody())}")
+    relay.log.one("delivery.deferred", mid=waiting)
+    said = page.run("Look around", relay, **(words | {"ID": waiting}))
+    assert "mode live" in said[0] and waiting in said[1] and "waits" in said[2]
+
+
+def test_the_configuration_of_the_readme(recipe):
+    relay = recipe("Configure", page="README.md").start()
+    done = relay.run("route", "test", "shop@example.com", "ann@partner.example")
+    assert "smtp.provider.example:587" in done.stdout
+
+
 def test_applications_on_the_same_host(world, recipe, somebody):
     relay = recipe("Applications on the same host").start()
     submit(relay, somebody, sender=SENDER)
@@ -273,7 +298,7 @@ def test_microsoft_365(world, recipe, servers):
     tokens = tokens_at(world, "login.microsoftonline.com")
     tokens.answers = [tokens.answer('{"access_token": "t", "token_type": "Bearer"}')]
     server = servers("smtp.office365.com", "t", "XOAUTH2", MAILBOX)
-    relay = recipe("Through a provider", page="README.md", words='"m365"')
+    relay = recipe("Through a provider", words='"m365"')
     relay.put("m365.secret", "secret\n")
     relay.start()
     rcpt = f"you@{world.name()}"
@@ -287,7 +312,7 @@ def test_google(world, recipe, servers):
     tokens = tokens_at(world, "oauth2.googleapis.com")
     tokens.answers = [tokens.answer('{"access_token": "t", "token_type": "Bearer"}')]
     server = servers("smtp.gmail.com", "t", "XOAUTH2", MAILBOX)
-    relay = recipe("Through a provider", page="README.md", words='"google"')
+    relay = recipe("Through a provider", words='"google"')
     relay.put("google.secret", "secret\n")
     relay.put("google.token", "1//refresh-of-google\n")
     relay.start()
@@ -299,7 +324,7 @@ def test_google(world, recipe, servers):
 
 
 def test_amazon_ses(world, recipe, servers):
-    relay = recipe("Through a provider", page="README.md", words='"ses"')
+    relay = recipe("Through a provider", words='"ses"')
     user = re.search(r'user = "(.*)"', relay.recipe)[1]
     host = re.search(r'via = {"(.*):587"}', relay.recipe)[1]
     server = servers(host, PASSWORD, "LOGIN", user)
@@ -311,9 +336,9 @@ def test_amazon_ses(world, recipe, servers):
 
 
 def test_direct_mx_with_dkim(world, recipe, tmp_path):
-    relay = recipe("Direct MX with DKIM", page="README.md")
+    relay = recipe("Direct MX with DKIM")
     (tmp_path / "sealpost").symlink_to(pathlib.Path(binary()).resolve())
-    (commands,) = [t for k, t in blocks("README.md", "Direct MX with DKIM") if k == "sh"]
+    (commands,) = [t for k, t in blocks("etc/recipes.md", "Direct MX with DKIM") if k == "sh"]
     for there, here in SUBSTITUTES.items():
         commands = commands.replace(there, here.format(**vars(relay)))
     path = f"{tmp_path}:{os.environ['PATH']}"
