@@ -1,6 +1,6 @@
 #include "relay/cli/letter.h"
 
-#include "relay/base/own.h"
+#include "relay/mail/mailbox.h"
 
 /* --- lines --- */
 
@@ -150,9 +150,26 @@ add_from(const struct cli_letter_wish *wish, struct buf *out)
     }
 }
 
-void
+bool
+cli_letter_list(struct slice list, cli_letter_fn *each, void *ctx,
+                struct err *err)
+{
+    struct mail_mailbox_scan scan = {.rest = list};
+    struct mail_mailbox box;
+
+    while (mail_mailbox_next(&scan, &box))
+        each(ctx, box.text);
+    if (!scan.has_junk && !scan.is_broken)
+        return true;
+    list = slice_trim(list);
+    return err_set(err, ERR_INPUT, "\"%.*s\" is no list of addresses",
+                   (int)slice_first(list, 200).len, list.p);
+}
+
+bool
 cli_letter_make(struct slice in, const struct cli_letter_wish *wish,
-                mail_address_list_fn *each, void *ctx, struct buf *out)
+                cli_letter_fn *each, void *ctx, struct buf *out,
+                struct err *err)
 {
     static const char *const from[] = {"From", NULL};
     const char *const *names;
@@ -165,8 +182,9 @@ cli_letter_make(struct slice in, const struct cli_letter_wish *wish,
     if (!has_field(in, from) && *wish->from)
         add_from(wish, out);
     while ((field = cut_field(&in)).len > 0) {
-        if (wish->take_recipients && is_one_of(field, names))
-            mail_address_list_each(value_of(field), each, ctx);
+        if (wish->take_recipients && is_one_of(field, names) &&
+            !cli_letter_list(value_of(field), each, ctx, err))
+            return false;
         if (!wish->take_recipients || !is_one_of(field, blind))
             buf_add(out, field);
     }
@@ -174,4 +192,5 @@ cli_letter_make(struct slice in, const struct cli_letter_wish *wish,
     if (in.len == 0 || in.p[0] != '\r')
         buf_add_text(out, "\r\n");
     buf_add(out, in);
+    return true;
 }

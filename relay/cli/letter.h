@@ -8,7 +8,8 @@
 #define RELAY_CLI_LETTER_H
 
 #include "relay/base/buf.h"
-#include "relay/mail/address_list.h"
+#include "relay/base/err.h"
+#include "relay/base/own.h"
 
 enum { CLI_LETTER_MAX = 1 << 30 }; /* octets of a message; our own */
 
@@ -22,11 +23,20 @@ struct cli_letter_wish {
     const char *name;     /* full name for it; NULL none */
 };
 
+/* `address` is good during the call. */
+typedef void cli_letter_fn(void *ctx, const char *address);
+
+/* Tells every address of a list as people write it (RFC 5322 section 3.4), in
+ * order.  ERR_INPUT: something in it is none. */
+bool cli_letter_list(struct slice list, cli_letter_fn *each, void *ctx,
+                     struct err *err) must_use;
+
 /* `in` has canonical lines.  Recipients are told in the order of the fields;
  * those of Resent- fields alone when there are such (RFC 5322 section
- * 3.6.6). */
-void cli_letter_make(struct slice in, const struct cli_letter_wish *wish,
-                     mail_address_list_fn *each, void *ctx, struct buf *out);
+ * 3.6.6).  ERR_INPUT: one of these fields can't be read. */
+bool cli_letter_make(struct slice in, const struct cli_letter_wish *wish,
+                     cli_letter_fn *each, void *ctx, struct buf *out,
+                     struct err *err) must_use;
 
 bool cli_letter_has_8bit(struct slice in);
 

@@ -142,7 +142,9 @@ read_letter(struct send *s, struct buf *out)
         return cli_fail(err.kind == ERR_LIMIT ? EX_DATAERR : EX_NOINPUT, "%s",
                         err.text);
     cli_letter_lines(buf_slice(&raw), s->options->dots, &lines);
-    cli_letter_make(buf_slice(&lines), &wish, add_recipient, s, out);
+    if (!cli_letter_make(buf_slice(&lines), &wish, add_recipient, s, out, &err))
+        return cli_fail(EX_DATAERR, "the recipients of the message: %s",
+                        err.text);
     return s->code;
 }
 
@@ -246,11 +248,13 @@ send_message(struct send *s, const struct cli_command *self, int argc,
              char **argv)
 {
     struct buf message scoped(buf_free) = {0};
+    struct err err;
     int code;
 
     set_from(s);
     for (int i = 1; i < argc; i++)
-        mail_address_list_each(slice_of(argv[i]), add_recipient, s);
+        if (!cli_letter_list(slice_of(argv[i]), add_recipient, s, &err))
+            return cli_fail(EX_NOUSER, "%s", err.text);
     if (s->code != EX_OK)
         return s->code;
     if (s->envelope.rcpt_count == 0 && !s->options->take_recipients)

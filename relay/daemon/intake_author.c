@@ -27,14 +27,16 @@ may_name_all(const struct policy_access_user *user, struct slice value,
 {
     struct mail_mailbox_scan scan = {.rest = value};
     struct mail_mailbox box;
+    unsigned count = 0;
 
-    while (mail_mailbox_next(&scan, &box))
+    for (; mail_mailbox_next(&scan, &box); count++)
         if (!may_name(user, &box, why))
             return false;
-    if (scan.is_broken)
-        mail_status_set(why, 550, "5.7.1",
-                        "the From field of this login's mail can't be read");
-    return !scan.is_broken;
+    if (count > 0 && !scan.has_junk && !scan.is_broken)
+        return true;
+    mail_status_set(why, 550, "5.7.1",
+                    "the From field of this login's mail can't be read");
+    return false;
 }
 
 static bool

@@ -1,16 +1,19 @@
-#include "relay/mail/address_list.h"
 #include "relay/mail/dkim_inside.h"
+#include "relay/mail/mailbox.h"
 
-static void
-take_domain(void *ctx, const char *address)
+static bool
+find_domain(struct slice value, struct mail_domain *out)
 {
-    struct mail_domain *domain = ctx;
-    const char *at = strrchr(address, '@');
+    struct mail_mailbox_scan scan = {.rest = value};
+    struct mail_mailbox box;
     struct err err;
 
-    if (domain->text[0] == '\0' && at &&
-        !mail_domain_parse(slice_of(at + 1), domain, &err))
-        *domain = (struct mail_domain){0};
+    while (mail_mailbox_next(&scan, &box))
+        if (box.has_domain &&
+            mail_domain_parse(slice_of(strrchr(box.text, '@') + 1), out, &err))
+            return true;
+    *out = (struct mail_domain){0};
+    return false;
 }
 
 bool
@@ -20,10 +23,8 @@ mail_dkim_author(struct slice header, struct mail_domain *out)
 
     *out = (struct mail_domain){0};
     while (mail_dkim_field_cut(&header, &field))
-        if (slice_is_nocase(field.name, "From")) {
-            mail_address_list_each(field.value, take_domain, out);
-            return out->text[0] != '\0';
-        }
+        if (slice_is_nocase(field.name, "From"))
+            return find_domain(field.value, out);
     return false;
 }
 

@@ -6,7 +6,7 @@
 struct candidate {
     struct mail_mailbox *box;
     unsigned tokens, ats;
-    bool is_none; /* a display name, or too long */
+    bool is_none; /* a display name, too long, or no text */
 };
 
 static void
@@ -38,7 +38,8 @@ add(struct candidate *c, const struct mail_token *t)
     if (mail_token_is_mark(t, '@'))
         c->ats++;
     if (c->is_none || !belongs(c, t) ||
-        t->text.len > MAIL_ADDRESS_MAX - box->len) {
+        t->text.len > MAIL_ADDRESS_MAX - box->len ||
+        memchr(t->text.p, '\0', t->text.len)) {
         c->is_none = true;
         return;
     }
@@ -117,6 +118,7 @@ mail_mailbox_next(struct mail_mailbox_scan *s, struct mail_mailbox *out)
             continue;
         if (is_address(&c))
             return true;
+        s->has_junk |= c.tokens > 0;
         restart(&c);
     }
     return false;

@@ -22,6 +22,7 @@ struct mail_mailbox {
 struct mail_mailbox_scan {
     struct slice rest;
     bool is_broken; /* the field can't be told apart: believe none of it */
+    bool has_junk;  /* so far, something that is no address stood for one */
     /* private */
     bool in_angle, is_done;
 };

@@ -413,6 +413,10 @@ def test_a_user_sends_from_his_own_senders(senders, name, sender, code):
         ("one", "from : you@app.example", 550),
         ("one", "From: me@app.example\r\nFrom: you@app.example", 550),
         ("one", "From: me", 550),
+        ("one", "From: a b@y.example", 550),
+        ("one", "From: me@app.example, a b@y.example", 550),
+        ("one", "From: me@app.example (\r\nTo: x", 550),
+        ("one", "From: nobody:;", 550),
         ("one", "From: <broken", 550),
     ],
 )

@@ -64,8 +64,10 @@ expect(const char *in, bool take, const char *name, const char *told,
     struct cli_letter_wish wish = {
         .take_recipients = take, .from = "me@here.example", .name = name};
     struct buf got = {0}, addresses = {0};
+    struct err err;
 
-    cli_letter_make(slice_of(in), &wish, add, &addresses, &got);
+    if (!cli_letter_make(slice_of(in), &wish, add, &addresses, &got, &err))
+        fail_msg("%s: %s", in, err.text);
     assert_string_equal(buf_text(&got), out);
     assert_string_equal(buf_text(&addresses), told);
     buf_free(&got);
@@ -141,6 +143,27 @@ what_is_no_field_begins_the_body(void **state)
 }
 
 static void
+a_list_that_cant_be_read_is_named(void **state)
+{
+    static const char *const fields[] = {
+        "To: a@x.example, b c@x.example\r\n", "Cc: <a@x.example\r\n",
+        "Bcc: a@@x.example\r\n", "To: \"a@x.example\r\n"};
+    struct cli_letter_wish wish = {.take_recipients = true, .from = "m@x.e"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        struct buf got = {0}, told = {0};
+        struct err err;
+
+        assert_false(cli_letter_make(slice_of(fields[i]), &wish, add, &told,
+                                     &got, &err));
+        assert_non_null(strstr(err.text, "no list of addresses"));
+        buf_free(&got);
+        buf_free(&told);
+    }
+}
+
+static void
 a_letter_may_end_anywhere(void **state)
 {
     static const char text[] =
@@ -151,8 +174,11 @@ a_letter_may_end_anywhere(void **state)
     (void)state;
     for (size_t n = 0; n < sizeof(text); n++) {
         struct buf got = {0}, told = {0};
+        struct err err;
 
-        cli_letter_make((struct slice){text, n}, &wish, add, &told, &got);
+        if (!cli_letter_make((struct slice){text, n}, &wish, add, &told, &got,
+                             &err))
+            assert_int_equal(err.kind, ERR_INPUT);
         assert_null(memmem(got.p, got.len, "\nBcc :", 6));
         buf_free(&got);
         buf_free(&told);
@@ -178,6 +204,7 @@ main(void)
         cmocka_unit_test(resent_fields_stand_for_the_others),
         cmocka_unit_test(a_missing_from_is_added),
         cmocka_unit_test(what_is_no_field_begins_the_body),
+        cmocka_unit_test(a_list_that_cant_be_read_is_named),
         cmocka_unit_test(a_letter_may_end_anywhere),
         cmocka_unit_test(eight_bits_are_seen),
     };

@@ -11,7 +11,7 @@
 enum { FOUND_SIZE = 512 };
 
 /* What is found, as "span=text" with "?" behind a local part alone, each in
- * brackets; "!" at the end of a broken field. */
+ * brackets; at the end "~" for what is no address, "!" for a broken field. */
 static const char *
 found(struct slice value, char out[FOUND_SIZE])
 {
@@ -29,8 +29,8 @@ found(struct slice value, char out[FOUND_SIZE])
                                 box.has_domain ? "" : "?");
         assert_true(len < FOUND_SIZE);
     }
-    if (s.is_broken)
-        (void)snprintf(out + len, FOUND_SIZE - len, "!");
+    (void)snprintf(out + len, FOUND_SIZE - len, "%s%s", s.has_junk ? "~" : "",
+                   s.is_broken ? "!" : "");
     return out;
 }
 
@@ -61,13 +61,15 @@ static const struct {
     {"root (Cron Daemon)", "[root=root?]"},
     {"Cron <root>", "[root=root?]"},
     {"\"ro ot\"", "[\"ro ot\"=\"ro ot\"?]"},
-    {"John Doe", ""},
-    {"John Doe a@b", ""},
-    {"a@b c@d", ""},
-    {"a@@b", ""},
-    {"a@b@c", ""},
-    {"@b", ""},
-    {"a@", ""},
+    {"John Doe", "~"},
+    {"John Doe a@b", "~"},
+    {"a@b c@d", "~"},
+    {"a@@b", "~"},
+    {"a@b@c", "~"},
+    {"@b", "~"},
+    {"a@", "~"},
+    {"a@b, John Doe, c@d", "[a@b=a@b][c@d=c@d]~"},
+    {"John <a b@c>", "~"},
     {"<>", ""},
     {"", ""},
     {",;,", ""},
@@ -105,6 +107,17 @@ looks_no_further_than_a_field_that_is_cut(void **state)
 }
 
 static void
+takes_no_address_with_a_nul(void **state)
+{
+    static const char value[] = "a\0b@c, d@e";
+    char text[FOUND_SIZE];
+
+    (void)state;
+    assert_string_equal(found((struct slice){value, sizeof(value) - 1}, text),
+                        "[d@e=d@e]~");
+}
+
+static void
 takes_no_address_that_is_too_long(void **state)
 {
     char value[2 * MAIL_ADDRESS_MAX + 8], text[FOUND_SIZE];
@@ -112,7 +125,7 @@ takes_no_address_that_is_too_long(void **state)
     (void)state;
     memset(value, 'a', sizeof(value));
     memcpy(value + MAIL_ADDRESS_MAX, "@b, c@d", 8);
-    assert_string_equal(found(slice_of(value), text), "[c@d=c@d]");
+    assert_string_equal(found(slice_of(value), text), "[c@d=c@d]~");
 }
 
 int
@@ -121,6 +134,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_each_address_and_nothing_else),
         cmocka_unit_test(looks_no_further_than_a_field_that_is_cut),
+        cmocka_unit_test(takes_no_address_with_a_nul),
         cmocka_unit_test(takes_no_address_that_is_too_long),
     };
 
