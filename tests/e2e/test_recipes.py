@@ -182,6 +182,13 @@ def test_every_recipe_passes_check(world):
                 assert recipe_for_check(world, found, kind).returncode == 0
 
 
+def test_every_configuration_of_a_document_passes_check(world):
+    for path in (TOP / "README.md", *TOP.glob("etc/**/*.md")):
+        for text in re.findall(r"^```conf\n(.*?)^```$", path.read_text(), re.M | re.S):
+            done = recipe_for_check(world, text, "conf")
+            assert done.returncode == 0 and "warning: " not in done.stderr, (path, done)
+
+
 def recipe_for_check(world, text, kind):
     """Everything that a recipe needs is there."""
     r = Recipe(world, text, kind)
