@@ -297,6 +297,38 @@ bool queue_store_oldest(struct queue_store *s,
                         int64_t arrived_ms[QUEUE_STATE_ACTIVE + 1],
                         struct err *err) must_use;
 
+/* Counted of one age, and at one destination: more are as many. */
+enum { QUEUE_COUNTED_MAX = 10000 };
+
+/* Recipients by when their message arrived: out[0] before borders_ms[0], ...,
+ * out[count] after the last border.  The borders grow. */
+bool queue_store_ages(struct queue_store *s, const int64_t *borders_ms,
+                      size_t count, uint64_t *out, struct err *err) must_use;
+
+/* Recipients that wait for a destination, so far as they are counted. */
+bool queue_store_backlog(struct queue_store *s, const char *destination,
+                         uint64_t *out, struct err *err) must_use;
+
+enum { QUEUE_SEARCH_MAX = 500 }; /* messages looked at in one call */
+
+/* A message, in the queue or finished; strings are good during the call. */
+struct queue_found {
+    uint64_t id;
+    int64_t arrived_ms;
+    uint64_t size;
+    const char *from, *message_id;
+    const char *to;                      /* one of the recipients, or NULL */
+    uint64_t waiting, delivered, failed; /* recipients */
+};
+typedef void queue_found_fn(void *ctx, const struct queue_found *m);
+
+/* Messages of or for an address, an "@domain" or (NULL) anybody, the newest
+ * first, up to `max`, before *before (0: all), which moves on to the last one
+ * looked at.  `*end`: there are no more. */
+bool queue_store_search(struct queue_store *s, const char *address, size_t max,
+                        queue_found_fn *found, void *ctx, uint64_t *before,
+                        bool *end, struct err *err) must_use;
+
 /* What is known of one message for trace: how it came, and each attempt. */
 struct queue_history_message {
     uint64_t id;

@@ -12,17 +12,22 @@ static const struct route {
     const char *method, *path;
     admin_handler_fn *handle;
 } routes[] = {
+    {"GET", "/", admin_page},
+    {"GET", "/page.css", admin_page},
+    {"GET", "/page.js", admin_page},
     {"GET", "/livez", admin_livez},
     {"GET", "/healthz", admin_livez},
     {"GET", "/readyz", admin_readyz},
     {"GET", "/metrics", admin_metrics},
     {"GET", "/v1/status", admin_status},
     {"GET", "/v1/events", admin_events},
+    {"GET", "/v1/history", admin_history},
     {"GET", "/v1/queue", admin_queue},
     {"POST", "/v1/queue/*", admin_change},
     {"GET", "/v1/messages/*", admin_message},
     {"GET", "/v1/messages/*/trace", admin_trace},
     {"GET", "/v1/messages/*/body", admin_body},
+    {"GET", "/v1/messages", admin_messages},
     {"POST", "/v1/messages", admin_inject_nothing},
     {"GET", "/v1/policies", admin_policies},
     {"GET", "/v1/policies/*", admin_policy},

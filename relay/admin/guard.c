@@ -1,6 +1,7 @@
 #include "relay/admin/guard.h"
 
 #include "relay/admin/answer.h"
+#include "relay/admin/page.h"
 #include "relay/base/addr.h"
 #include "relay/daemon/digest.h"
 
@@ -47,11 +48,13 @@ admin_guard_is_own(const char *origin, const char *host)
     return slice_is_nocase(rest, host);
 }
 
+/* A browser can't bring a token with the first page it opens; that one says
+ * nothing of this relay, and brings the token with all it asks for. */
 static bool
-is_probe(const char *path)
+is_for_all(const char *path)
 {
     return strcmp(path, "/livez") == 0 || strcmp(path, "/healthz") == 0 ||
-           strcmp(path, "/readyz") == 0;
+           strcmp(path, "/readyz") == 0 || admin_page_is_path(path);
 }
 
 bool
@@ -75,7 +78,7 @@ admin_guard(const struct config *c, struct net_http_request *r)
         admin_answer_error(r, 403, "a page of some other site asks");
         return false;
     }
-    if (!c->http.token[0] || is_probe(net_http_path(r)) ||
+    if (!c->http.token[0] || is_for_all(net_http_path(r)) ||
         admin_guard_is_token(net_http_header(r, "Authorization"),
                              c->http.token))
         return true;

@@ -19,7 +19,10 @@ struct admin_metrics_store {
     bool has_disk;
 };
 
-/* On the store thread.  A disk that can't be asked has no numbers. */
+/* The disk alone; any thread.  One that can't be asked has no numbers. */
+void admin_metrics_look_disk(struct admin_metrics_store *out,
+                             const char *state_directory);
+/* All of it, on the store thread. */
 bool admin_metrics_look(struct admin_metrics_store *out,
                         struct queue_store *store, const char *state_directory,
                         struct err *err) must_use;

@@ -38,9 +38,9 @@ octets_of(const char *directory, const char *name)
     return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
-bool
-admin_metrics_look(struct admin_metrics_store *out, struct queue_store *store,
-                   const char *state_directory, struct err *err)
+void
+admin_metrics_look_disk(struct admin_metrics_store *out,
+                        const char *state_directory)
 {
     struct statvfs fs;
 
@@ -52,6 +52,13 @@ admin_metrics_look(struct admin_metrics_store *out, struct queue_store *store,
     }
     out->database = octets_of(state_directory, "queue.db");
     out->wal = octets_of(state_directory, "queue.db-wal");
+}
+
+bool
+admin_metrics_look(struct admin_metrics_store *out, struct queue_store *store,
+                   const char *state_directory, struct err *err)
+{
+    admin_metrics_look_disk(out, state_directory);
     return queue_store_count(store, &out->counts, err) &&
            queue_store_oldest(store, out->oldest_ms, err) &&
            queue_store_shelf_count(store, STS_SHELF, &out->sts_entries, err);

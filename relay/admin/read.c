@@ -185,6 +185,51 @@ admin_body(struct relay *relay, struct net_http_request *r, const char *name)
     post(relay, x);
 }
 
+/* --- messages by address --- */
+
+static bool
+look_search(struct read_call *x, struct queue_store *s, struct err *err)
+{
+    return admin_view_search(s, x->filter.queue.to, x->cursor.id, &x->found,
+                             err);
+}
+
+/* An address, or a domain with or without its '@'. */
+static bool
+set_sought(struct read_call *x, const char *text, struct err *err)
+{
+    char *sought scoped(own_free) =
+        mem_printf("%s%s", strchr(text, '@') ? "" : "@", text);
+
+    return admin_filter_set(&x->filter, "to", sought, net_clock_steady(), err);
+}
+
+void
+admin_messages(struct relay *relay, struct net_http_request *r,
+               const char *name)
+{
+    const char *address = net_http_query(r, "address");
+    struct read_call *x = new_call(r, look_search);
+    const char *cursor;
+    struct err err = {0};
+
+    (void)name;
+    if (address && !set_sought(x, address, &err)) {
+        admin_filter_done(&x->filter);
+        free(x);
+        admin_answer_failure(r, &err);
+        return;
+    }
+    cursor = net_http_query(r, "cursor");
+    if (cursor && !id_parse(slice_of(cursor), &x->cursor.id)) {
+        admin_filter_done(&x->filter);
+        free(x);
+        admin_answer_error(r, 400, "cursor: not one of ours");
+        return;
+    }
+    post(relay, x);
+}
+
 /* --- policies --- */
 
 static bool

@@ -14,8 +14,10 @@ typedef void admin_handler_fn(struct relay *relay, struct net_http_request *r,
                               const char *name);
 
 admin_handler_fn admin_livez, admin_readyz;
-admin_handler_fn admin_status, admin_metrics;
-admin_handler_fn admin_queue, admin_message, admin_trace, admin_body;
+admin_handler_fn admin_page; /* and its style and script */
+admin_handler_fn admin_status, admin_history, admin_metrics;
+admin_handler_fn admin_queue, admin_message, admin_messages, admin_trace,
+    admin_body;
 admin_handler_fn admin_change; /* name: the verb */
 admin_handler_fn admin_policies, admin_policy;
 admin_handler_fn admin_plan, admin_probe, admin_refresh, admin_forget;

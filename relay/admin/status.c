@@ -2,9 +2,9 @@
 
 #include "relay/admin/accounts.h"
 #include "relay/admin/answer.h"
+#include "relay/admin/metrics.h"
 #include "relay/admin/status_parts.h"
 #include "relay/base/mem.h"
-#include "relay/daemon/dispatch.h"
 #include "relay/daemon/dnssec.h"
 #include "relay/daemon/event_hub.h"
 #include "relay/daemon/gate.h"
@@ -14,13 +14,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { DESTINATIONS_MAX = 20 }; /* shown */
-
 struct status_call {
     struct store_call call;
     struct relay *relay;
     struct net_http_request *request;
-    struct queue_counts counts;
+    char *directory;
+    json_t *destinations;
+    struct admin_metrics_store store;
+    uint64_t ages[ADMIN_STATUS_AGES];
 };
 
 static bool
@@ -28,7 +29,10 @@ work_count(struct store_call *call, struct queue_store *store, struct err *err)
 {
     struct status_call *x = own_container(call, struct status_call, call);
 
-    return queue_store_count(store, &x->counts, err);
+    admin_metrics_look_disk(&x->store, x->directory);
+    return queue_store_count(store, &x->store.counts, err) &&
+           admin_status_count_ages(store, net_clock_steady(), x->ages, err) &&
+           admin_status_count_backlogs(x->destinations, store, err);
 }
 
 static json_t *
@@ -75,60 +79,6 @@ counters_part(struct metric_set *m)
     return part;
 }
 
-/* The busiest destinations so far, blocked ones first. */
-struct top {
-    struct queue_destination_row row[DESTINATIONS_MAX];
-    size_t count, all;
-};
-
-static bool
-is_before(const struct queue_destination_row *a,
-          const struct queue_destination_row *b)
-{
-    if (!a->blocked_until_ms != !b->blocked_until_ms)
-        return a->blocked_until_ms != 0;
-    return a->waiting + a->active > b->waiting + b->active;
-}
-
-static void
-add_destination(void *ctx, const struct queue_destination_row *row)
-{
-    struct top *t = ctx;
-    size_t i;
-
-    t->all++;
-    if (t->count < DESTINATIONS_MAX)
-        t->count++;
-    else if (!is_before(row, &t->row[DESTINATIONS_MAX - 1]))
-        return;
-    for (i = t->count - 1; i > 0 && is_before(row, &t->row[i - 1]); i--)
-        t->row[i] = t->row[i - 1];
-    t->row[i] = *row;
-}
-
-static json_t *
-destinations_part(const struct relay *relay)
-{
-    struct top top = {0};
-    json_t *list = json_array();
-
-    queue_scheduler_each(dispatch_scheduler(relay->dispatch), add_destination,
-                         &top);
-    for (size_t i = 0; i < top.count; i++) {
-        const struct queue_destination_row *row = &top.row[i];
-
-        json_array_append_new(
-            list, json_pack("{s:o, s:I, s:b, s:i, s:i, s:i, s:o, s:o}", "name",
-                            admin_text(row->name), "waiting",
-                            (json_int_t)row->waiting, "more", row->more,
-                            "active", (int)row->active, "failures",
-                            (int)row->failures, "eased", (int)row->eased,
-                            "blocked_until", admin_time(row->blocked_until_ms),
-                            "why", admin_text(row->why)));
-    }
-    return json_pack("{s:I, s:o}", "count", (json_int_t)top.all, "top", list);
-}
-
 const char *
 admin_relay_state(const struct relay *relay)
 {
@@ -144,13 +94,47 @@ dnssec_part(const struct dnssec *d)
                      "reason", admin_text(dnssec_why(d)));
 }
 
+/* Not there when the disk can't be asked. */
 static json_t *
-status(const struct relay *relay, const struct queue_counts *counts)
+disk_part(const struct admin_metrics_store *s)
 {
+    if (!s->has_disk)
+        return json_null();
+    return json_pack("{s:I, s:I, s:I, s:I}", "free", (json_int_t)s->disk_free,
+                     "size", (json_int_t)s->disk_size, "database",
+                     (json_int_t)s->database, "wal", (json_int_t)s->wal);
+}
+
+/* What the page shows besides, which `sealpost status` does without. */
+static void
+add_more(json_t *whole, const struct status_call *x)
+{
+    const struct relay *relay = x->relay;
+    bool is_report = relay->config->policy.enforce == CONFIG_ENFORCE_REPORT;
+
+    json_object_set_new(whole, "enforce",
+                        json_string(is_report ? "report" : "strict"));
+    json_object_set_new(whole, "reload_is_good",
+                        json_boolean(atomic_load(&relay->reload_is_good)));
+    json_object_set_new(whole, "ages", admin_status_ages(x->ages));
+    json_object_set_new(whole, "recent", admin_status_recent(relay));
+    json_object_set_new(whole, "exemptions", admin_status_exemptions(relay));
+    json_object_set_new(whole, "certificates",
+                        admin_status_certificates(relay));
+    json_object_set_new(whole, "open_warnings",
+                        json_integer((json_int_t)relay->open_warnings));
+    json_object_set_new(whole, "disk", disk_part(&x->store));
+}
+
+static json_t *
+status(const struct status_call *x)
+{
+    const struct relay *relay = x->relay;
+    json_t *whole;
     const struct config *c = relay->config;
     int64_t up_ms = net_clock_steady() - relay->started_ms;
 
-    return json_pack(
+    whole = json_pack(
         "{s:s, s:s, s:o, s:s, s:o, s:i, s:o, s:I, s:i, s:I, s:o, s:o, s:o,"
         " s:o, s:o, s:o, s:o, s:i}",
         "version", SEALPOST_VERSION, "state", admin_relay_state(relay),
@@ -160,12 +144,14 @@ status(const struct relay *relay, const struct queue_counts *counts)
         "pid", (int)getpid(), "up_since", admin_time(relay->started_ms), "up_s",
         (json_int_t)(up_ms / 1000), "sessions", (int)gate_count(relay->gate),
         "commits", (json_int_t)store_thread_commits(relay->store), "queue",
-        queue_part(counts), "counters", counters_part(relay->metrics),
-        "destinations", destinations_part(relay), "dnssec",
+        queue_part(&x->store.counts), "counters", counters_part(relay->metrics),
+        "destinations", json_incref(x->destinations), "dnssec",
         dnssec_part(relay->dnssec), "refusals", admin_status_refusals(relay),
         "expiring", admin_status_expiring(relay), "accounts",
         admin_accounts(relay), "event_readers",
         (int)event_hub_count(relay->event_hub));
+    add_more(whole, x);
+    return whole;
 }
 
 static void
@@ -178,7 +164,9 @@ counted(struct task *task)
     else if (!x->relay->store)
         admin_answer_error(x->request, 503, "the relay is at its end");
     else
-        admin_answer_json(x->request, 200, status(x->relay, &x->counts));
+        admin_answer_json(x->request, 200, status(x));
+    json_decref(x->destinations);
+    free(x->directory);
     free(x);
 }
 
@@ -190,6 +178,8 @@ admin_status(struct relay *relay, struct net_http_request *r, const char *name)
     (void)name;
     x->relay = relay;
     x->request = r;
+    x->destinations = admin_status_destinations(relay);
+    x->directory = mem_text(relay->config->state_directory);
     x->call.work = work_count;
     x->call.task.run = counted;
     x->call.home = &relay->inbox;

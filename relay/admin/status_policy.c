@@ -1,8 +1,10 @@
 /* What policies do to mail: parts of the status. */
 #include "relay/admin/answer.h"
 #include "relay/admin/status_parts.h"
+#include "relay/daemon/cert_watch.h"
 #include "relay/daemon/expiring.h"
 #include "relay/daemon/refusals.h"
+#include "relay/net/timer.h"
 
 static void
 add_refusal(void *ctx, const struct refusals_row *row)
@@ -44,4 +46,37 @@ admin_status_expiring(const struct relay *relay)
     return json_pack("{s:I, s:o}", "count",
                      (json_int_t)expiring_count(relay->expiring), "policies",
                      list);
+}
+
+json_t *
+admin_status_exemptions(const struct relay *relay)
+{
+    const struct config *c = relay->config;
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < c->domain_count; i++) {
+        const struct config_domain *d = &c->domain[i];
+
+        if (d->is_exemption && d->until_ms > net_clock_wall())
+            json_array_append_new(list,
+                                  json_pack("{s:o, s:o, s:o}", "domain",
+                                            admin_text(d->name), "reason",
+                                            admin_text(d->reason), "until",
+                                            admin_time(d->until_ms)));
+    }
+    return list;
+}
+
+json_t *
+admin_status_certificates(const struct relay *relay)
+{
+    const struct server_tls_facts *facts = cert_watch_facts(relay->cert_watch);
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < facts->count; i++)
+        json_array_append_new(
+            list,
+            json_pack("{s:o, s:o}", "file", admin_text(facts->end[i].file),
+                      "expires", admin_time(facts->end[i].not_after * 1000)));
+    return list;
 }

@@ -12,7 +12,10 @@
 
 #include <jansson.h>
 
-enum { ADMIN_PAGE_MAX = 200 }; /* rows of a listing at a time */
+enum {
+    ADMIN_PAGE_MAX = 200, /* rows of a listing at a time */
+    ADMIN_FOUND_MAX = 50, /* messages of a search */
+};
 
 /* Where a page of the queue begins; as text "0g3k1x9d2a.3", "" at first. */
 struct admin_cursor {
@@ -34,6 +37,10 @@ bool admin_view_message(struct queue_store *s, uint64_t id, json_t **out,
 /* The same with "events": all that happened, oldest first. */
 bool admin_view_trace(struct queue_store *s, uint64_t id, json_t **out,
                       struct err *err) must_use;
+/* {"messages": [...], "next": an id, before which to search on, or null};
+ * `address`: see queue_store_search. */
+bool admin_view_search(struct queue_store *s, const char *address,
+                       uint64_t before, json_t **out, struct err *err) must_use;
 /* {"policies": [...], "next": a domain or null} */
 bool admin_view_policies(struct queue_store *s, const char *after, json_t **out,
                          struct err *err) must_use;

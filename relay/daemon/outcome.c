@@ -1,8 +1,10 @@
 #include "queue/bounce.h"
 #include "relay/base/mem.h"
 #include "relay/daemon/dkim_signer.h"
+#include "relay/daemon/history.h"
 #include "relay/daemon/lifetime.h"
 #include "relay/daemon/outcome_inside.h"
+#include "relay/daemon/recent.h"
 #include "relay/daemon/router.h"
 #include "relay/daemon/sites.h"
 #include "relay/net/timer.h"
@@ -230,6 +232,9 @@ count_result(const struct outcome *o, size_t i, int64_t delay_ms)
 
     d.site = sites_count(o->relay->sites, d.destination, a ? a->host : NULL);
     metrics_result(o->relay->metrics, &d);
+    recent_add(o->relay->recent, d.destination, d.result, a, net_clock_wall());
+    if (d.result->outcome == QUEUE_DELIVERED)
+        history_delivered(o->relay->history, delay_ms);
 }
 
 static void

@@ -25,10 +25,12 @@ struct dnssec;
 struct event_hub;
 struct expiring;
 struct gate;
+struct history;
 struct inject;
 struct login_desk;
 struct notify;
 struct quota;
+struct recent;
 struct refresher;
 struct refusals;
 struct sender_shelf;
@@ -65,8 +67,10 @@ struct relay {
     struct event_hub *event_hub;
     struct expiring *expiring;
     struct gate *gate;
+    struct history *history;
     struct inject *injects; /* list; relay/admin's */
     struct notify *notify;  /* or NULL */
+    struct recent *recent;
     struct refresher *refresher;
     struct serve *serve;
     struct sites *sites;

@@ -12,11 +12,13 @@
 #include "relay/daemon/expiring.h"
 #include "relay/daemon/gate.h"
 #include "relay/daemon/gateway.h"
+#include "relay/daemon/history.h"
 #include "relay/daemon/login_desk.h"
 #include "relay/daemon/maildrop.h"
 #include "relay/daemon/notify.h"
 #include "relay/daemon/process.h"
 #include "relay/daemon/quota.h"
+#include "relay/daemon/recent.h"
 #include "relay/daemon/refresher.h"
 #include "relay/daemon/refusals.h"
 #include "relay/daemon/sender_shelf.h"
@@ -221,6 +223,7 @@ start(struct serve *s, struct err *err)
     relay->metrics = metrics_new();
     relay->sites = sites_new();
     relay->refusals = refusals_new();
+    relay->recent = recent_new();
     relay->gate = gate_new(process_client_limit());
     net_work_widen(relay->config->workers); /* as many can sign at once */
     relay->dkim = dkim_shelf_new(relay);
@@ -244,6 +247,7 @@ start(struct serve *s, struct err *err)
     relay->accounts = accounts_new(relay);
     relay->refresher = refresher_new(relay);
     relay->expiring = expiring_new(relay);
+    relay->history = history_new(relay);
     relay->dnssec = dnssec_new(relay);
     relay->tls_report = tls_report_new(relay);
     if (!open_control(s, err) || !open_web(s, err) || !open_maildrop(s, err))
@@ -297,6 +301,7 @@ shut(struct serve *s)
     dispatch_free(&relay->dispatch);
     refresher_free(&relay->refresher);
     expiring_free(&relay->expiring);
+    history_free(&relay->history);
     event_hub_free(&relay->event_hub);
     cert_watch_free(&relay->cert_watch);
     dnssec_free(&relay->dnssec);
@@ -320,6 +325,7 @@ shut(struct serve *s)
     metric_set_free(&relay->metrics);
     sites_free(&relay->sites);
     refusals_free(&relay->refusals);
+    recent_free(&relay->recent);
     if (s->keys)
         server_tls_free_all(s->keys, relay->config->workers);
     free(s->keys);

@@ -86,8 +86,10 @@ net_http_format_head(const struct net_http_format *f, struct buf *out)
                net_http_format_reason(f->status));
     add_date(f->unix_s, out);
     add_framing(f, out);
-    buf_add_text(out, "Cache-Control: no-store\r\n"
-                      "X-Content-Type-Options: nosniff\r\n");
+    buf_add_text(out, "X-Content-Type-Options: nosniff\r\n"
+                      "Referrer-Policy: no-referrer\r\n");
+    if (!f->has_cache_rule)
+        buf_add_text(out, "Cache-Control: no-store\r\n");
     if (!f->has_policy)
         buf_add_text(out, "Content-Security-Policy: default-src 'none'; "
                           "frame-ancestors 'none'\r\n");

@@ -17,10 +17,11 @@ struct net_http_format {
     const char *media_type; /* NULL: no body, no type */
     enum net_http_framing framing;
     size_t length;
-    bool may_stay;      /* the connection */
-    struct slice extra; /* whole lines, each with its CRLF */
-    bool has_policy;    /* `extra` brings a Content-Security-Policy */
-    int64_t unix_s;     /* now */
+    bool may_stay;       /* the connection */
+    struct slice extra;  /* whole lines, each with its CRLF */
+    bool has_policy;     /* `extra` brings a Content-Security-Policy */
+    bool has_cache_rule; /* and a Cache-Control */
+    int64_t unix_s;      /* now */
 };
 
 void net_http_format_head(const struct net_http_format *f, struct buf *out);

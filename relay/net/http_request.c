@@ -84,6 +84,8 @@ net_http_add_header(struct net_http_request *r, const char *name,
     assert(!strpbrk(value, "\r\n"));
     if (strcasecmp(name, "Content-Security-Policy") == 0)
         r->has_policy = true;
+    if (strcasecmp(name, "Cache-Control") == 0)
+        r->has_cache_rule = true;
     buf_printf(&r->extra, "%s: %s\r\n", name, value);
 }
 
@@ -111,6 +113,7 @@ net_http_request_head(const struct net_http_request *r, int status,
         .may_stay = r->may_stay,
         .extra = buf_slice(&r->extra),
         .has_policy = r->has_policy,
+        .has_cache_rule = r->has_cache_rule,
         .unix_s = net_clock_wall() / 1000,
     };
 

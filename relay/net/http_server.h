@@ -81,7 +81,8 @@ void net_http_more(struct net_http_request *r);
 /* Adds a field to the response's head; before it is begun.  Neither text may
  * hold a line end.  Content-Type, Content-Length, Transfer-Encoding,
  * Connection and Date are not for the caller; a Content-Security-Policy takes
- * the place of the usual one, which allows nothing. */
+ * the place of the usual one, which allows nothing, a Cache-Control that of
+ * "no-store". */
 void net_http_add_header(struct net_http_request *r, const char *name,
                          const char *value);
 

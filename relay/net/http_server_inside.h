@@ -22,7 +22,7 @@ struct net_http_request {
     struct addr peer;
     bool may_stay, is_head;
     enum net_http_framing framing; /* of a response that has begun */
-    bool has_begun, has_policy;
+    bool has_begun, has_policy, has_cache_rule;
     net_http_stream_fn *changed; /* of a response that is a stream; or NULL */
     void *changed_ctx;
     const struct net_http_sink *sink; /* NULL: the body is gathered */
