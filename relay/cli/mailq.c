@@ -58,7 +58,7 @@ print_text(const json_t *rows)
 
     if (localtime_r(&arrived, &tm))
         (void)strftime(date, sizeof(date), "%a %b %e %H:%M:%S", &tm);
-    printf("%s%c %9" PRId64 " %s  %s\n", cli_text(first, "id"), mark(rows),
+    printf("%s%c %7" PRId64 " %s  %s\n", cli_text(first, "id"), mark(rows),
            cli_number(first, "size"), date, sender(first));
     json_array_foreach(rows, i, row)
     {
@@ -107,7 +107,7 @@ print_json(const json_t *rows)
         (json_int_t)(cli_time(first, "arrived") / 1000), "message_size",
         (json_int_t)cli_number(first, "size"), "forced_expire", 0, "sender",
         sender(first), "recipients", list);
-    (void)json_dumpf(all, stdout, JSON_COMPACT);
+    (void)json_dumpf(all, stdout, 0); /* with the spaces that scripts look for */
     (void)fputc('\n', stdout);
     json_decref(all);
 }
@@ -141,7 +141,7 @@ add_page(void *ctx, const json_t *rows)
         if (g->rows && strcmp(cli_text(first, "id"), cli_text(row, "id")) != 0)
             finish_message(g);
         if (!g->rows && !g->json && g->messages == 0)
-            (void)puts("-Queue ID-  --Size-- ---Arrival Time---- "
+            (void)puts("-Queue ID-  --Size-- ----Arrival Time---- "
                        "-Sender/Recipient-------");
         if (!g->rows)
             g->rows = json_array();

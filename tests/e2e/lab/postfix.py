@@ -61,6 +61,7 @@ smtp unix - - n - 20 smtp
 error unix - - n - - error
 discard unix - - n - - discard
 retry unix - - n - - error
+showq unix n - n - - showq
 scache unix - - n - 1 scache
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
@@ -126,6 +127,17 @@ class Postfix:
         with smtplib.SMTP(self.ip, self.port, "client.lab.test", 30) as c:
             for rcpt in rcpts:
                 c.sendmail(SENDER, [rcpt], message())
+
+    def tool(self, program, *words):
+        """What one of its commands says."""
+        done = subprocess.run(
+            [f"/usr/sbin/{program}", "-c", str(self.folder / "etc"), *words],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, done
+        return done.stdout
 
     def wait(self, rcpt):
         """What became of it: "sent" or "deferred", and the reason."""
