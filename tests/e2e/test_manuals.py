@@ -122,3 +122,22 @@ def test_the_manual_tells_what_each_word_of_a_key_means():
             if word not in text.replace(key["type"], "", 1):
                 missing.append((key["key"], word))
     assert not missing
+
+
+def part(heading):
+    return (MAN / "sealpost.8").read_text().partition(f"\n.Sh {heading}\n")[2].partition("\n.Sh ")[0]
+
+
+def sources():
+    return "".join(p.read_text() for p in TOP.glob("relay/*/*.c"))
+
+
+def test_the_manual_tells_of_each_exit_status():
+    told = set(re.findall(r"^\.It (\d+)$", part("EXIT STATUS"), re.M))
+    used = {str(getattr(os, name)) for name in re.findall(r"\bEX_(?!WRONG)[A-Z]+\b", sources())}
+    assert used <= told, used - told
+
+
+def test_the_manual_tells_of_each_variable_that_is_read():
+    told = set(re.findall(r"[A-Z_]{4,}", part("ENVIRONMENT")))
+    assert set(re.findall(r'getenv\("([A-Z_]+)"\)', sources())) <= told
