@@ -10,6 +10,7 @@ import re
 import smtplib
 import ssl
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -36,6 +37,7 @@ SUBSTITUTES = {
     "/run/secrets": "{folder}",
     "/var/lib/sealpost": "{folder}/state",
     "127.0.0.1:25": "{ip}:{port}",
+    "127.0.0.1:8025": "{ip}:8025",
     "0.0.0.0:2525": "{ip}:{port}",
     "0.0.0.0:587": "{ip}:{port}",
     "0.0.0.0:465": "{ip}:{tls_port}",
@@ -221,6 +223,14 @@ def test_the_configuration_of_the_readme(recipe):
     relay = recipe("Configure", page="README.md").start()
     done = relay.run("route", "test", "shop@example.com", "ann@partner.example")
     assert "smtp.provider.example:587" in done.stdout
+
+
+def test_the_relay_is_watched_as_the_readme_says(recipe):
+    relay = recipe("Watch it", page="README.md").start()
+    assert relay.ip in relay.recipe
+    for path in ("/", "/metrics", "/livez", "/readyz"):
+        with urllib.request.urlopen(f"http://{relay.ip}:8025{path}", timeout=10) as r:
+            assert r.status == 200 and r.read()
 
 
 def test_applications_on_the_same_host(world, recipe, somebody):
