@@ -44,33 +44,20 @@ set_domain(struct admin_filter *f, const char *value, struct err *err)
     f->domain = NULL;
     if (value[0] == '[') /* an address literal is a domain to the queue */
         f->domain = mem_text(value);
-    else if (mail_domain_parse_host(slice_of(value), &domain, err) ||
-             mail_domain_parse(slice_of(value), &domain, err))
+    else if (mail_domain_parse_any(slice_of(value), &domain, err))
         f->domain = mem_text(domain.text);
     f->queue.domain = f->domain;
     return f->domain != NULL;
 }
 
-/* An address, "@domain", or for senders "<>" and "". */
 static bool
 set_address(char **place, const char **used, const char *value, bool is_from,
             struct err *err)
 {
-    struct mail_address address;
-    struct mail_domain domain;
-    char *text = NULL;
+    char *text = mail_address_pattern(value, is_from, err);
 
-    if (is_from && (strcmp(value, "") == 0 || strcmp(value, "<>") == 0))
-        text = mem_text("");
-    else if (value[0] == '@') {
-        if (!mail_domain_parse(slice_of(value + 1), &domain, err))
-            return false;
-        text = mem_printf("@%s", domain.text);
-    } else {
-        if (!mail_address_parse(slice_of(value), true, &address, err))
-            return false;
-        text = mem_text(address.text);
-    }
+    if (!text)
+        return false;
     free(*place);
     *place = text;
     *used = text;

@@ -29,18 +29,11 @@ set_events(struct event_filter *f, const char *value, struct err *err)
 }
 
 static bool
-parse_domain(const char *text, struct mail_domain *out, struct err *err)
-{
-    return mail_domain_parse_host(slice_of(text), out, err) ||
-           mail_domain_parse(slice_of(text), out, err);
-}
-
-static bool
 set_domain(struct event_filter *f, const char *value, struct err *err)
 {
     struct mail_domain domain;
 
-    if (!parse_domain(value, &domain, err))
+    if (!mail_domain_parse_any(slice_of(value), &domain, err))
         return false;
     free(f->domain);
     f->domain = mem_text(domain.text);
@@ -50,21 +43,10 @@ set_domain(struct event_filter *f, const char *value, struct err *err)
 static bool
 set_address(char **place, const char *value, bool is_from, struct err *err)
 {
-    struct mail_address address;
-    struct mail_domain domain;
-    char *text;
+    char *text = mail_address_pattern(value, is_from, err);
 
-    if (is_from && (value[0] == '\0' || strcmp(value, "<>") == 0)) {
-        text = mem_text("");
-    } else if (value[0] == '@') {
-        if (!parse_domain(value + 1, &domain, err))
-            return false;
-        text = mem_printf("@%s", domain.text);
-    } else {
-        if (!mail_address_parse(slice_of(value), true, &address, err))
-            return false;
-        text = mem_text(address.text);
-    }
+    if (!text)
+        return false;
     free(*place);
     *place = text;
     return true;
@@ -165,7 +147,8 @@ is_domain(const char *text, const char *domain)
 
     if (slice_is_nocase(slice_of(text), domain))
         return true;
-    return parse_domain(text, &seen, &err) && strcmp(seen.text, domain) == 0;
+    return mail_domain_parse_any(slice_of(text), &seen, &err) &&
+           strcmp(seen.text, domain) == 0;
 }
 
 /* As the log shows it: all of it, its domain, or a hash at its domain. */

@@ -1,6 +1,7 @@
 #include "relay/mail/address.h"
 
 #include "relay/base/addr.h"
+#include "relay/base/mem.h"
 #include "relay/base/text.h"
 
 static bool
@@ -171,4 +172,21 @@ mail_address_parse(struct slice text, bool utf8, struct mail_address *out,
         return true;
     *out = (struct mail_address){0};
     return false;
+}
+
+char *
+mail_address_pattern(const char *text, bool or_null, struct err *err)
+{
+    struct mail_address address;
+    struct mail_domain domain;
+
+    if (or_null && (text[0] == '\0' || strcmp(text, "<>") == 0))
+        return mem_text("");
+    if (text[0] == '@')
+        return mail_domain_parse_any(slice_of(text + 1), &domain, err)
+                   ? mem_printf("@%s", domain.text)
+                   : NULL;
+    return mail_address_parse(slice_of(text), true, &address, err)
+               ? mem_text(address.text)
+               : NULL;
 }

@@ -34,4 +34,9 @@ struct mail_address {
 bool mail_address_parse(struct slice text, bool utf8, struct mail_address *out,
                         struct err *err) must_use;
 
+/* Whom a search is for: an address, "@domain", or, where `or_null`, "<>" and
+ * "" for the null reverse-path.  As addresses are kept, on the heap; NULL when
+ * it is none of these. */
+char *mail_address_pattern(const char *text, bool or_null, struct err *err);
+
 #endif

@@ -203,3 +203,11 @@ mail_domain_parse_host(struct slice text, struct mail_domain *out,
     *out = (struct mail_domain){0};
     return false;
 }
+
+bool
+mail_domain_parse_any(struct slice text, struct mail_domain *out,
+                      struct err *err)
+{
+    return mail_domain_parse_host(text, out, err) ||
+           mail_domain_parse(text, out, err);
+}

@@ -34,4 +34,8 @@ bool mail_domain_parse(struct slice text, struct mail_domain *out,
 bool mail_domain_parse_host(struct slice text, struct mail_domain *out,
                             struct err *err) must_use;
 
+/* As either of them: what somebody who searches may mean. */
+bool mail_domain_parse_any(struct slice text, struct mail_domain *out,
+                           struct err *err) must_use;
+
 #endif

@@ -266,6 +266,40 @@ has_room_for_the_longest(void **state)
     assert_int_equal(strlen(a.text), MAIL_ADDRESS_MAX);
 }
 
+static void
+a_search_is_for_an_address_a_domain_or_nobody(void **state)
+{
+    static const struct {
+        const char *text;
+        bool or_null;
+        const char *pattern; /* NULL: it is none */
+    } cases[] = {
+        {"a@B.example", false, "a@b.example"},
+        {"@B\xc3\xbc"
+         "cher.example",
+         false, "@xn--bcher-kva.example"},
+        {"@localhost", false, "@localhost"},
+        {"<>", true, ""},
+        {"", true, ""},
+        {"<>", false, NULL},
+        {"", false, NULL},
+        {"@", true, NULL},
+        {"@a..b", true, NULL},
+        {"a@b@c", true, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct err err;
+        scoped(own_free) char *got =
+            mail_address_pattern(cases[i].text, cases[i].or_null, &err);
+
+        if (!got != !cases[i].pattern ||
+            (got && strcmp(got, cases[i].pattern) != 0))
+            fail_msg("%s gave %s", cases[i].text, got ? got : "nothing");
+    }
+}
+
 int
 main(void)
 {
@@ -277,6 +311,7 @@ main(void)
         cmocka_unit_test(refuses_utf8_that_is_none_or_hides),
         cmocka_unit_test(holds_the_local_part_to_its_limit),
         cmocka_unit_test(has_room_for_the_longest),
+        cmocka_unit_test(a_search_is_for_an_address_a_domain_or_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
