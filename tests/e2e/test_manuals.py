@@ -141,3 +141,13 @@ def test_the_manual_tells_of_each_exit_status():
 def test_the_manual_tells_of_each_variable_that_is_read():
     told = set(re.findall(r"[A-Z_]{4,}", part("ENVIRONMENT")))
     assert set(re.findall(r'getenv\("([A-Z_]+)"\)', sources())) <= told
+
+
+def test_the_manual_tells_of_each_path_of_the_api():
+    routes = re.findall(r'\{"(GET|POST)", "([^"]+)"', (TOP / "relay/admin/api.c").read_text())
+    aliases = {"/page.css", "/page.js", "/healthz"}
+    told = {
+        (method, re.sub("/[A-Z]+(?=/|$)", "/*", path))
+        for method, path in re.findall(r"^\.It Li (GET|POST) ([^ ?]+)", part("API"), re.M)
+    }
+    assert told == {(m, p) for m, p in routes if p not in aliases}
