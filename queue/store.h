@@ -176,12 +176,20 @@ struct queue_settlement {
                                              to enqueue, unclaimed; their ids
                                              are given */
     size_t notice_count;
+    struct err *untold; /* out; NULL: nobody asks */
 };
+
+/* False: queue_store_enqueue would refuse it for what it is. */
+bool queue_store_check(const struct queue_message *m, struct err *err) must_use;
 
 /* Removes finished recipients (and the body with the last one), moves deferred
  * ones to their next attempt, writes history, enqueues notices, ends the
  * claims.  Recipients that are gone (deleted meanwhile) are passed over.
- * Attempts that no result refers to are history as well. */
+ * Attempts that no result refers to are history as well.
+ *
+ * A notice of a kind that is never enqueued sets `untold`: then none is, and
+ * who has failed or expired is held, as else mail would be gone without a word,
+ * or the settlement would fail for ever. */
 bool queue_store_settle(struct queue_store *s, const struct queue_settlement *x,
                         struct err *err) must_use;
 

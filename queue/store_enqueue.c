@@ -270,8 +270,8 @@ put_rcpt(struct queue_store *s, const struct queue_message *m, size_t i,
     return db_run(st, err);
 }
 
-static bool
-check_message(const struct queue_message *m, struct err *err)
+bool
+queue_store_check(const struct queue_message *m, struct err *err)
 {
     size_t n = m->envelope.rcpt_count;
 
@@ -319,7 +319,7 @@ queue_store_enqueue(struct queue_store *s, const struct queue_message *m,
 {
     /* Nothing is written before all has been checked: whoever is refused for
      * his input leaves no trace in the transaction. */
-    if (!check_message(m, err) ||
+    if (!queue_store_check(m, err) ||
         (m->body.len < m->size && !check_spilled(s, m, err)))
         return false;
     if (!put_message(s, m, err) || !put_body(s, m, err) ||

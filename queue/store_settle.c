@@ -1,5 +1,7 @@
 #include "queue/store_inside.h"
 
+#include "relay/base/mem.h"
+
 #include <assert.h>
 
 const char *
@@ -23,7 +25,8 @@ struct job {
     uint64_t size;    /* where is_whole */
     int64_t sequence; /* of the next row of history; negative: not known */
     size_t removed;
-    bool has_begun; /* attempts that decided nothing are written */
+    const char *untold; /* why nobody can be told of an end; NULL: they can */
+    bool has_begun;     /* attempts that decided nothing are written */
 };
 
 /* --- history --- */
@@ -230,6 +233,61 @@ put_deleted(struct job *j, uint32_t number, const char *address,
 }
 
 static bool
+is_end(const struct queue_result *r)
+{
+    return r->outcome == QUEUE_FAILED || r->outcome == QUEUE_EXPIRED;
+}
+
+/* What can neither be delivered nor given back waits for a person. */
+static bool
+set_aside(struct job *j, const struct queue_claim *row,
+          const struct queue_result *r, struct err *err)
+{
+    struct queue_store *s = j->store;
+    scoped(own_free) char *reason =
+        mem_printf("%s (held: its sender can't be told: %s)",
+                   r->reason ? r->reason : "", j->untold);
+    struct queue_result held = *r;
+    struct db_statement *st;
+
+    held.outcome = QUEUE_DEFERRED;
+    held.next_ms = QUEUE_NEVER_MS;
+    held.reason = reason;
+    if (!put_result(j, &held, err))
+        return false;
+    st = queue_store_use(s, QUEUE_ST_RCPT_ASIDE,
+                         "UPDATE recipient SET held = ?3, next_ms = ?4,"
+                         " last = ?5, attempts = attempts + 1"
+                         " WHERE message = ?1 AND number = ?2");
+    db_bind_int(st, 1, (int64_t)row->id);
+    db_bind_int(st, 2, row->number);
+    db_bind_int(st, 3, QUEUE_HELD);
+    db_bind_int(st, 4, QUEUE_NEVER_MS);
+    db_bind_text(st, 5, reason);
+    if (!db_run(st, err))
+        return false;
+    s->tally.rows[row->state]--;
+    s->tally.rows[QUEUE_STATE_HELD]++;
+    return true;
+}
+
+static bool
+change_row(struct job *j, const struct queue_claim *row,
+           const struct queue_result *r, struct err *err)
+{
+    if (j->untold && is_end(r) && !row->is_doomed)
+        return set_aside(j, row, r, err);
+    if (!put_result(j, r, err))
+        return false;
+    if (r->outcome != QUEUE_DEFERRED)
+        return remove_row(j, row, err);
+    if (row->is_doomed)
+        return put_deleted(j, r->number, r->address, err) &&
+               remove_row(j, row, err);
+    return defer_row(j, row, r, err) && readdress_row(j, row, r, err);
+}
+
+static bool
 settle_one(struct job *j, const struct queue_result *r, struct err *err)
 {
     struct queue_store *s = j->store;
@@ -245,15 +303,7 @@ settle_one(struct job *j, const struct queue_result *r, struct err *err)
         j->size = row.size;
         j->sequence = 0;
     }
-    if (!put_result(j, r, err))
-        return false;
-    if (r->outcome != QUEUE_DEFERRED)
-        ok = remove_row(j, &row, err);
-    else if (row.is_doomed)
-        ok = put_deleted(j, r->number, r->address, err) &&
-             remove_row(j, &row, err);
-    else
-        ok = defer_row(j, &row, r, err) && readdress_row(j, &row, r, err);
+    ok = change_row(j, &row, r, err);
     queue_claims_drop(s->claims, j->x->id, r->number);
     return ok;
 }
@@ -308,24 +358,35 @@ end_message(struct job *j, struct err *err)
     return queue_store_drop_body(s, j->x->id, j->size, err);
 }
 
+/* True: each of them can be enqueued. */
+static bool
+check_notices(const struct queue_settlement *x, struct err *why)
+{
+    for (size_t i = 0; i < x->notice_count; i++)
+        if (!queue_store_check(x->notices[i], why))
+            return err_in(why, "a notice");
+    return true;
+}
+
 bool
 queue_store_settle(struct queue_store *s, const struct queue_settlement *x,
                    struct err *err)
 {
     struct job j = {.store = s, .x = x, .sequence = -1};
+    struct err untold = {0};
 
+    if (!check_notices(x, &untold))
+        j.untold = untold.text;
+    if (x->untold)
+        *x->untold = untold;
     for (size_t i = 0; i < x->result_count; i++)
         if (!settle_one(&j, &x->results[i], err))
             return false;
     if (!end_message(&j, err))
         return false;
-    for (size_t i = 0; i < x->notice_count; i++)
-        if (!queue_store_enqueue(s, x->notices[i], false, err)) {
-            /* Nothing of a settlement stays when its notices do not. */
-            if (err->kind == ERR_INPUT || err->kind == ERR_LIMIT)
-                err->kind = ERR_SYSTEM;
+    for (size_t i = 0; i < x->notice_count && !j.untold; i++)
+        if (!queue_store_enqueue(s, x->notices[i], false, err))
             return err_in(err, "a notice");
-        }
     return true;
 }
 

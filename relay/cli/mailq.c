@@ -107,7 +107,8 @@ print_json(const json_t *rows)
         (json_int_t)(cli_time(first, "arrived") / 1000), "message_size",
         (json_int_t)cli_number(first, "size"), "forced_expire", 0, "sender",
         sender(first), "recipients", list);
-    (void)json_dumpf(all, stdout, 0); /* with the spaces that scripts look for */
+    (void)json_dumpf(all, stdout,
+                     0); /* with the spaces that scripts look for */
     (void)fputc('\n', stdout);
     json_decref(all);
 }

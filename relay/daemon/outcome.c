@@ -150,6 +150,7 @@ work_settle(struct store_call *call, struct queue_store *store, struct err *err)
         .attempt_count = o->report->attempt_count,
         .notices = o->notices,
         .notice_count = o->notice_count,
+        .untold = &o->untold,
     };
 
     return queue_store_settle(store, &x, err);
@@ -195,6 +196,31 @@ log_result(const struct outcome *o, size_t i)
     log_end(&line);
 }
 
+static bool
+is_end(const struct queue_result *r)
+{
+    return r->outcome == QUEUE_FAILED || r->outcome == QUEUE_EXPIRED;
+}
+
+/* The queue does not take the notice that says so, and holds the recipient. */
+static bool
+note_aside(struct outcome *o, size_t i)
+{
+    struct queue_result *r = &o->results[i];
+    struct log_line line;
+
+    if (o->untold.kind == ERR_NONE || !is_end(r))
+        return false;
+    log_begin(&line, o->relay->log, LOG_LEVEL_ERROR, "bounce.refused");
+    log_id(&line, "mid", outcome_message(o)->id);
+    log_address(&line, "to", r->address);
+    log_text(&line, "reason", o->untold.text);
+    log_text(&line, "reply", r->reason);
+    log_end(&line);
+    r->outcome = QUEUE_DEFERRED;
+    return true;
+}
+
 /* A notice that can't be delivered, or mail whose sender is nobody: this line
  * is all that is said of it (RFC 5321 section 4.5.5). */
 static void
@@ -202,10 +228,9 @@ log_untold(const struct outcome *o, size_t i)
 {
     const struct queue_message *m = outcome_message(o);
     const struct queue_result *r = &o->results[i];
-    bool is_over = r->outcome == QUEUE_FAILED || r->outcome == QUEUE_EXPIRED;
     struct log_line line;
 
-    if (!is_over || m->envelope.from[0] != '\0')
+    if (!is_end(r) || m->envelope.from[0] != '\0')
         return;
     log_begin(&line, o->relay->log, LOG_LEVEL_WARNING, "bounce.dropped");
     log_id(&line, "mid", m->id);
@@ -260,6 +285,8 @@ settled(struct task *task)
         return;
     }
     for (size_t i = 0; i < o->report->rcpt_count; i++) {
+        if (note_aside(o, i))
+            continue;
         log_result(o, i);
         log_untold(o, i);
     }

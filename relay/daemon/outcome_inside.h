@@ -26,6 +26,7 @@ struct outcome {
     enum queue_action *action; /* of the notice */
     struct queue_message *notices[3];
     size_t notice_count;
+    struct err untold;   /* why they are not in the queue; see queue/store.h */
     size_t signed_count; /* of them; the next is under way with a signer */
     struct dkim_signer *signer;
     void (*signed_all)(struct outcome *o);

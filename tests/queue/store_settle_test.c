@@ -181,24 +181,38 @@ results_and_notices_are_one_change(void **state)
     check_counts(f);
 }
 
+/* Failing each time, it would be tried for ever, and nothing else could be
+ * recorded meanwhile. */
 static void
-a_notice_that_is_refused_fails_the_settlement(void **state)
+a_notice_that_is_refused_sets_aside_who_it_is_about(void **state)
 {
     struct fixture *f = *state;
-    uint64_t id = ENQUEUE(f, true, "a@b.example");
-    struct queue_result r = result_of(0, QUEUE_FAILED);
+    uint64_t id = ENQUEUE(f, true, "a@b.example", "c@b.example", "e@b.example");
+    struct queue_result r[] = {result_of(0, QUEUE_FAILED),
+                               result_of(1, QUEUE_DELIVERED),
+                               result_of(2, QUEUE_EXPIRED)};
     struct queue_message *notice = message_to(f, NULL, 0, 10);
+    struct err untold = {0};
     struct queue_settlement x = {.id = id,
-                                 .results = &r,
-                                 .result_count = 1,
+                                 .results = r,
+                                 .result_count = 3,
                                  .notices = &notice,
-                                 .notice_count = 1};
+                                 .notice_count = 1,
+                                 .untold = &untold};
 
     OK(f, queue_store_begin(f->s, &f->err));
-    assert_false(queue_store_settle(f->s, &x, &f->err));
-    assert_int_equal(f->err.kind, ERR_SYSTEM);
-    queue_store_rollback(f->s);
+    OK(f, queue_store_settle(f->s, &x, &f->err));
+    OK(f, queue_store_commit(f->s, &f->err));
+    assert_int_equal(untold.kind, ERR_INPUT);
+    assert_string_equal(untold.text, "a notice: a message without an envelope");
     assert_int_equal(counts(f).messages, 1);
+    assert_int_equal(counts(f).by_state[QUEUE_STATE_ACTIVE], 0);
+    assert_int_equal(counts(f).by_state[QUEUE_STATE_HELD], 2);
+    assert_int_equal(claim(f, "b.example"), 0);
+    check_counts(f);
+    OK(f, queue_store_begin(f->s, &f->err));
+    OK(f, queue_store_settle(f->s, &x, &f->err)); /* again is no harm */
+    OK(f, queue_store_commit(f->s, &f->err));
     queue_message_free(&notice);
     check_counts(f);
 }
@@ -391,7 +405,7 @@ main(void)
         TEST(who_is_gone_is_passed_over),
         TEST(an_unclaimed_recipient_can_be_settled),
         TEST(results_and_notices_are_one_change),
-        TEST(a_notice_that_is_refused_fails_the_settlement),
+        TEST(a_notice_that_is_refused_sets_aside_who_it_is_about),
         TEST(a_hold_during_an_attempt_waits_for_its_end),
         TEST(a_hold_taken_back_during_an_attempt_is_forgotten),
         TEST(a_delete_during_an_attempt_waits_for_its_end),
