@@ -159,7 +159,7 @@ add_sites(struct metric_page *p, const struct look *l)
 {
     static const struct metric_family family = {
         "sealpost_queue_dest_messages",
-        "Messages in memory for a site; \"none\": it is not known yet.",
+        "Messages in memory for a site.",
         METRIC_GAUGE,
         {"dest"}};
 

@@ -44,15 +44,25 @@ is_registry(const char *second, const char *top, size_t top_len)
     return top_len == 2 && top - second <= 4;
 }
 
+/* No name of a host ends in a digit, and none has a colon. */
+static bool
+is_address(const char *host, const char *end)
+{
+    struct addr addr;
+    struct err err;
+
+    return end > host &&
+           (isdigit((unsigned char)end[-1]) || strchr(host, ':')) &&
+           addr_parse(slice_of(host), &addr, &err);
+}
+
 const char *
 sites_name(const char *host, char out[SITES_NAME_SIZE])
 {
     const char *end = host + strlen(host), *top, *second, *start;
-    struct addr addr;
-    struct err err;
     size_t n = 0;
 
-    if (addr_parse(slice_of(host), &addr, &err))
+    if (is_address(host, end))
         return "address";
     if (end > host && end[-1] == '.')
         end--;

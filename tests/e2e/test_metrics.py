@@ -9,6 +9,7 @@ import time
 import urllib.request
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from lab.net import free_port
 from lab.send import Wire, submit
@@ -92,6 +93,8 @@ def test_openmetrics_is_for_those_who_ask_for_it(watched):
     assert media_type.startswith("application/openmetrics-text; version=1.0.0")
     assert text.endswith("# EOF\n")
     assert "# TYPE sealpost_messages_accepted counter\n" in text
+    names = {family.name for family in text_string_to_metric_families(text)}
+    assert len(names) > 50 and "sealpost_queue_oldest_seconds" in names
 
 
 def test_what_becomes_of_mail_is_counted(world, watched):
