@@ -49,6 +49,45 @@ is_blocked(const struct judgement *j)
     return cli_time(j->plan, "blocked_until") > j->now_ms;
 }
 
+/* --- times, and the last attempt --- */
+
+static int64_t
+next_ms(const struct judgement *j)
+{
+    int64_t next = cli_time(j->recipient, "next");
+    int64_t until = cli_time(j->plan, "blocked_until");
+
+    if (j->never_by_itself || (is_state(j, "active") && !is_blocked(j)))
+        return 0;
+    return until > next ? until : next;
+}
+
+static int64_t
+expires_ms(const struct judgement *j)
+{
+    int64_t after = cli_number(json_object_get(j->plan, "retry"), "expire_ms");
+
+    if (j->never_expires || after == 0)
+        return 0;
+    return cli_time(j->message, "arrived") + after;
+}
+
+static const json_t *
+last_attempt(const struct judgement *j)
+{
+    const json_t *events = json_object_get(j->message, "events");
+    const char *to = cli_text(j->recipient, "to");
+
+    for (size_t i = json_array_size(events); i > 0; i--) {
+        const json_t *event = json_array_get(events, i - 1);
+        const json_t *attempt = json_object_get(event, "attempt");
+
+        if (json_is_object(attempt) && strcmp(cli_text(event, "to"), to) == 0)
+            return attempt;
+    }
+    return NULL;
+}
+
 /* --- reasons, the one that counts first --- */
 
 static bool
@@ -104,16 +143,69 @@ route_held(struct judgement *j)
 }
 
 static bool
-unreached(struct judgement *j)
+forbidden(struct judgement *j)
 {
-    if (!is_blocked(j) || says(j, "paced"))
+    const char *verdict = cli_text(j->plan, "verdict");
+    const json_t *first =
+        json_array_get(json_object_get(j->plan, "rejected"), 0);
+
+    if (!j->plan || strcmp(verdict, "go") == 0 || is_state(j, "active"))
         return false;
     j->because =
-        mem_printf("%s could not be reached, %" PRId64 " times in a row: %s",
-                   destination(j), cli_number(j->plan, "failures"),
-                   cli_text(j->plan, "why"));
-    j->would_go = mem_printf("once a host there can be reached; `sealpost "
-                             "queue retry %s` tries now",
+        mem_printf("mail for %s may not go as things are: %s",
+                   cli_text(j->plan, "domain"), cli_text(j->plan, "status"));
+    if (first)
+        j->would_go =
+            mem_printf("if %s were not passed over: %s",
+                       cli_text(first, "name"), cli_text(first, "why"));
+    else
+        j->would_go = mem_text("once DNS and policies of the domain allow it");
+    return true;
+}
+
+/* RFC 3463 section 3.8: X.7.5 is what we ourselves say of a host that does not
+ * prove what it has to. */
+static bool
+lacks_proof(const json_t *attempt)
+{
+    const char *proof = cli_text(attempt, "proof");
+
+    return *proof && strcmp(proof, "none") != 0 &&
+           strstr(cli_text(attempt, "reply"), " 4.7.5 ");
+}
+
+static char *
+would_go_next(const struct judgement *j)
+{
+    const json_t *a = last_attempt(j);
+    const char *host = cli_text(a, "host");
+
+    if (lacks_proof(a))
+        return mem_printf("once %s proves what %s demands: %s", host,
+                          cli_text(a, "policy"), cli_text(a, "proof"));
+    if (*host)
+        return mem_printf("if the next attempt is taken: %s may say something "
+                          "else then",
+                          host);
+    return mem_text("if the next attempt succeeds; nothing is known against "
+                    "it now");
+}
+
+static bool
+unreached(struct judgement *j)
+{
+    bool is_policy = lacks_proof(last_attempt(j));
+    scoped(own_free) char *until = NULL;
+
+    if (!is_blocked(j) || says(j, "paced"))
+        return false;
+    j->because = mem_printf(
+        "%s %s, %" PRId64 " times in a row: %s", destination(j),
+        is_policy ? "did not prove what it has to" : "could not be reached",
+        cli_number(j->plan, "failures"), cli_text(j->plan, "why"));
+    until = is_policy ? would_go_next(j)
+                      : mem_text("once a host there can be reached");
+    j->would_go = mem_printf("%s; `sealpost queue retry %s` tries now", until,
                              cli_text(j->message, "id"));
     return true;
 }
@@ -158,42 +250,30 @@ active(struct judgement *j)
 }
 
 static bool
-forbidden(struct judgement *j)
-{
-    const char *verdict = cli_text(j->plan, "verdict");
-    const json_t *first =
-        json_array_get(json_object_get(j->plan, "rejected"), 0);
-
-    if (!j->plan || strcmp(verdict, "go") == 0)
-        return false;
-    j->because =
-        mem_printf("mail for %s may not go as things are: %s",
-                   cli_text(j->plan, "domain"), cli_text(j->plan, "status"));
-    if (first)
-        j->would_go =
-            mem_printf("if %s were not passed over: %s",
-                       cli_text(first, "name"), cli_text(first, "why"));
-    else
-        j->would_go = mem_text("once DNS and policies of the domain allow it");
-    return true;
-}
-
-static bool
 failed(struct judgement *j)
 {
+    int64_t end = expires_ms(j);
+
     if (!is_state(j, "deferred"))
         return false;
-    j->because = mem_printf("the last attempt failed: %s",
-                            cli_text(j->recipient, "last"));
-    j->would_go = mem_text("if the next attempt is taken; nothing is known "
-                           "against it now");
+    j->because =
+        mem_printf("the last attempt failed%s: %s",
+                   end > 0 && end <= next_ms(j)
+                       ? ", and the next one is the last, as it is too old by "
+                         "then"
+                       : "",
+                   cli_text(j->recipient, "last"));
+    j->would_go = would_go_next(j);
     return true;
 }
 
 static bool
 fresh(struct judgement *j)
 {
-    j->because = mem_text("it was not tried yet");
+    const char *last = cli_text(j->recipient, "last");
+
+    j->because = *last ? mem_printf("it is due again; the last time: %s", last)
+                       : mem_text("it was not tried yet");
     j->would_go = mem_text("now");
     return true;
 }
@@ -201,48 +281,11 @@ fresh(struct judgement *j)
 typedef bool reason_fn(struct judgement *j);
 
 static reason_fn *const reasons[] = {
-    held,  ended,  relay_rests, route_held, unreached, slowed,
-    paced, active, forbidden,   failed,     fresh,
+    held,   ended, relay_rests, route_held, forbidden, unreached,
+    slowed, paced, active,      failed,     fresh,
 };
 
-/* --- times and proofs --- */
-
-static int64_t
-next_ms(const struct judgement *j)
-{
-    int64_t next = cli_time(j->recipient, "next");
-    int64_t until = cli_time(j->plan, "blocked_until");
-
-    if (j->never_by_itself || is_state(j, "active"))
-        return 0;
-    return until > next ? until : next;
-}
-
-static int64_t
-expires_ms(const struct judgement *j)
-{
-    int64_t after = cli_number(json_object_get(j->plan, "retry"), "expire_ms");
-
-    if (j->never_expires || after == 0)
-        return 0;
-    return cli_time(j->message, "arrived") + after;
-}
-
-static const json_t *
-last_attempt(const struct judgement *j)
-{
-    const json_t *events = json_object_get(j->message, "events");
-    const char *to = cli_text(j->recipient, "to");
-
-    for (size_t i = json_array_size(events); i > 0; i--) {
-        const json_t *event = json_array_get(events, i - 1);
-        const json_t *attempt = json_object_get(event, "attempt");
-
-        if (json_is_object(attempt) && strcmp(cli_text(event, "to"), to) == 0)
-            return attempt;
-    }
-    return NULL;
-}
+/* --- proofs --- */
 
 static const char *
 or_none(const char *text)

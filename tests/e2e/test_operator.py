@@ -179,6 +179,77 @@ def test_hosts_outside_of_the_policy_are_named(world, sh):
     assert "4.7.5" in told["because"], told
 
 
+def greylisted(world, d, mx):
+    mx.replies["RCPT"] = {f"bob@{d}": [["450 4.2.1 greylisted, come again"]]}
+
+
+def without_tls(world, d, mx):
+    clear = world.peer(tls=False)
+    world.dns.put(d, "MX", f"10 {clear.host}.")
+    world.sts(d, mx=[clear])
+
+
+def without_dns(world, d, mx):
+    world.dns.behave(d, "servfail")
+
+
+def overwhelmed(world, d, mx):
+    mx.replies["MAIL"] = [["421 4.7.0 too many messages from you"]]
+
+
+def hanging_up(world, d, mx):
+    mx.replies["DOT"] = [["451 4.3.0 mailbox server is down"]]
+
+
+@pytest.mark.parametrize(
+    "trouble, because, would_go",
+    [
+        (greylisted, "450 4.2.1 greylisted", "if the next attempt is taken"),
+        (without_tls, "TLS", "proves what mta-sts enforce demands"),
+        (without_dns, "may not go as things are", "once DNS and policies"),
+        (overwhelmed, "too many messages", ""),
+        (hanging_up, "451 4.3.0 mailbox server", "if the next attempt is taken"),
+    ],
+)
+def test_whatever_keeps_mail_back_is_told_with_what_would_end_it(
+    world, sh, trouble, because, would_go
+):
+    mx = world.peer()
+    d = world.domain(mx)
+    trouble(world, d, mx)
+    mid = submit(sh.relay, f"bob@{d}")
+    sh.relay.log.one("delivery.deferred", mid=mid)
+    eventually(lambda: sh.rows(mid)[0]["state"] == "deferred")
+    told = explained(sh, mid)
+    assert because in told["because"], told
+    assert told["would_go"] and would_go in told["would_go"], told
+    assert told["next"] and told["expires"] and told["next"] < told["expires"]
+    text = sh.ok("queue", "explain", mid)
+    for words in ("waits     because ", "next try  in ", "would go  ", "given up  in "):
+        assert words in text, text
+
+
+def test_who_waits_for_a_turn_is_told_so(world, new_relay):
+    """Behind a rate, and behind another message at a slow host."""
+    relay = new_relay({"delivery": {"rate": "1/1h", "connections_per_domain": 1}})
+    sh = Shell(relay)
+    d = world.domain(world.peer())
+    submit(relay, f"one@{d}")
+    world.ledger.one(f"one@{d}")
+    mid = submit(relay, f"two@{d}")
+    told = eventually(
+        lambda: (told := explained(sh, mid)) and "a rate" in told["because"] and told
+    )
+    assert told["next"] and "its turn" in told["would_go"]
+    slow = world.peer()
+    slow.delay = 3
+    d = world.domain(slow)
+    mid = submit(relay, f"one@{d}")
+    told = eventually(lambda: sh.rows(mid) and explained(sh, mid))
+    assert "being delivered, or the next in line" in told["because"]
+    assert told["would_go"] == "now" and told["next"] is None
+
+
 def test_a_route_that_is_held_says_so(world, new_relay):
     provider = world.provider()
     provider.passwords["us"] = "right"
@@ -188,7 +259,7 @@ def test_a_route_that_is_held_says_so(world, new_relay):
     mid = submit(relay, "bob@far.test")
     relay.log.one("delivery.deferred", mid=mid)
     told = eventually(
-        lambda: "held" in explained(sh, mid)["because"] and explained(sh, mid)
+        lambda: (told := explained(sh, mid)) and "held" in told["because"] and told
     )
     assert 'route "out" is held' in told["because"]
     assert "credentials" in told["would_go"] and told["expires"] is None

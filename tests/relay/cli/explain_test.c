@@ -22,6 +22,9 @@ static const char message[] =
     "   \"address\": \"192.0.2.1:25\", \"policy\": \"mta-sts enforce\","
     "   \"proof\": \"pkix\", \"verdict\": \"expired\", \"step\": \"TLS\","
     "   \"tls_version\": null, \"reply\": \"451 4.7.5 no\"}},"
+    "  {\"to\": \"b@x.test\", \"attempt\": {\"host\": \"grey.test\","
+    "   \"policy\": \"opportunistic\", \"proof\": \"none\","
+    "   \"reply\": \"450 4.2.1 grey\"}},"
     "  {\"to\": null, \"attempt\": {\"host\": \"other.test\"}},"
     "  {\"to\": \"a@x.test\", \"attempt\": null}]}";
 
@@ -70,7 +73,7 @@ the_reason_that_counts_comes_first(void **state)
          "{\"relay\": \"store trouble\", \"verdict\": \"go\", " BLOCKED "}",
          "can't record", "runs again"},
         {RCPT("deferred"), "{\"relay\": \"draining\", \"verdict\": \"go\"}",
-         "451 4.2.0 busy", "next attempt"},
+         "451 4.2.0 busy", "mx.test proves what mta-sts enforce demands: pkix"},
         {RCPT("deferred"), PLAN(", \"held\": true, " BLOCKED),
          "route \"out\" is held", "credentials"},
         {RCPT("deferred"), PLAN(", \"failures\": 3, " BLOCKED),
@@ -86,9 +89,27 @@ the_reason_that_counts_comes_first(void **state)
          "451 4.7.5 no", "mx.x.test were not passed over: not in it"},
         {RCPT("deferred"), "{\"verdict\": \"refuse\", \"status\": \"556 no\"}",
          "556 no", "DNS and policies"},
-        {RCPT("deferred"), PLAN(""), "451 4.2.0 busy", "next attempt"},
-        {RCPT("deferred"), NULL, "451 4.2.0 busy", "next attempt"},
-        {RCPT("queued"), PLAN(""), "not tried yet", "now"},
+        {RCPT("deferred"), PLAN(""), "failed: 451 4.2.0 busy",
+         "mx.test proves what mta-sts enforce demands: pkix"},
+        {RCPT("deferred"), NULL, "failed: 451 4.2.0 busy", "mx.test proves"},
+        {"{\"to\": \"b@x.test\", \"state\": \"deferred\","
+         " \"last\": \"450 4.2.1 grey\"}",
+         PLAN(""), "450 4.2.1 grey", "taken: grey.test may say"},
+        {"{\"to\": \"c@x.test\", \"state\": \"deferred\","
+         " \"last\": \"451 4.4.3 DNS\"}",
+         PLAN(""), "451 4.4.3 DNS", "nothing is known against it"},
+        {RCPT("deferred"),
+         "{\"verdict\": \"go\", \"retry\": {\"expire_ms\": 3700000}}",
+         "the next one is the last, as it is too old by then: 451 4.2.0",
+         "proves"},
+        {RCPT("queued"), PLAN(""), "due again; the last time: 451", "now"},
+        {"{\"state\": \"queued\"}", PLAN(""), "not tried yet", "now"},
+        {RCPT("deferred"),
+         "{\"verdict\": \"go\", \"failures\": 2, \"why\": \"451 "
+         "4.7.5\", " BLOCKED "}",
+         "did not prove what it has to, 2", "mx.test proves"},
+        {RCPT("active"), PLAN(", \"paced\": true, " BLOCKED), "a rate",
+         "its turn"},
     };
 
     (void)state;
@@ -115,6 +136,7 @@ times_are_those_that_count(void **state)
         {RCPT("held"), PLAN(", " BLOCKED), INT64_MAX, INT64_MAX},
         {RCPT("deferred"), PLAN(", \"held\": true, " BLOCKED), 9, INT64_MAX},
         {RCPT("active"), PLAN(""), INT64_MAX, 23 * 60},
+        {RCPT("active"), PLAN(", \"paced\": true, " BLOCKED), 9, 23 * 60},
         {RCPT("deferred"), NULL, 5, INT64_MAX},
     };
 
