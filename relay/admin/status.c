@@ -19,7 +19,7 @@ struct status_call {
     struct relay *relay;
     struct net_http_request *request;
     char *directory;
-    json_t *destinations;
+    json_t *destinations, *recent;
     struct admin_metrics_store store;
     uint64_t ages[ADMIN_STATUS_AGES];
 };
@@ -32,7 +32,9 @@ work_count(struct store_call *call, struct queue_store *store, struct err *err)
     admin_metrics_look_disk(&x->store, x->directory);
     return queue_store_count(store, &x->store.counts, err) &&
            admin_status_count_ages(store, net_clock_steady(), x->ages, err) &&
-           admin_status_count_backlogs(x->destinations, store, err);
+           admin_status_count_backlogs(json_object_get(x->destinations, "top"),
+                                       store, err) &&
+           admin_status_count_backlogs(x->recent, store, err);
 }
 
 static json_t *
@@ -117,7 +119,7 @@ add_more(json_t *whole, const struct status_call *x)
     json_object_set_new(whole, "reload_is_good",
                         json_boolean(atomic_load(&relay->reload_is_good)));
     json_object_set_new(whole, "ages", admin_status_ages(x->ages));
-    json_object_set_new(whole, "recent", admin_status_recent(relay));
+    json_object_set_new(whole, "recent", json_incref(x->recent));
     json_object_set_new(whole, "exemptions", admin_status_exemptions(relay));
     json_object_set_new(whole, "certificates",
                         admin_status_certificates(relay));
@@ -166,6 +168,7 @@ counted(struct task *task)
     else
         admin_answer_json(x->request, 200, status(x));
     json_decref(x->destinations);
+    json_decref(x->recent);
     free(x->directory);
     free(x);
 }
@@ -179,6 +182,7 @@ admin_status(struct relay *relay, struct net_http_request *r, const char *name)
     x->relay = relay;
     x->request = r;
     x->destinations = admin_status_destinations(relay);
+    x->recent = admin_status_recent(relay);
     x->directory = mem_text(relay->config->state_directory);
     x->call.work = work_count;
     x->call.task.run = counted;

@@ -64,13 +64,11 @@ admin_status_destinations(const struct relay *relay)
 }
 
 bool
-admin_status_count_backlogs(json_t *destinations, struct queue_store *store,
+admin_status_count_backlogs(json_t *list, struct queue_store *store,
                             struct err *err)
 {
-    const json_t *top = json_object_get(destinations, "top");
-
-    for (size_t i = 0; i < json_array_size(top); i++) {
-        json_t *one = json_array_get(top, i);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *one = json_array_get(list, i);
         uint64_t queued;
 
         if (!queue_store_backlog(

@@ -19,10 +19,9 @@ json_t *admin_status_ages(const uint64_t count[ADMIN_STATUS_AGES]);
 /* {"count": ..., "top": [...]}: those with work, blocked ones and the busiest
  * first. */
 json_t *admin_status_destinations(const struct relay *relay);
-/* Adds "queued" to each, as far as it is counted; on the store thread, which
- * has the value for itself meanwhile. */
-bool admin_status_count_backlogs(json_t *destinations,
-                                 struct queue_store *store,
+/* Adds "queued" to each of a list of destinations, as far as it is counted; on
+ * the store thread, which has the value for itself meanwhile. */
+bool admin_status_count_backlogs(json_t *list, struct queue_store *store,
                                  struct err *err) must_use;
 /* What last happened at each destination, the last first. */
 json_t *admin_status_recent(const struct relay *relay);

@@ -48,11 +48,12 @@ let skew = 0; // the relay's clock minus ours, so that both mean the same now
 const now = () => Date.now() + skew;
 function relative(ms) {
   const s = Math.round((ms - now()) / 1000), a = Math.abs(s);
-  if (a < 2) return "now";
+  if (a < 2) return s < 0 ? "just now" : "now";
   const text = a < 60 ? `${a} s` : a < 3600 ? `${Math.floor(a / 60)} min` : a < 86400 ? `${Math.floor(a / 3600)} h` : `${Math.floor(a / 86400)} d`;
   return s > 0 ? `in ${text}` : `${text} ago`;
 }
 const absolute = (iso) => new Date(iso).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const day = (iso) => new Date(iso).toLocaleDateString(undefined, { dateStyle: "medium" });
 const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 function when(iso) {
   if (!iso) return "";
@@ -206,10 +207,10 @@ function showBar() {
 
 const HOUR = 3600000, MINUTE = 60000, HEIGHT = 128, FOOT = 16, LEFT = 34;
 
-// The next of 1, 2, 5, 10, ... that is not less.
+// The next of 1, 2, 4, 10, ... that is not less: half of it is a whole number.
 function roundUp(v) {
   const ten = 10 ** Math.floor(Math.log10(Math.max(v, 1)));
-  return [1, 2, 5, 10].map((m) => m * ten).find((m) => m >= v);
+  return [1, 2, 4, 10].map((m) => m * ten).find((m) => m >= v);
 }
 
 // A figure that draws models: {title, big, rows, at, series, ticks, place,
@@ -317,13 +318,12 @@ function linear(top) {
   return { place: (v) => v / top, ticks: [0, top / 2, top] };
 }
 
-// Samples of ten seconds as minutes that end on the minute.
+// Samples of ten seconds as whole minutes, the last of which ends now.
 function byMinute(h, at) {
-  const first = Math.floor(at[0] / MINUTE), n = at.length ? Math.floor(at[at.length - 1] / MINUTE) - first + 1 : 0;
-  const out = { at: Array.from({ length: n }, (_, i) => (first + i + 0.5) * MINUTE) };
+  const n = Math.ceil(at.length / 6), out = { at: [] };
+  for (let i = n; i > 0; i--) out.at.push(at[Math.max(0, at.length - 6 * i + 3)] ?? at[at.length - 1]);
   for (const name of ["accepted", "sent", "deferred", "bounced"]) {
-    out[name] = Array(n).fill(0);
-    at.forEach((t, i) => { out[name][Math.floor(t / MINUTE) - first] += h[name][i]; });
+    out[name] = Array.from({ length: n }, (_, i) => sum(h[name].slice(Math.max(0, at.length - 6 * (n - i)), at.length - 6 * (n - i - 1))));
   }
   return out;
 }
@@ -356,8 +356,8 @@ function delayModel(h, at, end) {
     title: "Delivery time", end, at, ticks, value: duration, unit: "acceptance to the host's 250",
     tick: (v) => (v < 1000 ? `${v} ms` : `${number(v / 1000)} s`),
     place: (v) => (Math.log10(Math.max(10 ** low, v)) - low) / (high - low),
-    series: [line("half within", "green", h.delay_p50_ms), line("95 %", "amber", h.delay_p95_ms, true), line("99 %", "red", h.delay_p99_ms, true)],
-    figures: [[duration(latest === undefined ? null : latest), "half within"], [duration(hour.delay_p95_ms), "95 % in the hour"]],
+    series: [line("median", "green", h.delay_p50_ms), line("95 %", "amber", h.delay_p95_ms, true), line("99 %", "red", h.delay_p99_ms, true)],
+    figures: [[duration(latest === undefined ? null : latest), "median"], [duration(hour.delay_p95_ms), "95 %, last hour"]],
     text: hour.delivered ? `Delivery time of the last hour: half of ${number(hour.delivered)} recipients within ${duration(hour.delay_p50_ms)}, 95 % within ${duration(hour.delay_p95_ms)}, 99 % within ${duration(hour.delay_p99_ms)}.` : "Delivery time: nothing was delivered in the last hour.",
   };
 }
@@ -474,7 +474,7 @@ function policyChip(policy, proof) {
 }
 function policyCell(d) {
   const tls = d.tls_version ? [d.tls_version, d.verdict].filter(Boolean).join(", ") : d.last_sent ? "no TLS" : "";
-  return el("div", {}, policyChip(d.policy, d.proof), d.exempt && [" ", chip("warn", "exempt", `${d.exempt.reason}, until ${absolute(d.exempt.until)}`)],
+  return el("div", {}, policyChip(d.policy, d.proof), d.exempt && [" ", chip("warn", "exempt", `${d.exempt.reason}, until ${day(d.exempt.until)}`)],
     tls && el("div", { class: "second", text: tls }));
 }
 function troubleCell(d) {
@@ -529,7 +529,7 @@ function healthRows() {
   const add = (is, name, text, second, time) => rows.push({ is, name, text, second, time });
   const way = { off: "not authenticated", trust: "validated by the resolver", validate: "validated here" }[s.dnssec.way] || s.dnssec.way;
   add(s.dnssec.way === "off" ? "warn" : "ok", "DNSSEC", way, s.dnssec.way === "off" ? `${s.dnssec.reason || ""} · no DANE` : s.dnssec.reason);
-  for (const c of s.certificates) add(left(c.expires, 21 * DAY, 7 * DAY), "Certificate", "ends", c.file, c.expires);
+  for (const c of s.certificates) add(left(c.expires, 21 * DAY, 7 * DAY), "Certificate", "ends", c.file.replace(/.*\//, ""), c.expires);
   if (!s.certificates.length) add("none", "Certificate", "none: clients are not offered TLS");
   if (s.open_warnings) add("bad", "Access", `${count(s.open_warnings, "network")} may relay that strangers seem to be in`, "access.networks");
   for (const a of s.accounts) {
@@ -543,7 +543,7 @@ function healthRows() {
     const free = s.disk.free / s.disk.size;
     add(free < 0.03 ? "bad" : free < 0.1 ? "warn" : "ok", "Disk", `${octets(s.disk.free)} free of ${octets(s.disk.size)}`, `queue.db ${octets(s.disk.database)}, log ${octets(s.disk.wal)}`);
   }
-  for (const e of s.exemptions || []) add("warn", "Exemption", e.domain, `${e.reason}, ends ${absolute(e.until)}`);
+  for (const e of s.exemptions || []) add("warn", "Exemption", e.domain, `${e.reason}, ends ${day(e.until)}`);
   add("ok", "Connections", `${count(s.sessions, "client")} now`, `${number(s.counters.connections_out)} made to hosts, ${number(s.counters.connections_reused)} used again`);
   return rows;
 }
@@ -841,7 +841,7 @@ function destinationView(x) {
   }
   return el("div", { class: "body" },
     d && el("dl", { class: "facts" }, fact("State", troubleCell(d)), fact("Last policy", policyCell(d)),
-      fact("Exemption", d.exempt && `${d.exempt.reason}, until ${absolute(d.exempt.until)}`),
+      fact("Exemption", d.exempt && `${d.exempt.reason}, until ${day(d.exempt.until)}`),
       fact("Since start", `${number(d.sent)} sent, ${number(d.deferred)} deferred, ${number(d.bounced)} bounced`)),
     x.plan && [el("h3", { text: "What would be done with mail now" }), planFacts(x.plan)],
     x.mail && [el("h3", { text: "Waiting here" }), list,
@@ -940,7 +940,7 @@ const EVENTS = {
   "tlsrpt.sent": ["grey", (e) => `TLS report sent${e.domain ? ` for ${e.domain}` : ""}`],
   drain: ["violet", () => "draining"],
 };
-let stream = null, streamWait = 1000, seen = 0;
+let stream = null, streamWait = 1000;
 
 function happened(e) {
   const [color, text] = EVENTS[e.event] || [];
@@ -950,7 +950,6 @@ function happened(e) {
   $("activity").prepend(el("li", {}, el("time", { datetime: new Date(at).toISOString(), title: absolute(at), text: new Date(at).toLocaleTimeString([], { hour12: false }) }),
     el("i", { class: color }), id ? el("button", { type: "button", onclick: () => open_("message", id), text: line }) : el("span", { text: line })));
   while ($("activity").children.length > ACTIVITY_MAX) $("activity").lastElementChild.remove();
-  seen++;
   refreshSoon();
 }
 function readBlock(block) {
@@ -978,8 +977,7 @@ async function follow(signal) {
 }
 function showStream(is) {
   $("activity").closest("section").hidden = is === "none";
-  $("activity").closest(".columns").classList.toggle("single", is === "none");
-  $("activity-sum").textContent = is === "live" ? (seen ? "live" : "live; nothing happened yet") : "";
+  $("activity-sum").textContent = is === "live" ? "live" : "";
 }
 async function listen() {
   stream?.abort();

@@ -1,4 +1,5 @@
-"""Packages of npm that tests send mail with, kept between runs."""
+"""Packages of npm that tests send mail and drive a browser with, kept between
+runs."""
 
 import fcntl
 import json
@@ -6,7 +7,13 @@ import os
 import pathlib
 import subprocess
 
-PACKAGES = {"nodemailer": "6.9.16", "smtp-server": "3.21.6", "mailauth": "4.8.6"}
+PACKAGES = {
+    "nodemailer": "6.9.16",
+    "smtp-server": "3.21.6",
+    "mailauth": "4.8.6",
+    "playwright-core": "1.65.1",
+    "axe-core": "4.14.1",
+}
 
 
 def folder():
