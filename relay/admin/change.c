@@ -1,6 +1,7 @@
 /* POST /v1/queue/retry, hold, release, delete, bounce. */
 #include "relay/admin/answer.h"
 #include "relay/admin/filter.h"
+#include "relay/admin/json.h"
 #include "relay/admin/routes.h"
 #include "relay/base/mem.h"
 #include "relay/daemon/dispatch.h"
@@ -201,14 +202,13 @@ set_one(struct change_call *x, const char *key, json_t *value, bool *all,
 static bool
 read_body(struct change_call *x, struct slice text, struct err *err)
 {
-    json_auto_t *body = json_loadb(text.len > 0 ? text.p : "", text.len,
-                                   JSON_REJECT_DUPLICATES, NULL);
+    json_auto_t *body = admin_json_read(text, err);
     bool all = false;
     const char *key;
     json_t *value;
 
-    if (!json_is_object(body))
-        return err_set(err, ERR_INPUT, "the body is no JSON object");
+    if (!body)
+        return false;
     json_object_foreach(
         body, key, value) if (!set_one(x, key, value, &all, err)) return false;
     if (!all && x->id_count == 0 && admin_filter_is_empty(&x->filter))

@@ -1,5 +1,6 @@
 #include "queue/store.h"
 #include "relay/admin/answer.h"
+#include "relay/admin/draft.h"
 #include "relay/admin/inject_inside.h"
 #include "relay/admin/routes.h"
 #include "relay/base/mem.h"
@@ -13,6 +14,11 @@
  * way. */
 enum { RETRY_S = 5 };
 
+enum {
+    PIECE = 64 * 1024, /* octets handed over at a time */
+    UNIQUE_SIZE = 27,  /* 130 bits, and a NUL */
+};
+
 /* --- its end --- */
 
 static void
@@ -21,10 +27,12 @@ leave(struct inject *x)
     *x->at = x->next;
     if (x->next)
         x->next->at = x->at;
+    x->relay->inject_octets -= x->budgeted;
     admin_inject_uncount(x);
     mail_envelope_done(&x->envelope);
     digest_free(&x->digest);
     buf_free(&x->octets);
+    buf_free(&x->gathered);
     free(x);
 }
 
@@ -119,6 +127,12 @@ end(struct inject *x)
 static void
 hand_over(struct inject *x)
 {
+    struct slice rest = slice_from(buf_slice(&x->gathered), x->used);
+
+    if (x->octets.len == 0 && rest.len > 0) {
+        buf_add(&x->octets, slice_first(rest, PIECE));
+        x->used += x->octets.len;
+    }
     if (x->octets.len > 0) {
         x->is_away = true;
         submit_piece(x->submit, &x->octets);
@@ -142,6 +156,101 @@ begin(struct inject *x)
     x->submit = submit_new(x->relay, &x->envelope, "http",
                            net_http_peer(x->request), turned, x);
     return true;
+}
+
+/* --- a message out of JSON --- */
+
+struct making {
+    struct net_work_load load;
+    struct buf json, message;
+    char *hostname;
+    char unique[UNIQUE_SIZE];
+    int64_t unix_ms;
+    struct mail_envelope envelope;
+    bool ok, is_json;
+    struct err err;
+};
+
+static void
+make(struct net_work_load *load)
+{
+    struct making *m = own_container(load, struct making, load);
+    struct admin_draft_facts facts = {
+        .hostname = m->hostname, .unix_ms = m->unix_ms, .unique = m->unique};
+
+    m->ok = admin_draft(&m->json, &facts, &m->envelope, &m->message,
+                        &m->is_json, &m->err);
+}
+
+static void
+free_making(struct net_work_load *load)
+{
+    struct making *m = own_container(load, struct making, load);
+
+    buf_free(&m->json);
+    buf_free(&m->message);
+    own_free(&m->hostname);
+    mail_envelope_done(&m->envelope);
+    free(m);
+}
+
+static void
+made(void *ctx, struct net_work_load *load)
+{
+    struct inject *x = ctx;
+    struct making *m = own_container(load, struct making, load);
+
+    x->is_away = false;
+    if (x->is_gone) {
+        give_up(x);
+        return;
+    }
+    if (!m->ok) {
+        refuse(x, m->is_json ? 422 : 400, m->err.text);
+        return;
+    }
+    x->envelope = m->envelope;
+    m->envelope = (struct mail_envelope){0};
+    x->gathered = m->message;
+    m->message = (struct buf){0};
+    if (begin(x))
+        hand_over(x);
+}
+
+static void
+start_making(struct inject *x)
+{
+    struct making *m = mem_new(struct making);
+
+    m->load.run = make;
+    m->load.drop = free_making;
+    m->json = x->gathered;
+    x->gathered = (struct buf){0};
+    m->hostname = mem_text(x->relay->config->hostname);
+    m->unix_ms = net_clock_wall();
+    for (size_t i = 0; i < UNIQUE_SIZE - 1; i++)
+        m->unique[i] = "0123456789abcdefghijklmnopqrstuv"[arc4random() % 32];
+    x->is_away = true;
+    net_work_start(&x->work, &x->relay->loop, &m->load, made, x);
+}
+
+static void
+gather(struct inject *x)
+{
+    size_t len = x->octets.len;
+
+    if (x->relay->inject_octets + len > ADMIN_INJECT_JSON_ALL) {
+        refuse(x, 503, "too many large requests at a time");
+        return;
+    }
+    x->budgeted += len;
+    x->relay->inject_octets += len;
+    buf_add(&x->gathered, buf_slice(&x->octets));
+    buf_clear(&x->octets);
+    if (x->is_whole)
+        start_making(x);
+    else
+        net_http_more(x->request);
 }
 
 /* --- the same once more --- */
@@ -173,6 +282,21 @@ pass_over(struct inject *x)
 
 /* --- what comes --- */
 
+/* Of JSON it is not known yet what it asks for.  False: it has been
+ * answered. */
+static bool
+set_out(struct inject *x)
+{
+    struct mail_status why = {0};
+
+    if (!x->is_json)
+        return begin(x);
+    if (admin_inject_is_able(x, &why))
+        return true;
+    fail(x, &why);
+    return false;
+}
+
 static void
 use(struct inject *x)
 {
@@ -181,6 +305,8 @@ use(struct inject *x)
         digest_add(x->digest, buf_slice(&x->octets));
     if (x->earlier)
         pass_over(x);
+    else if (x->is_json)
+        gather(x);
     else
         hand_over(x);
 }
@@ -246,7 +372,7 @@ answer_look_up(struct inject *x, const struct look_up *l)
     if (is_known) {
         x->earlier = l->message;
         x->receipt = l->receipt;
-    } else if (!begin(x)) {
+    } else if (!set_out(x)) {
         return;
     }
     if (x->has_piece)
@@ -318,7 +444,7 @@ admin_inject(struct relay *relay, struct net_http_request *r, const char *name)
         refuse(x, 409, "a request with this Idempotency-Key is under way");
         return;
     }
-    if (!x->key[0] && !begin(x))
+    if (!x->key[0] && !set_out(x))
         return;
     net_http_receive(r, x->size_max, &sink, x);
     if (x->key[0])

@@ -1,8 +1,9 @@
 /*
  * relay/admin/inject - POST /v1/messages: mail over HTTP.
  *
- * A body of message/rfc822 goes into the queue piece by piece while it comes.
- * Answered 202 once it is durable.
+ * A body of message/rfc822 goes into the queue piece by piece while it comes;
+ * one of JSON is gathered and made a message (relay/admin/draft).  Answered
+ * 202 once it is durable.
  *
  * With an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header) the
  * message is stored together with a receipt.  The same request once more gets
@@ -14,6 +15,13 @@
 
 #include "relay/base/err.h"
 #include "relay/base/own.h"
+
+enum {
+    ADMIN_INJECT_JSON_MAX = 16 * 1024 * 1024, /* octets of a JSON body */
+    /* Of all of them that are under way; with more the next one is told to come
+     * again. */
+    ADMIN_INJECT_JSON_ALL = 2 * ADMIN_INJECT_JSON_MAX,
+};
 
 /* The value of an Idempotency-Key field: a quoted string (RFC 9651 section
  * 3.3.3) or, as many clients send it, the bare octets of one; 1 to

@@ -1,3 +1,4 @@
+#include "relay/admin/draft.h"
 #include "relay/admin/inject_inside.h"
 #include "relay/base/mem.h"
 #include "relay/mail/address.h"
@@ -101,7 +102,7 @@ add_rcpts(struct inject *x, struct slice list, struct err *err)
             continue;
         if (!mail_address_parse(text, true, &to, err))
             return err_in(err, "X-Envelope-To");
-        admin_inject_add_rcpt(&x->envelope, &to);
+        admin_draft_add_rcpt(&x->envelope, &to);
     }
     return true;
 }
@@ -129,7 +130,7 @@ begin_digest(struct inject *x)
 
     if (!x->digest)
         return;
-    digest_add_text(x->digest, slice_of("rfc822"));
+    digest_add_text(x->digest, slice_of(x->is_json ? "json" : "rfc822"));
     digest_add_text(x->digest, slice_of(e->from ? e->from : ""));
     for (size_t i = 0; i < e->rcpt_count; i++)
         digest_add_text(x->digest, slice_of(e->rcpt[i].address));
@@ -150,9 +151,13 @@ read_type(struct inject *x, struct err *err)
     const char *field = net_http_header(x->request, "Content-Type");
     struct slice type = slice_of(field ? field : "");
 
-    if (!is_type(type, "message/rfc822"))
-        return err_set(err, ERR_INPUT, "Content-Type: message/rfc822 only");
-    x->size_max = x->relay->config->access.size_max;
+    x->is_json = is_type(type, "application/json");
+    if (!x->is_json && !is_type(type, "message/rfc822"))
+        return err_set(err, ERR_INPUT,
+                       "expected Content-Type message/rfc822 or "
+                       "application/json");
+    x->size_max =
+        x->is_json ? ADMIN_INJECT_JSON_MAX : x->relay->config->access.size_max;
     return true;
 }
 
@@ -176,7 +181,7 @@ admin_inject_head(struct inject *x, struct err *err)
         return 413;
     if (!read_key(x, err))
         return 400;
-    if (!read_from(x, err) || !read_to(x, err))
+    if (!x->is_json && (!read_from(x, err) || !read_to(x, err)))
         return 422;
     begin_digest(x);
     return 0;

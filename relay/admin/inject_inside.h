@@ -4,7 +4,7 @@
  *
  * The way of a message is in inject.c, what stands in front of its octets in
  * inject_head.c, whether it may be sent in inject_rules.c, and how JSON becomes
- * a message in inject_json.c.  All of it is the main thread's.
+ * a message in draft.c.  All of it is the main thread's.
  */
 #ifndef RELAY_ADMIN_INJECT_INSIDE_H
 #define RELAY_ADMIN_INJECT_INSIDE_H
@@ -17,12 +17,14 @@
 #include "relay/mail/envelope.h"
 #include "relay/mail/status.h"
 #include "relay/net/http_server.h"
+#include "relay/net/work.h"
 
 struct inject {
     struct relay *relay;
     struct net_http_request *request;
-    struct inject *next, **at;     /* of relay->injects */
-    struct mail_envelope envelope; /*  */
+    struct inject *next, **at; /* of relay->injects */
+    bool is_json;
+    struct mail_envelope envelope; /* of JSON: once it is read */
     uint64_t size_max;             /* octets of the body */
 
     char key[QUEUE_RECEIPT_KEY_MAX + 1]; /* "": none */
@@ -30,15 +32,20 @@ struct inject {
     struct queue_receipt receipt;        /* of an earlier one: */
     uint64_t earlier;                    /* its message; 0: there was none */
 
-    struct buf octets; /* of the last piece: */
-    bool has_piece;    /* which can't be used yet */
-    bool is_whole;     /* no more of the request comes */
-    bool is_gone;      /* nor will anybody hear the answer */
-    bool is_away;      /* something is under way that will come home */
+    struct buf octets;   /* of the last piece: */
+    bool has_piece;      /* which can't be used yet */
+    struct buf gathered; /* JSON, or the message that it has become */
+    size_t budgeted;     /* octets of JSON, in relay->inject_octets */
+    size_t used;         /* of the message, handed over */
+
+    bool is_whole; /* no more of the request comes */
+    bool is_gone;  /* nor will anybody hear the answer */
+    bool is_away;  /* something is under way that will come home */
 
     unsigned wait_s; /* when it may come again; 0: that is not known */
     size_t counted;  /* recipients in the quota; 0: none */
     struct submit *submit;
+    struct net_work *work; /* a message is made of JSON */
 };
 
 /* --- inject_head.c --- */
@@ -48,9 +55,6 @@ struct inject {
 int admin_inject_head(struct inject *x, struct err *err) must_use;
 
 /* --- inject_rules.c --- */
-
-void admin_inject_add_rcpt(struct mail_envelope *e,
-                           const struct mail_address *to);
 
 /* Can a message be taken at all now? */
 bool admin_inject_is_able(const struct inject *x,

@@ -4,20 +4,6 @@
 #include "relay/base/mem.h"
 #include "relay/daemon/quota.h"
 #include "relay/net/timer.h"
-
-#include <stdio.h>
-
-void
-admin_inject_add_rcpt(struct mail_envelope *e, const struct mail_address *to)
-{
-    struct mail_rcpt *rcpt = mail_envelope_add(e);
-
-    rcpt->address = mem_text(to->text);
-    rcpt->domain =
-        mem_text(to->is_literal ? to->text + to->at + 1 : to->domain.text);
-    e->smtputf8 |= !to->is_ascii;
-}
-
 bool
 admin_inject_is_able(const struct inject *x, struct mail_status *why)
 {
@@ -105,7 +91,7 @@ static void
 tell_log(const struct inject *x, const struct addr *peer,
          const struct mail_status *why)
 {
-    char ip[ADDR_TEXT_SIZE], code[8];
+    char ip[ADDR_TEXT_SIZE];
     struct log_line line;
 
     log_begin(&line, x->relay->log, LOG_LEVEL_INFO, "session.reject");
@@ -116,8 +102,7 @@ tell_log(const struct inject *x, const struct addr *peer,
     log_int(&line, "code", why->code);
     log_text(&line, "reason", why->text);
     log_end(&line);
-    (void)snprintf(code, sizeof(code), "%d", why->code);
-    metrics_count(x->relay->metrics, METRICS_REFUSED, code);
+    metrics_refuse(x->relay->metrics, why);
 }
 
 bool

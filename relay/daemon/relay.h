@@ -69,6 +69,7 @@ struct relay {
     struct gate *gate;
     struct history *history;
     struct inject *injects; /* list; relay/admin's */
+    size_t inject_octets;   /* the same */
     struct notify *notify;  /* or NULL */
     struct recent *recent;
     struct refresher *refresher;

@@ -1,15 +1,21 @@
 """The API over HTTP: mail by POST /v1/messages, and who may ask."""
 
-import hashlib
+import base64
+import email
+import email.header
+import email.policy
+import email.utils
 import http.client
 import json
 import os
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
 
+from lab import npm
 from lab.net import address
 
 PORT = 8025
@@ -318,3 +324,381 @@ def test_many_at_once_by_one_key_are_one_message(world, api):
     assert {a[0] for a in answers} <= {202, 409}
     assert len({a[2]["id"] for a in answers if a[0] == 202}) == 1
     assert len(listed(api, d)) == 1
+
+
+# --- messages as JSON ---
+
+
+def send(relay, document, **headers):
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    headers = {k.replace("_", "-"): v for k, v in headers.items()}
+    headers = {"Content-Type": "application/json; charset=utf-8", **headers}
+    return ask(relay, "POST", "/v1/messages", body, headers)
+
+
+def letter(*to, **more):
+    return {"from": "app@sender.test", "to": list(to), "text": "Hello.\n", **more}
+
+
+def arrive(world, relay, document):
+    """The message as a host has got it."""
+    status, _, answer = send(relay, document)
+    assert status == 202, answer
+    relay.log.one(("delivery.sent", "delivery.bounced"), mid=answer["id"])
+    (got,) = [d for d in world.ledger.deliveries if answer["id"].encode() in d.data]
+    return got
+
+
+@pytest.fixture(scope="module")
+def inbox(world):
+    return world.domain(world.peer())
+
+
+FILE = bytes(range(256)) * 40
+KEIN_UMLAUT = "x" * 3000
+SUBJECTS = [
+    "hello",
+    "",
+    "Grüße aus Köln – mit einer Zeile, die länger ist als achtundsiebzig Zeichen 🎉🎉🎉",
+    "お知らせ" * 20,
+    "plain and long " * 12 + "end",
+    " blanks around ",
+    "looks =?utf-8?q?encoded?= already",
+    'quotes " and \\ and <angles> and (comments), all of it',
+    "x" * 950,
+    "\u202e\u200b hidden",
+]
+TEXTS = [
+    "",
+    "one line",
+    "one line\n",
+    "two\r\nlines\rand\n\nmore\n\n",
+    ".\n..\nFrom here\n.",
+    "blanks at the end  \n\tand before\n",
+    "ä" * 2000 + "\n",
+    "mostly plain, but one ü\nnext = line  \n",
+    "日本語の本文\n" * 30,
+    "x" * 3000 + "\nshort",
+]
+NAMES = [
+    "Ann Example",
+    "Doe, John (he/him)",
+    'the "boss" \\ of all',
+    "Jürgen Müßig",
+    "株式会社" * 10,
+    "=?utf-8?q?x?=",
+    "",
+]
+FILE_NAMES = [
+    "report.pdf",
+    "with space; and \"quotes\" and \\.txt",
+    "Rechnung für März – endgültig.pdf",
+    "とても長い名前の添付ファイルですのでたくさんの行になるでしょう.docx",
+    "x" * 200 + ".txt",
+    "it's 100% fine*.txt",
+    None,
+]
+
+
+def addresses(octets):
+    """By the older functions: the newer parser of Python 3.11 keeps the space
+    between two encoded words of a name."""
+    raw = email.message_from_bytes(octets)
+    return [
+        (str(email.header.make_header(email.header.decode_header(name))), address)
+        for name, address in email.utils.getaddresses(raw.get_all("To"))
+    ]
+
+
+def seen(octets):
+    """What Python's parser makes of it."""
+    message = email.message_from_bytes(octets, policy=email.policy.default)
+    assert not message.defects
+    parts = [p for p in message.walk() if not p.is_multipart()]
+    return {
+        "subject": message["Subject"],
+        "to": addresses(octets),
+        "text": [
+            p.get_content() for p in parts if p.get_content_type() == "text/plain"
+            and not p.get_content_disposition()
+        ],
+        "html": [
+            p.get_content() for p in parts if p.get_content_type() == "text/html"
+        ],
+        "files": [
+            (p.get_filename(), p.get_payload(decode=True), p.get_content_type())
+            for p in parts
+            if p.get_content_disposition()
+        ],
+    }
+
+
+def with_lf(text):
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def documents(domain):
+    content = base64.b64encode(FILE).decode()
+    many = max(len(SUBJECTS), len(TEXTS), len(NAMES), len(FILE_NAMES))
+    for i in range(many):
+        files = [
+            {"filename": n, "type": "application/pdf", "content": content}
+            for n in [FILE_NAMES[i % len(FILE_NAMES)]]
+        ]
+        if files[0]["filename"] is None:
+            files = [{"content": ""}]
+        document = letter(
+            {"name": NAMES[i % len(NAMES)], "address": f"u{i}@{domain}"},
+            f"v{i}@{domain}",
+            subject=SUBJECTS[i % len(SUBJECTS)],
+            text=TEXTS[i % len(TEXTS)],
+        )
+        if i % 2:
+            document["html"] = f"<p>{TEXTS[(i + 3) % len(TEXTS)]}</p>"
+        if i % 3:
+            document["attachments"] = files
+        yield document
+
+
+def test_a_message_is_made_that_others_read_as_it_was_meant(world, api, inbox):
+    node = """
+    const {simpleParser} = require('mailparser');
+    const all = JSON.parse(require('fs').readFileSync(0));
+    Promise.all(all.map(m => simpleParser(Buffer.from(m, 'base64')))).then(list =>
+      console.log(JSON.stringify(list.map(m => ({
+        subject: m.subject || '', text: m.text, names: m.to.value,
+        files: m.attachments.map(a => [a.filename || null,
+                                       a.content.toString('base64')])})))));
+    """
+    sent = list(documents(inbox))
+    ids = []
+    for document in sent:
+        status, _, answer = send(api, document)
+        assert status == 202, answer
+        ids.append(answer["id"])
+    got = []
+    for mid in ids:
+        api.log.wait("delivery.sent", count=2, mid=mid)
+        found = [d for d in world.ledger.of(domain=inbox) if mid.encode() in d.data]
+        got.append(found[0].data)
+    done = subprocess.run(
+        ["node", "-e", node],
+        input=json.dumps([base64.b64encode(m).decode() for m in got]),
+        capture_output=True, text=True, env=npm.environment(), timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for document, octets, js in zip(sent, got, json.loads(done.stdout)):
+        head, _, _ = octets.partition(b"\r\n\r\n")
+        assert octets.isascii()
+        assert max(len(line) for line in octets.split(b"\r\n")) <= 998
+        assert b"\n" not in octets.replace(b"\r\n", b"")
+        for name in (b"Date:", b"Message-ID:", b"From:", b"MIME-Version:"):
+            assert (b"\r\n" + head).count(b"\r\n" + name) == 1
+        read = seen(octets)
+        assert read["subject"] == document["subject"] == js["subject"]
+        name = document["to"][0]["name"]
+        assert read["to"][0][0] == name == js["names"][0]["name"]
+        assert [a[1] for a in read["to"]] == [
+            document["to"][0]["address"],
+            document["to"][1],
+        ]
+        (text,) = read["text"]
+        expected = with_lf(document["text"])
+        assert with_lf(text) in (expected, expected + "\n")
+        assert [with_lf(x).rstrip("\n") for x in read["html"]] == (
+            [with_lf(document["html"])] if "html" in document else []
+        )
+        files = [
+            (f.get("filename"), base64.b64decode(f["content"]))
+            for f in document.get("attachments", [])
+        ]
+        assert [(f[0], f[1]) for f in read["files"]] == files
+        assert [(f[0], base64.b64decode(f[1])) for f in js["files"]] == files
+
+
+def test_images_stand_beside_the_html_that_shows_them(world, api, inbox):
+    picture = {
+        "filename": "logo.png",
+        "type": "image/png",
+        "content": "iVBORw0K",
+        "content_id": "logo@sender.test",
+    }
+    notes = {"filename": "notes.txt", "type": "text/plain", "content": "bm90ZXM="}
+    document = letter(
+        f"a@{inbox}",
+        html='<img src="cid:logo@sender.test">',
+        attachments=[picture, notes],
+    )
+    message = email.message_from_bytes(
+        arrive(world, api, document).data, policy=email.policy.default
+    )
+    assert [p.get_content_type() for p in message.walk()] == [
+        "multipart/mixed",
+        "multipart/alternative",
+        "text/plain",
+        "multipart/related",
+        "text/html",
+        "image/png",
+        "text/plain",
+    ]
+    assert not message.defects
+    shown = [p for p in message.walk() if p["Content-ID"]]
+    assert [p["Content-ID"] for p in shown] == ["<logo@sender.test>"]
+    assert message.get_body(("html",)).get_content_type() == "text/html"
+
+
+def test_the_envelope_is_made_of_all_who_are_named(world, api, inbox):
+    document = letter(
+        f"Ann <a@{inbox}>",
+        f"a@{inbox}",
+        cc=f"c@{inbox}",
+        bcc=[f"b@{inbox}"],
+        reply_to="Help <help@sender.test>",
+        headers={"X-Tag": "Grün", "List-Id": "<list.sender.test>"},
+    )
+    got = arrive(world, api, document)
+    assert sorted(got.rcpts) == [f"{x}@{inbox}" for x in "abc"]
+    message = email.message_from_bytes(got.data, policy=email.policy.default)
+    assert f"b@{inbox}" not in got.data.decode()
+    assert message["Reply-To"] == "Help <help@sender.test>"
+    assert (message["X-Tag"], message["List-Id"]) == ("Grün", "<list.sender.test>")
+    document["envelope"] = {"from": "", "to": [f"other@{inbox}"]}
+    got = arrive(world, api, document)
+    assert (got.mail, got.rcpts) == ("<>", [f"other@{inbox}"])
+    document["envelope"] = {"from": "bounces@sender.test"}
+    assert arrive(world, api, document).mail == "bounces@sender.test"
+
+
+def test_require_tls_is_asked_for_and_kept(world, api):
+    d = world.domain(world.peer(tls=False))
+    status, _, answer = send(api, letter(f"a@{d}", require_tls=True))
+    assert status == 202
+    assert api.log.one(
+        ("delivery.deferred", "delivery.bounced"), mid=answer["id"]
+    )
+    assert not world.ledger.of(domain=d)
+
+
+def test_json_has_receipts_too(world, api):
+    d = waiting(world)
+    first = send(api, letter(f"a@{d}"), Idempotency_Key="json")
+    assert first[0] == 202
+    assert send(api, letter(f"a@{d}"), Idempotency_Key="json")[2] == first[2]
+    assert send(api, letter(f"b@{d}"), Idempotency_Key="json")[0] == 422
+    assert post(api, f"a@{d}", Idempotency_Key="json")[0] == 422
+    assert len(listed(api, d)) == 1
+
+
+DEEP = b'{"from":' + 100000 * b"["
+BAD_JSON = {
+    "empty": (b" ", 400, "JSON"),
+    "no object": (b"[]", 400, "object"),
+    "cut": (b'{"from": "a@b.test"', 400, "JSON"),
+    "something behind": (b"{} {}", 400, "JSON"),
+    "twice": (b'{"text": "", "text": ""}', 400, "duplicate"),
+    "a NUL": (b'{"text": "\\u0000"}', 400, "JSON"),
+    "half a character": (b'{"text": "\\ud800"}', 400, "JSON"),
+    "no UTF-8": (b'{"text": "\xff"}', 400, "JSON"),
+    "a number too great": (b'{"text": 1e999}', 400, "JSON"),
+    "too deep": (DEEP, 400, "deeper"),
+    "no sender": ({"from": None}, 422, "from: "),
+    "two senders": ({"from": ["a@b.test", "c@d.test"]}, 422, "from: "),
+    "a sender that is none": ({"from": "a b"}, 422, "from: "),
+    "nobody": ({"to": []}, 422, "to: "),
+    "a number": ({"to": 1}, 422, "to: "),
+    "one of many": ({"to": ["a@b.test", "a@b@c"]}, 422, "to: [1]: "),
+    "many in one": ({"to": "a@b.test, c@d.test"}, 422, "to: "),
+    "an odd object": ({"cc": {"email": "a@b.test"}}, 422, "cc: "),
+    "a name with a line end": (
+        {"to": {"name": "a\r\nBcc: x@y.test", "address": "a@b.test"}},
+        422,
+        "to: name: ",
+    ),
+    "a subject with a line end": ({"subject": "a\nBcc: x@y.test"}, 422, "subject: "),
+    "a list as subject": ({"subject": ["a"]}, 422, "subject: "),
+    "nothing to say": ({"text": None}, 422, "text: "),
+    "a key that is none": ({"body": "x"}, 422, "body: "),
+    "a field with a line end": ({"headers": {"X-A": "b\r\nX-C: d"}}, 422, "headers: X-A"),
+    "a field's name with a colon": ({"headers": {"X-A: b\r\nX": ""}}, 422, "headers: "),
+    "a field of ours": ({"headers": {"from": "x"}}, 422, "headers: "),
+    "another type": ({"headers": {"Content-Type": "x/y"}}, 422, "headers: "),
+    "a signature": ({"headers": {"DKIM-Signature": "v=1"}}, 422, "headers: "),
+    "a file of text": ({"attachments": ["x"]}, 422, "attachments: [0]: "),
+    "a file without content": (
+        {"attachments": [{"filename": "x"}]},
+        422,
+        "attachments: [0]: content",
+    ),
+    "no base64": (
+        {"attachments": [{"content": "QQ=="}, {"content": "QQ="}]},
+        422,
+        "attachments: [1]: content",
+    ),
+    "a type that is none": (
+        {"attachments": [{"content": "", "type": "text"}]},
+        422,
+        "attachments: [0]: type",
+    ),
+    "a type with a line end": (
+        {"attachments": [{"content": "", "type": "a/b\r\nX: y"}]},
+        422,
+        "attachments: [0]: type",
+    ),
+    "a multipart": (
+        {"attachments": [{"content": "", "type": "multipart/mixed"}]},
+        422,
+        "attachments: [0]: type",
+    ),
+    "a content id with brackets": (
+        {"attachments": [{"content": "", "content_id": "<a@b>"}]},
+        422,
+        "attachments: [0]: content_id",
+    ),
+    "require_tls as text": ({"require_tls": "yes"}, 422, "require_tls: "),
+    "an envelope with more": ({"envelope": {"rcpt": "x"}}, 422, "envelope: "),
+    "an envelope to nobody": ({"envelope": {"to": "a b"}}, 422, "envelope: to: "),
+}
+
+
+@pytest.mark.parametrize("case", BAD_JSON)
+def test_what_is_no_letter_is_refused_by_the_name_of_its_field(api, case):
+    change, expected, words = BAD_JSON[case]
+    document = change
+    if not isinstance(change, bytes):
+        document = {**letter("a@x.test"), **change}
+        document = {k: v for k, v in document.items() if v is not None}
+        if isinstance(document.get("headers"), set):
+            document["headers"] = {k: "" for k in document["headers"]}
+    status, _, answer = send(api, document)
+    assert status == expected, answer
+    assert words in answer["error"], answer
+
+
+def test_large_letters_have_their_limit_and_their_share(world, new_relay):
+    relay = with_api(new_relay, {"": {"mode": "sink", "workers": 1}})
+    content = base64.b64encode(bytes(9_000_000)).decode()
+    big = json.dumps(letter("a@x.test", attachments=[{"content": content}])).encode()
+    answer = raw(
+        relay,
+        f"POST /v1/messages HTTP/1.1\r\nHost: {relay.http_ip}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 16777217\r\n\r\n".encode(),
+    )
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    held = []
+    head = f"POST /v1/messages HTTP/1.1\r\nHost: {relay.http_ip}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(big)}\r\n\r\n"
+    for _ in range(3):
+        s = socket.create_connection((relay.http_ip, PORT), 15)
+        held.append(s)
+        try:
+            s.sendall(head.encode() + big[:-1])
+        except OSError:  # the one too many was answered and closed
+            break
+    answers = [s.recv(1000) for s in held[2:]]
+    assert answers == [] or answers[0].startswith(b"HTTP/1.1 503 ")
+    for s in held[:2]:
+        s.sendall(big[-1:])
+        assert s.recv(1000).startswith(b"HTTP/1.1 202 ")
+    assert send(relay, big)[0] == 202
+    for s in held:
+        s.close()

@@ -13,6 +13,7 @@ PACKAGES = {
     "mailauth": "4.8.6",
     "playwright-core": "1.65.1",
     "axe-core": "4.14.1",
+    "mailparser": "3.7.2",
 }
 
 

@@ -1,0 +1,20 @@
+/*
+ * relay/admin/json - a body of JSON, read strictly.
+ *
+ * No key twice, nothing behind it, not deeper than ADMIN_JSON_DEPTH; its texts
+ * are UTF-8 without a NUL.
+ */
+#ifndef RELAY_ADMIN_JSON_H
+#define RELAY_ADMIN_JSON_H
+
+#include "relay/base/err.h"
+#include "relay/base/slice.h"
+
+#include <jansson.h>
+
+enum { ADMIN_JSON_DEPTH = 16 };
+
+/* An object, the caller's; or NULL, and where what is wrong. */
+json_t *admin_json_read(struct slice text, struct err *err);
+
+#endif
