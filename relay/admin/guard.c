@@ -48,13 +48,27 @@ admin_guard_is_own(const char *origin, const char *host)
     return slice_is_nocase(rest, host);
 }
 
+static bool
+is_probe(const char *path)
+{
+    return strcmp(path, "/livez") == 0 || strcmp(path, "/healthz") == 0 ||
+           strcmp(path, "/readyz") == 0;
+}
+
 /* A browser can't bring a token with the first page it opens; that one says
  * nothing of this relay, and brings the token with all it asks for. */
 static bool
 is_for_all(const char *path)
 {
-    return strcmp(path, "/livez") == 0 || strcmp(path, "/healthz") == 0 ||
-           strcmp(path, "/readyz") == 0 || admin_page_is_path(path);
+    return is_probe(path) || admin_page_is_path(path);
+}
+
+static bool
+has_token(const struct config *c, const struct net_http_request *r)
+{
+    return c->http.token[0] &&
+           admin_guard_is_token(net_http_header(r, "Authorization"),
+                                c->http.token);
 }
 
 bool
@@ -70,7 +84,11 @@ admin_guard(const struct config *c, struct net_http_request *r)
 
     if (net_http_peer(r)->any.sa_family == AF_UNSPEC)
         return true;
-    if (!host || !admin_guard_is_host(c, host)) {
+    if (is_probe(net_http_path(r)))
+        return true;
+    /* Who brings the token may call us as he likes: a name of a container, or
+     * of a service. */
+    if (!host || (!has_token(c, r) && !admin_guard_is_host(c, host))) {
         admin_answer_error(r, 421, "the Host field names some other machine");
         return false;
     }
@@ -78,9 +96,7 @@ admin_guard(const struct config *c, struct net_http_request *r)
         admin_answer_error(r, 403, "a page of some other site asks");
         return false;
     }
-    if (!c->http.token[0] || is_for_all(net_http_path(r)) ||
-        admin_guard_is_token(net_http_header(r, "Authorization"),
-                             c->http.token))
+    if (!c->http.token[0] || is_for_all(net_http_path(r)) || has_token(c, r))
         return true;
     net_http_add_header(r, "WWW-Authenticate", "Bearer");
     admin_answer_error(r, 401, "a bearer token is needed");

@@ -4,8 +4,9 @@
  * The Unix socket is guarded by its file mode.  Over TCP the request must name
  * this machine in its Host field, so that a page of some other site can't have
  * a browser ask (DNS rebinding), must not come from such a page, and must bring
- * the token where one is configured; the two probes and the dashboard,
- * which holds no facts of its own, are for everybody.
+ * the token where one is configured; with the token any name will do.  The
+ * probes are for everybody by whatever name, and so is the dashboard, which
+ * holds no facts of its own.
  */
 #ifndef RELAY_ADMIN_GUARD_H
 #define RELAY_ADMIN_GUARD_H

@@ -6,6 +6,8 @@ import json
 import pathlib
 import re
 import smtplib
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -144,6 +146,26 @@ def prometheus(live, sink, token_file, tmp_path_factory):
 def test_both_relays_are_scraped_with_their_token(prometheus, live, sink):
     up = {labels["instance"]: value for labels, value in prometheus.query("up")}
     assert up == {live[1]: 1, sink: 1}
+
+
+def ask(where, path, host, **fields):
+    url = f"http://{where}{path}"
+    request = urllib.request.Request(url, headers={"Host": host, **fields})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as e:
+        return e.code
+
+
+def test_who_brings_the_token_may_call_the_relay_by_any_name(sink, token_file):
+    token = {"Authorization": f"Bearer {token_file.read_text()}"}
+    assert ask(sink, "/metrics", "sealpost:8025", **token) == 200
+    assert ask(sink, "/metrics", "sealpost:8025", Authorization="Bearer x") == 421
+    assert ask(sink, "/metrics", "sealpost:8025") == 421
+    assert ask(sink, "/metrics", sink) == 401
+    assert ask(sink, "/metrics", "x", Origin="http://evil.example", **token) == 403
+    assert ask(sink, "/readyz?verbose", "sealpost:8025") == 200
 
 
 def test_the_rules_are_in_force(prometheus):
