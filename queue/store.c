@@ -180,7 +180,7 @@ query(struct queue_store *s, const char *sql, int64_t *out, size_t columns,
 static bool
 take_stock(struct queue_store *s, struct err *err)
 {
-    int64_t rows[3], messages[2], attempts, last[2];
+    int64_t rows[3], messages[2], attempts, fed, last[2];
 
     if (!query(s,
                "SELECT coalesce(sum(held <> 1 AND attempts <= 0), 0),"
@@ -193,6 +193,7 @@ take_stock(struct queue_store *s, struct err *err)
                " CROSS JOIN message AS m ON m.id = r.id",
                messages, 2, err) ||
         !query(s, "SELECT count(*) FROM attempt", &attempts, 1, err) ||
+        !query(s, "SELECT coalesce(max(number), 0) FROM feed", &fed, 1, err) ||
         !query(s,
                "SELECT coalesce((SELECT max(id) FROM message), 0),"
                " coalesce((SELECT max(id) FROM body), 0)",
@@ -205,6 +206,7 @@ take_stock(struct queue_store *s, struct err *err)
                  [QUEUE_STATE_DEFERRED] = (uint64_t)rows[1],
                  [QUEUE_STATE_HELD] = (uint64_t)rows[2]},
         .attempts = (uint64_t)attempts,
+        .fed = (uint64_t)fed,
     };
     s->last_id = (uint64_t)last[1] >> QUEUE_SHIFT;
     if ((uint64_t)last[0] > s->last_id)

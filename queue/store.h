@@ -147,9 +147,10 @@ struct queue_result {
     const char *destination; /* DEFERRED: from now on; NULL: as it was */
     const struct mail_rcpt *rcpt; /* with `destination`: whose it is */
     const char *reason;           /* for people: reply or cause, with codes */
-    size_t attempt; /* index into `attempts`; SIZE_MAX: none was made */
-    bool untried;   /* DEFERRED: it was not this one's turn, so no attempt
-                       is counted */
+    size_t attempt;     /* index into `attempts`; SIZE_MAX: none was made */
+    bool untried;       /* DEFERRED: it was not this one's turn, so no attempt
+                           is counted */
+    char *const *feeds; /* who is to be told of it, NULL ends them; or NULL */
 };
 
 /* One try to hand over: what trace shows.  Strings may be NULL. */
@@ -176,6 +177,7 @@ struct queue_settlement {
                                              to enqueue, unclaimed; their ids
                                              are given */
     size_t notice_count;
+    int64_t now_ms; /* wall clock; for feeds */
     struct err *untold; /* out; NULL: nobody asks */
 };
 
@@ -355,6 +357,41 @@ bool queue_store_history(struct queue_store *s, uint64_t id,
                          queue_history_message_fn *message,
                          queue_history_fn *row, void *ctx,
                          struct err *err) must_use;
+
+/* --- feeds: results that others are to be told of, in their order --- */
+
+enum {
+    QUEUE_FEED_MAX = 100000, /* rows of one feed; the oldest go */
+};
+
+/* Strings are good during the call. */
+struct queue_feed_row {
+    uint64_t number; /* grows */
+    int64_t at_ms;   /* wall clock */
+    struct queue_history_message message;
+    uint32_t sequence; /* of the result within its message */
+    const struct queue_result *result;
+    const struct queue_attempt *attempt; /* or NULL */
+};
+typedef void queue_feed_fn(void *ctx, const struct queue_feed_row *row);
+
+/* The oldest rows of a feed, at most `max`, and none behind `last`. */
+bool queue_store_feed_list(struct queue_store *s, const char *name,
+                           uint64_t last, size_t max, queue_feed_fn *row,
+                           void *ctx, struct err *err) must_use;
+/* They have been told. */
+bool queue_store_feed_drop(struct queue_store *s, const char *name,
+                           uint64_t last, struct err *err) must_use;
+/* Gives up what is from before `before_ms`, and all but the youngest
+ * `rows_max`; *count: so many. */
+bool queue_store_feed_trim(struct queue_store *s, const char *name,
+                           int64_t before_ms, uint64_t rows_max,
+                           uint64_t *count, struct err *err) must_use;
+bool queue_store_feed_count(struct queue_store *s, const char *name,
+                            uint64_t *count, struct err *err) must_use;
+/* Drops the feeds that are not among these. */
+bool queue_store_feed_keep(struct queue_store *s, char *const *names,
+                           size_t count, struct err *err) must_use;
 
 /* --- a small shelf for others: the policy cache --- */
 

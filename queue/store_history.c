@@ -39,35 +39,44 @@ outcome_of(int64_t number)
                : QUEUE_DEFERRED;
 }
 
+bool
+queue_store_history_row(struct db_statement *st, int at, struct queue_result *r,
+                        struct queue_attempt *a)
+{
+    *r = (struct queue_result){
+        .number = db_is_null(st, at) ? UINT32_MAX : (uint32_t)db_int(st, at),
+        .address = db_text(st, at + 1),
+        .outcome = outcome_of(db_int(st, at + 2)),
+        .next_ms = db_int(st, at + 3),
+        .warned = db_int(st, at + 4) != 0,
+        .reason = db_text(st, at + 5),
+        .attempt = SIZE_MAX,
+    };
+    *a = (struct queue_attempt){
+        .at_ms = db_int(st, at + 6),
+        .took_ms = db_int(st, at + 7),
+        .host = db_text(st, at + 8),
+        .address = db_text(st, at + 9),
+        .policy = db_text(st, at + 10),
+        .proof = db_text(st, at + 11),
+        .tls_version = db_text(st, at + 12),
+        .tls_cipher = db_text(st, at + 13),
+        .verdict = db_text(st, at + 14),
+        .reply = db_text(st, at + 15),
+        .step = db_text(st, at + 16),
+    };
+    if (!r->address)
+        r->address = "";
+    return !db_is_null(st, at + 6);
+}
+
 static void
 tell_row(struct db_statement *st, queue_history_fn *row, void *ctx)
 {
-    struct queue_result r = {
-        .number = db_is_null(st, 0) ? UINT32_MAX : (uint32_t)db_int(st, 0),
-        .address = db_text(st, 1),
-        .outcome = outcome_of(db_int(st, 2)),
-        .next_ms = db_int(st, 3),
-        .warned = db_int(st, 4) != 0,
-        .reason = db_text(st, 5),
-        .attempt = SIZE_MAX,
-    };
-    struct queue_attempt a = {
-        .at_ms = db_int(st, 6),
-        .took_ms = db_int(st, 7),
-        .host = db_text(st, 8),
-        .address = db_text(st, 9),
-        .policy = db_text(st, 10),
-        .proof = db_text(st, 11),
-        .tls_version = db_text(st, 12),
-        .tls_cipher = db_text(st, 13),
-        .verdict = db_text(st, 14),
-        .reply = db_text(st, 15),
-        .step = db_text(st, 16),
-    };
+    struct queue_result r;
+    struct queue_attempt a;
 
-    if (!r.address)
-        r.address = "";
-    row(ctx, db_is_null(st, 6) ? NULL : &a, &r);
+    row(ctx, queue_store_history_row(st, 0, &r, &a) ? &a : NULL, &r);
 }
 
 bool
@@ -80,12 +89,10 @@ queue_store_history(struct queue_store *s, uint64_t id,
 
     if (!tell_message(s, id, message, ctx, err))
         return false;
-    st = queue_store_use(
-        s, QUEUE_ST_ATTEMPT_LIST,
-        "SELECT number, rcpt, outcome, next_ms, warned, reason, at_ms,"
-        " took_ms, host, address, policy, proof, tls_version, tls_cipher,"
-        " verdict, reply, step FROM attempt WHERE message = ?"
-        " ORDER BY sequence");
+    st = queue_store_use(s, QUEUE_ST_ATTEMPT_LIST,
+                         "SELECT " QUEUE_HISTORY_COLUMNS
+                         " FROM attempt AS a WHERE message = ?"
+                         " ORDER BY sequence");
     db_bind_int(st, 1, (int64_t)id);
     for (;;) {
         if (!db_step(st, &more, err))
@@ -131,14 +138,15 @@ find_page(struct queue_store *s, struct old *page, size_t *count,
 }
 
 /* The time of its last attempt, or of its arrival; *pending: it still has
- * recipients. */
+ * recipients, or somebody is to be told of some. */
 static bool
 find_end(struct queue_store *s, const struct old *m, int64_t *ended_ms,
          bool *pending, struct err *err)
 {
     struct db_statement *st = queue_store_use(
         s, QUEUE_ST_MESSAGE_END,
-        "SELECT EXISTS (SELECT 1 FROM recipient WHERE message = ?1),"
+        "SELECT EXISTS (SELECT 1 FROM recipient WHERE message = ?1)"
+        " OR EXISTS (SELECT 1 FROM feed WHERE message = ?1),"
         " (SELECT at_ms FROM attempt WHERE message = ?1"
         "  ORDER BY sequence DESC LIMIT 1)");
     bool row;

@@ -92,6 +92,13 @@ enum queue_statement {
     QUEUE_ST_SEARCH,
     QUEUE_ST_SUM_UP,
     QUEUE_ST_FOUND_RCPT,
+    QUEUE_ST_FEED_PUT,
+    QUEUE_ST_FEED_LIST,
+    QUEUE_ST_FEED_DROP,
+    QUEUE_ST_FEED_COUNT,
+    QUEUE_ST_FEED_NAMES,
+    QUEUE_ST_FEED_AGED,
+    QUEUE_ST_FEED_BEYOND,
     QUEUE_ST_SHELF_PUT,
     QUEUE_ST_SHELF_GET,
     QUEUE_ST_SHELF_DROP,
@@ -106,6 +113,7 @@ struct queue_tally {
     uint64_t messages, octets;             /* with recipients pending */
     uint64_t rows[QUEUE_STATE_ACTIVE + 1]; /* recipients, by the row's state */
     uint64_t attempts;
+    uint64_t fed; /* number of the last row of a feed */
 };
 
 struct queue_store {
@@ -166,6 +174,23 @@ void queue_store_set_flags(struct queue_message *m, unsigned flags);
 bool queue_store_receipt_put(struct queue_store *s,
                              const struct queue_message *m,
                              struct err *err) must_use;
+
+/* --- store_history.c --- */
+/* A row of `attempt AS a`, and what it says from column `at` on. */
+#define QUEUE_HISTORY_COLUMNS                                                  \
+    "a.number, a.rcpt, a.outcome, a.next_ms, a.warned, a.reason, a.at_ms,"     \
+    " a.took_ms, a.host, a.address, a.policy, a.proof, a.tls_version,"         \
+    " a.tls_cipher, a.verdict, a.reply, a.step"
+/* Strings are good until the statement goes on; false: there was no attempt. */
+bool queue_store_history_row(struct db_statement *st, int at,
+                             struct queue_result *r, struct queue_attempt *a);
+
+/* --- store_feed.c --- */
+/* A result, whose row of history has this sequence, for all that want it. */
+bool queue_store_feed_put(struct queue_store *s,
+                          const struct queue_settlement *x,
+                          const struct queue_result *r, int64_t sequence,
+                          struct err *err) must_use;
 
 /* --- store_settle.c --- */
 /* An operator's end for a recipient that nobody works on. */

@@ -92,7 +92,19 @@ static const char second[] = "CREATE TABLE receipt ("
                              "  at_ms INTEGER NOT NULL"
                              ");";
 
-static const char *const migrations[] = {first, second};
+/* Results that somebody is to be told of: one row for each, until it was.  What
+ * there is to tell is in the history, which stays as long. */
+static const char third[] = "CREATE TABLE feed ("
+                            "  name TEXT NOT NULL,"
+                            "  number INTEGER NOT NULL,"
+                            "  message INTEGER NOT NULL,"
+                            "  sequence INTEGER NOT NULL,"
+                            "  at_ms INTEGER NOT NULL,"
+                            "  PRIMARY KEY (name, number)"
+                            ") WITHOUT ROWID;"
+                            "CREATE INDEX feed_message ON feed (message);";
+
+static const char *const migrations[] = {first, second, third};
 
 const struct db_schema queue_store_schema = {
     .application_id = 0x5ea19057,

@@ -118,9 +118,11 @@ put_result(struct job *j, const struct queue_result *r, struct err *err)
             !put_history(j, NULL, &x->attempts[i], err))
             return false;
     j->has_begun = true;
-    return put_history(
-        j, r, r->attempt < x->attempt_count ? &x->attempts[r->attempt] : NULL,
-        err);
+    return put_history(j, r,
+                       r->attempt < x->attempt_count ? &x->attempts[r->attempt]
+                                                     : NULL,
+                       err) &&
+           queue_store_feed_put(j->store, x, r, j->sequence - 1, err);
 }
 
 /* --- recipients --- */

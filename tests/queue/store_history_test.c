@@ -81,7 +81,7 @@ the_whole_story_is_told_in_order(void **state)
          .reason = "451 no",
          .attempt = 1},
     };
-    struct queue_settlement x = {id, results, 2, tries, 2, NULL, 0, NULL};
+    struct queue_settlement x = {id, results, 2, tries, 2, NULL, 0, 0, NULL};
     struct trace t;
 
     OK(f, queue_store_settle(f->s, &x, &f->err));
