@@ -255,6 +255,7 @@ set_aside(struct job *j, const struct queue_claim *row,
     held.outcome = QUEUE_DEFERRED;
     held.next_ms = QUEUE_NEVER_MS;
     held.reason = reason;
+    held.feeds = NULL; /* it is no end, and nothing that was put off */
     if (!put_result(j, &held, err))
         return false;
     st = queue_store_use(s, QUEUE_ST_RCPT_ASIDE,

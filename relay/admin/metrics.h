@@ -39,4 +39,7 @@ void admin_metrics_process(struct metric_page *page, const struct relay *relay);
 void admin_metrics_gauges(struct metric_page *page, struct relay *relay,
                           const struct admin_metrics_store *store);
 
+/* ---- webhooks.c ---- */
+void admin_webhooks_gauges(struct metric_page *page, const struct relay *relay);
+
 #endif

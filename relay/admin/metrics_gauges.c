@@ -224,6 +224,7 @@ admin_metrics_gauges(struct metric_page *page, struct relay *relay,
         "MTA-STS policies that end within a week and can't be fetched anew.",
         (double)expiring_count(relay->expiring));
     admin_accounts_gauges(page, relay);
+    admin_webhooks_gauges(page, relay);
     add_mode(page, relay->config->mode);
     add(page, "sealpost_draining", "1 when no more mail is taken.",
         atomic_load(&relay->is_draining));

@@ -138,7 +138,7 @@ status(const struct status_call *x)
 
     whole = json_pack(
         "{s:s, s:s, s:o, s:s, s:o, s:i, s:o, s:I, s:i, s:I, s:o, s:o, s:o,"
-        " s:o, s:o, s:o, s:o, s:i}",
+        " s:o, s:o, s:o, s:o, s:i, s:o}",
         "version", SEALPOST_VERSION, "state", admin_relay_state(relay),
         "hostname", admin_text(c->hostname), "mode", config_mode_name(c->mode),
         "redirect_to",
@@ -151,7 +151,8 @@ status(const struct status_call *x)
         dnssec_part(relay->dnssec), "refusals", admin_status_refusals(relay),
         "expiring", admin_status_expiring(relay), "accounts",
         admin_accounts(relay), "event_readers",
-        (int)event_hub_count(relay->event_hub));
+        (int)event_hub_count(relay->event_hub), "webhooks",
+        admin_status_webhooks(relay));
     add_more(whole, x);
     return whole;
 }

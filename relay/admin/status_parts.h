@@ -35,5 +35,7 @@ json_t *admin_status_certificates(const struct relay *relay);
 json_t *admin_status_refusals(const struct relay *relay);
 /* {"count": ..., "policies": [...]}: see relay/daemon/expiring.h. */
 json_t *admin_status_expiring(const struct relay *relay);
+/* How each webhook does. */
+json_t *admin_status_webhooks(const struct relay *relay);
 
 #endif

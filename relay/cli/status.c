@@ -1,5 +1,6 @@
 #include "relay/cli/commands.h"
 #include "relay/cli/status_policy.h"
+#include "relay/cli/status_webhooks.h"
 #include "relay/cli/target.h"
 #include "relay/cli/term.h"
 
@@ -158,6 +159,7 @@ print_status(const json_t *s, int64_t now)
            cli_text(json_object_get(s, "dnssec"), "way"));
     cli_status_policy(s, now);
     print_accounts(json_object_get(s, "accounts"), now);
+    cli_status_webhooks(s, now);
     if (cli_number(d, "count") == 0)
         return;
     printf("\n%sdestinations%s with work or trouble: %" PRId64 "\n",

@@ -424,6 +424,7 @@ config_check(struct config *c, struct config_errors *errs)
     config_dkim_check(c, errs);
     check_retry(&k);
     config_check_rewrite(c, errs);
+    config_check_webhooks(c, errs);
     check_tlsrpt(&k);
     check_http(&k);
     check_control(&k);

@@ -53,6 +53,11 @@ void config_route_check(struct config *c, struct config_errors *errs,
 bool config_route_secret(const char *value, const char *file, struct buf *out,
                          struct err *err) must_use;
 
+/* ---- config_webhook.c ---- */
+
+/* The webhooks; reads their secrets. */
+void config_check_webhooks(struct config *c, struct config_errors *errs);
+
 /* ---- config_default.c ---- */
 
 /* The default for state_directory; NULL: there is none to be had.  Allocated.

@@ -174,6 +174,7 @@ build_titled(const struct build *b)
     struct config *c = b->c;
     struct config_raw *raw = &c->origins->raw;
     size_t listener = 0, sni = 0, domain = 0, route = 0, dkim = 0;
+    size_t webhook = 0;
 
     c->listener =
         room_for(b, "listener", sizeof(*c->listener), &c->listener_count);
@@ -181,6 +182,7 @@ build_titled(const struct build *b)
     c->domain = room_for(b, "domain", sizeof(*c->domain), &c->domain_count);
     c->route = room_for(b, "route", sizeof(*c->route), &c->route_count);
     c->dkim = room_for(b, "dkim", sizeof(*c->dkim), &c->dkim_count);
+    c->webhook = room_for(b, "webhook", sizeof(*c->webhook), &c->webhook_count);
     for (size_t i = 0; i < raw->count; i++) {
         struct config_block *block = &raw->block[i];
 
@@ -203,6 +205,10 @@ build_titled(const struct build *b)
         } else if (strcmp(block->section, "dkim") == 0) {
             c->dkim[dkim].domain = block->title;
             build_block(b, block, &c->dkim[dkim++]);
+        } else if (strcmp(block->section, "webhook") == 0) {
+            check_name(b, block);
+            c->webhook[webhook].name = block->title;
+            build_block(b, block, &c->webhook[webhook++]);
         }
     }
 }
@@ -271,6 +277,8 @@ config_free(struct config **c)
                            strlen((*c)->http.token));
         for (size_t i = 0; i < (*c)->dkim_count; i++)
             config_dkim_done(&(*c)->dkim[i]);
+        for (size_t i = 0; i < (*c)->webhook_count; i++)
+            explicit_bzero((*c)->webhook[i].key, sizeof((*c)->webhook[i].key));
         for (size_t i = 0; i < o->owned_count; i++)
             free(o->owned[i]);
         free(o->owned);

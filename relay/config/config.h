@@ -227,6 +227,33 @@ struct config_dkim {
     struct dkim_file *key;              /* likewise; what was read */
 };
 
+/* Which results a webhook is told of, as bits. */
+enum config_webhook_event {
+    CONFIG_WEBHOOK_SENT = 1,
+    CONFIG_WEBHOOK_DEFERRED = 2,
+    CONFIG_WEBHOOK_BOUNCED = 4,
+};
+
+enum { CONFIG_WEBHOOK_KEY_MIN = 24, CONFIG_WEBHOOK_KEY_MAX = 64 };
+
+/* Somebody who is told what became of mail. */
+struct config_webhook {
+    const char *name;
+    const char *url;  /* the next four, for people */
+    const char *host; /* A-label form, or an IP address without brackets */
+    unsigned port;
+    const char *path;
+    bool is_https;    /* else host is loopback */
+    bool is_loopback; /* not to be looked up */
+    const char *secret_file;
+    unsigned char key[CONFIG_WEBHOOK_KEY_MAX]; /* what was in it; a secret */
+    size_t key_len;
+    struct config_texts event;
+    unsigned events;              /* what those mean */
+    struct config_texts from, to; /* as of a route; either may be empty */
+    const char *ca;               /* PEM file besides the system's */
+};
+
 /* Where each value came from; config_print reads it. */
 struct config_origins;
 
@@ -298,6 +325,8 @@ struct config {
     size_t route_count;
     struct config_dkim *dkim; /* by domain */
     size_t dkim_count;
+    struct config_webhook *webhook;
+    size_t webhook_count;
 
     struct queue_schedule retry;
 
@@ -394,6 +423,12 @@ bool config_is_unreported(const struct config *c, const char *domain);
  * recipient; NULL: by MX.  Domains in any form. */
 const struct config_route *config_route_for(const struct config *c,
                                             const char *from, const char *to);
+
+/* Is it told of this result of mail from this reverse-path to this recipient?
+ */
+bool config_webhook_wants(const struct config_webhook *w,
+                          enum config_webhook_event event, const char *from,
+                          const char *to);
 
 /* What one route makes of them: the pattern that each meets, "" where the list
  * of senders is empty; NULL: none. */

@@ -305,7 +305,7 @@ read_credentials(const struct env *e)
 /* A file in place of a path that is the key of a block: "route.NAME.password"
  * and the like. */
 static void
-read_route_credential(const struct env *e, const char *directory,
+read_block_credential(const struct env *e, const char *directory,
                       const char *title, const struct config_key *key)
 {
     scoped(own_free) char *name = config_name(key->section, title, key->name);
@@ -322,24 +322,27 @@ read_route_credential(const struct env *e, const char *directory,
         set_value(e, &t, file, slice_of(file));
 }
 
+/* Keys, and the block that has them itself or by a section in it. */
 static void
-read_route_credentials(const struct env *e)
+read_block_credentials(const struct env *e)
 {
-    static const char *const keys[][2] = {{"route", "password_file"},
-                                          {"route", "key"},
-                                          {"oauth", "client_secret_file"},
-                                          {"oauth", "refresh_token_file"}};
+    static const char *const keys[][3] = {
+        {"route", "route", "password_file"},
+        {"route", "route", "key"},
+        {"oauth", "route", "client_secret_file"},
+        {"oauth", "route", "refresh_token_file"},
+        {"webhook", "webhook", "secret_file"}};
     const char *directory = find_variable(e, "CREDENTIALS_DIRECTORY");
     size_t blocks = e->raw->count;
 
     for (size_t i = 0; directory && i < blocks; i++) {
         scoped(own_free) char *title = mem_text(e->raw->block[i].title);
+        const char *section = e->raw->block[i].section;
 
-        if (strcmp(e->raw->block[i].section, "route") != 0)
-            continue;
         for (size_t j = 0; j < sizeof(keys) / sizeof(keys[0]); j++)
-            read_route_credential(e, directory, title,
-                                  config_key_find(keys[j][0], keys[j][1]));
+            if (strcmp(section, keys[j][1]) == 0)
+                read_block_credential(e, directory, title,
+                                      config_key_find(keys[j][0], keys[j][2]));
     }
 }
 
@@ -352,7 +355,7 @@ config_env_read(char *const *variables, struct config_raw *raw,
     if (!config_raw_find(raw, "", ""))
         (void)config_raw_add(raw, "", "", environment);
     read_credentials(&e);
-    read_route_credentials(&e);
+    read_block_credentials(&e);
     for (size_t i = 0; variables[i]; i++) {
         const char *equal = strchr(variables[i], '=');
         scoped(own_free) char *name = NULL;

@@ -12,6 +12,7 @@ enum { DAY_MS = 24 * 60 * 60 * 1000, YEAR_DAYS = 365 };
 #define AT_DOMAIN(field) offsetof(struct config_domain, field)
 #define AT_DKIM(field) offsetof(struct config_dkim, field)
 #define AT_ROUTE(field) offsetof(struct config_route, field)
+#define AT_WEBHOOK(field) offsetof(struct config_webhook, field)
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define UNSET WORDS("")
 
@@ -313,6 +314,21 @@ const struct config_key config_keys[] = {
      AT_ROUTE(oauth.refresh_token_file), "file with it"},
     {"oauth", "ca", CONFIG_FILE, "", 0, 0, NULL, AT_ROUTE(oauth.ca),
      "extra trust anchors for the token endpoint"},
+
+    {"webhook", "url", CONFIG_TEXT, "", 0, 0, NULL, AT_WEBHOOK(url),
+     "where events are posted: https, or http to loopback"},
+    {"webhook", "secret_file", CONFIG_SECRET, "", 0, 0, NULL,
+     AT_WEBHOOK(secret_file),
+     "file with the secret that signs: whsec_ and base64"},
+    {"webhook", "events", CONFIG_TEXTS, "sent,deferred,bounced", 0, 3, NULL,
+     AT_WEBHOOK(event), "which: sent, deferred, bounced"},
+    {"webhook", "from", CONFIG_PATTERNS, "", 0, CONFIG_LIST_MAX, NULL,
+     AT_WEBHOOK(from),
+     "of mail from: address, \"@domain\" or \"*\"; empty: any"},
+    {"webhook", "to", CONFIG_PATTERNS, "", 0, CONFIG_LIST_MAX, NULL,
+     AT_WEBHOOK(to), "of mail to, likewise; empty: any"},
+    {"webhook", "ca", CONFIG_FILE, "", 0, 0, NULL, AT_WEBHOOK(ca),
+     "extra trust anchors for it"},
 };
 const size_t config_key_count = sizeof(config_keys) / sizeof(*config_keys);
 
@@ -321,7 +337,7 @@ const char *const config_sections[] = {
     "",       "history", "log",      "listener", "tls",      "sni",
     "access", "users",   "resolver", "policy",   "domain",   "route",
     "oauth",  "dkim",    "rewrite",  "retry",    "delivery", "tlsrpt",
-    "http",   "control", "maildrop"};
+    "http",   "control", "maildrop", "webhook"};
 const size_t config_section_count =
     sizeof(config_sections) / sizeof(*config_sections);
 
@@ -339,7 +355,7 @@ config_section_has_title(const char *section)
 {
     return strcmp(section, "listener") == 0 || strcmp(section, "sni") == 0 ||
            strcmp(section, "domain") == 0 || strcmp(section, "route") == 0 ||
-           strcmp(section, "dkim") == 0;
+           strcmp(section, "dkim") == 0 || strcmp(section, "webhook") == 0;
 }
 
 bool

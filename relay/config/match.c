@@ -54,6 +54,19 @@ config_route_match(const struct config_route *r, const char *from,
     };
 }
 
+bool
+config_webhook_wants(const struct config_webhook *w,
+                     enum config_webhook_event event, const char *from,
+                     const char *to)
+{
+    struct form sender, rcpt;
+
+    return (w->events & event) != 0 &&
+           (w->from.count == 0 ||
+            pattern_for(&w->from, in_a_form(from, &sender))) &&
+           (w->to.count == 0 || pattern_for(&w->to, in_a_form(to, &rcpt)));
+}
+
 const struct config_route *
 config_route_for(const struct config *c, const char *from, const char *to)
 {

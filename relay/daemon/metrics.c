@@ -109,6 +109,11 @@ const struct metric_family metrics_families[METRICS_FAMILIES] = {
                          "Reloads of the configuration.",
                          METRIC_COUNTER,
                          {"result"}},
+    [METRICS_WEBHOOKS] = {"sealpost_webhook_deliveries",
+                          "Events that webhooks took (ok) or that were given "
+                          "up (dropped), and attempts that failed.",
+                          METRIC_COUNTER,
+                          {"webhook", "result"}},
     [METRICS_TOKENS] = {"sealpost_oauth_refresh",
                         "Access tokens asked for.",
                         METRIC_COUNTER,

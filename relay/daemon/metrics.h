@@ -39,6 +39,7 @@ enum metrics_family {
     METRICS_AUTH_FAILURES,   /* by listener */
     METRICS_COMMIT,          /* of the store */
     METRICS_STORE_ERRORS,    /* by kind */
+    METRICS_WEBHOOKS,        /* by name, result */
     METRICS_FAMILIES
 };
 

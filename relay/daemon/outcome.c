@@ -7,6 +7,7 @@
 #include "relay/daemon/recent.h"
 #include "relay/daemon/router.h"
 #include "relay/daemon/sites.h"
+#include "relay/daemon/webhooks.h"
 #include "relay/net/timer.h"
 
 #include <assert.h>
@@ -150,6 +151,7 @@ work_settle(struct store_call *call, struct queue_store *store, struct err *err)
         .attempt_count = o->report->attempt_count,
         .notices = o->notices,
         .notice_count = o->notice_count,
+        .now_ms = o->settled_ms,
         .untold = &o->untold,
     };
 
@@ -289,6 +291,7 @@ settled(struct task *task)
             continue;
         log_result(o, i);
         log_untold(o, i);
+        webhooks_told(o->relay->webhooks, o->feeds[i]);
     }
     count_results(o);
     o->done(o->ctx, o, false);
@@ -319,10 +322,22 @@ readdress(struct outcome *o, size_t i)
 }
 
 static void
+name_feeds(struct outcome *o, size_t i)
+{
+    webhooks_names_free(&o->feeds[i]);
+    o->feeds[i] = webhooks_wanting(o->relay->webhooks, outcome_message(o),
+                                   &o->results[i]);
+    o->results[i].feeds = o->feeds[i];
+}
+
+static void
 settle(struct outcome *o)
 {
-    for (size_t i = 0; i < o->report->rcpt_count; i++)
+    for (size_t i = 0; i < o->report->rcpt_count; i++) {
         readdress(o, i);
+        name_feeds(o, i);
+    }
+    o->settled_ms = net_clock_wall();
     outcome_address_notices(o);
     o->call.work = work_settle;
     o->call.is_patient = true;
@@ -405,6 +420,7 @@ outcome_start(struct relay *relay, struct report *report, outcome_fn *done,
     o->results = mem_array(struct queue_result, n);
     o->reasons = mem_array(char *, n);
     o->destinations = mem_array(char *, n);
+    o->feeds = mem_array(char **, n);
     o->wants_notice = mem_array(bool, n);
     o->action = mem_array(enum queue_action, n);
     for (size_t i = 0; i < n; i++)
@@ -424,12 +440,14 @@ outcome_free(struct outcome **place)
     for (size_t i = 0; i < o->report->rcpt_count; i++) {
         free(o->reasons[i]);
         free(o->destinations[i]);
+        webhooks_names_free(&o->feeds[i]);
     }
     for (size_t i = 0; i < o->notice_count; i++)
         queue_message_free(&o->notices[i]);
     free(o->results);
     free(o->reasons);
     free(o->destinations);
+    free(o->feeds);
     free(o->wants_notice);
     free(o->action);
     buf_free(&o->original);

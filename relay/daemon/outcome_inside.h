@@ -22,6 +22,7 @@ struct outcome {
     struct queue_result *results; /* as many as the report's recipients */
     char **reasons;               /* theirs */
     char **destinations;          /* where the routes have changed */
+    char ***feeds;                /* who is told of each; or NULL */
     bool *wants_notice;
     enum queue_action *action; /* of the notice */
     struct queue_message *notices[3];
@@ -30,6 +31,7 @@ struct outcome {
     size_t signed_count; /* of them; the next is under way with a signer */
     struct dkim_signer *signer;
     void (*signed_all)(struct outcome *o);
+    int64_t settled_ms;  /* wall clock */
     uint32_t jitter;     /* one for all, so that they stay together */
     struct buf original; /* read from the store for a notice */
     bool has_original;

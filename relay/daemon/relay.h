@@ -38,6 +38,7 @@ struct serve;
 struct sites;
 struct tls_report;
 struct user_book;
+struct webhooks;
 struct worker;
 
 struct relay {
@@ -76,6 +77,7 @@ struct relay {
     struct serve *serve;
     struct sites *sites;
     struct tls_report *tls_report;
+    struct webhooks *webhooks; /* NULL at the end */
     struct worker **workers;
     unsigned worker_count;
     size_t open_warnings; /* ways in that may be wider than they seem */

@@ -25,6 +25,7 @@
 #include "relay/daemon/sites.h"
 #include "relay/daemon/tls_report.h"
 #include "relay/daemon/user_book.h"
+#include "relay/daemon/webhooks.h"
 #include "relay/daemon/worker.h"
 #include "relay/mail/date.h"
 #include "relay/net/listen.h"
@@ -250,6 +251,7 @@ start(struct serve *s, struct err *err)
     relay->history = history_new(relay);
     relay->dnssec = dnssec_new(relay);
     relay->tls_report = tls_report_new(relay);
+    relay->webhooks = webhooks_new(relay);
     if (!open_control(s, err) || !open_web(s, err) || !open_maildrop(s, err))
         return false;
     relay->notify = notify_new(relay);
@@ -284,6 +286,7 @@ shut(struct serve *s)
     net_listen_close(&s->web);
     doors_close(&s->doors);
     net_passed_done(&s->doors.passed);
+    webhooks_free(&relay->webhooks); /* what waits is in the store */
     store_thread_stop(&relay->store);
     for (unsigned i = 0; i < relay->worker_count; i++)
         worker_stop(&relay->workers[i]);

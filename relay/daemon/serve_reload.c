@@ -11,6 +11,7 @@
 #include "relay/daemon/notify.h"
 #include "relay/daemon/sender_shelf.h"
 #include "relay/daemon/user_book.h"
+#include "relay/daemon/webhooks.h"
 #include "relay/daemon/worker.h"
 
 #include <stdlib.h>
@@ -50,6 +51,7 @@ swap_config(struct serve *s, struct config *next, struct server_tls **sets,
     dkim_shelf_configure(s->relay.dkim);
     sender_shelf_configure(s->relay.senders);
     accounts_configure(s->relay.accounts);
+    webhooks_configure(s->relay.webhooks);
     s->reload_waits = s->relay.worker_count + 1;
     for (unsigned i = 0; i < s->relay.worker_count; i++)
         worker_reload(s->relay.workers[i], next, sets[i],

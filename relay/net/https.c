@@ -14,6 +14,7 @@ enum {
     CONNECT_MS = 10 * 1000, /* one address; the next may be better */
     HOST_MAX = 253,
     PORT = 443,
+    PLAIN_PORT = 80,
 };
 
 struct net_https {
@@ -23,7 +24,7 @@ struct net_https {
     void *ctx;
 
     struct net_tls *tls;
-    char *host, *path, *media_type;
+    char *host, *path, *media_type, *fields;
     char *body_type; /* NULL: GET */
     struct buf body;
     struct addr *addresses;
@@ -49,6 +50,7 @@ destroy(struct net_https *h)
     free(h->host);
     free(h->path);
     free(h->media_type);
+    free(h->fields);
     free(h->body_type);
     secret_buf_free(&h->body);
     free(h->addresses);
@@ -119,7 +121,7 @@ send_request(struct net_https *h)
 
     buf_printf(&out, "%s %s HTTP/1.1\r\nHost: %s",
                h->body_type ? "POST" : "GET", h->path, h->host);
-    if (port != PORT)
+    if (port != (h->tls ? PORT : PLAIN_PORT))
         buf_printf(&out, ":%u", port);
     buf_add_text(&out, "\r\nUser-Agent: Sealpost/" SEALPOST_VERSION "\r\n");
     if (h->body_type)
@@ -127,6 +129,8 @@ send_request(struct net_https *h)
                    h->body_type, h->body.len);
     if (h->media_type)
         buf_printf(&out, "Accept: %s\r\n", h->media_type);
+    if (h->fields)
+        buf_add_text(&out, h->fields);
     buf_add_text(&out, "Accept-Encoding: identity\r\n"
                        "Connection: close\r\n\r\n");
     buf_add(&out, buf_slice(&h->body));
@@ -215,10 +219,13 @@ dialled(void *ctx, int fd, const struct err *err)
     struct err why;
 
     if (!err) {
-        h->doing = "TLS";
+        h->doing = h->tls ? "TLS" : "HTTP";
         h->conn = net_conn_new(h->loop, fd, &events, h);
         net_conn_open(h->conn);
-        net_conn_start_tls(h->conn, &setup);
+        if (h->tls)
+            net_conn_start_tls(h->conn, &setup);
+        else
+            send_request(h);
     } else if (h->next < h->count) {
         dial_next(h);
     } else {
@@ -244,9 +251,13 @@ dial_next(struct net_https *h)
 static bool
 check(const struct net_https_request *r, struct err *err)
 {
-    size_t n = strspn(r->host, "abcdefghijklmnopqrstuvwxyz"
-                               "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._");
+    static const char address[] = "0123456789abcdefABCDEF.:[]";
+    static const char name[] = "abcdefghijklmnopqrstuvwxyz"
+                               "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+    size_t n = strspn(r->host, name);
 
+    if (!r->tls && r->host[0] == '[')
+        n = strspn(r->host, address);
     if (n == 0 || r->host[n] || n > HOST_MAX || r->host[n - 1] == '.')
         return err_set(err, ERR_INPUT, "not a host name");
     for (const char *c = r->path; *c; c++)
@@ -270,11 +281,12 @@ net_https_start(struct net_https **slot, uv_loop_t *loop,
     h->loop = loop;
     h->done = done;
     h->ctx = ctx;
-    h->tls = net_tls_share(request->tls);
+    h->tls = request->tls ? net_tls_share(request->tls) : NULL;
     h->host = mem_text(request->host);
     h->path = mem_text(request->path);
     h->media_type = mem_text(request->media_type);
     h->body_type = mem_text(request->body_type);
+    h->fields = mem_text(request->fields);
     buf_add(&h->body, request->body);
     h->count = request->address_count;
     h->addresses = mem_array(struct addr, h->count + 1);

@@ -5,6 +5,8 @@
  * 200 is success, redirects are not followed, no cache, no compression; the
  * server's certificate must be valid for `host` (RFC 8461 section 3.3).
  *
+ * Without TLS the same by HTTP, for hosts on loopback alone.
+ *
  * A GET; or a POST, of which only the status of the response counts: any 2yz
  * is success.  A POST that asks for a media type is answered like a GET, and a
  * refusal (4yz) of that type is handed on with its body.
@@ -25,7 +27,7 @@ enum {
 };
 
 struct net_https_request {
-    struct net_tls *tls;
+    struct net_tls *tls;    /* NULL: none, and any host may be meant */
     const char *host;       /* SNI, Host and reference name; a valid domain */
     const char *path;       /* "/.well-known/mta-sts.txt" */
     const char *media_type; /* of the answer; required, parameters ignored:
@@ -37,6 +39,7 @@ struct net_https_request {
      * wanted; NULL: GET. */
     const char *body_type;
     struct slice body;
+    const char *fields; /* more of them, whole lines; NULL: none */
 };
 
 struct net_https;

@@ -233,7 +233,6 @@ def test_what_is_shown_and_watched_is_what_the_relay_counts():
     known |= {f"{name}_{part}" for name in known for part in ("bucket", "count", "sum")}
     shown = set(re.findall(r"\b(?:sealpost|process)_\w+", " ".join(expressions())))
     watched = re.findall(r"\bsealpost_\w+", RULES.read_text())
-    known.add("sealpost_webhook_backlog")
     assert shown <= known
     assert set(watched) <= known
     told = re.findall(r"`(sealpost_\w+)", (ETC / "runbook.md").read_text())

@@ -319,6 +319,7 @@ posts_a_body(void **state)
     request.media_type = NULL;
     request.body_type = "application/tlsrpt+gzip";
     request.body = (struct slice){"\x1f", 1};
+    request.fields = "x-own: 1\r\nx-other: 2\r\n";
     o = fetch(request);
     close_server(&s);
     assert_int_equal(o.err.kind, ERR_NONE);
@@ -329,10 +330,38 @@ posts_a_body(void **state)
              "User-Agent: Sealpost/" SEALPOST_VERSION "\r\n"
              "Content-Type: application/tlsrpt+gzip\r\n"
              "Content-Length: 1\r\n"
+             "x-own: 1\r\nx-other: 2\r\n"
              "Accept-Encoding: identity\r\n"
              "Connection: close\r\n\r\n\x1f",
              addr_port(&s.addr));
     assert_string_equal(s.request, expected);
+}
+
+/* The server answers without a look at the request. */
+static void
+without_tls_it_is_http(void **state)
+{
+    static const char *const hosts[] = {"localhost", "127.0.0.1", "[::1]"};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct outcome o = {0};
+        struct net_https_request request;
+        struct server s;
+        uv_loop_t loop;
+
+        uv_loop_init(&loop);
+        open_server(&s, "good", PLAIN_HTTP, HELLO);
+        request = request_to(&s.addr, 1);
+        request.host = hosts[i];
+        net_https_start(&o.https, &loop, &request, done, &o);
+        uv_run(&loop, UV_RUN_DEFAULT);
+        assert_int_equal(uv_loop_close(&loop), 0);
+        close_server(&s);
+        assert_int_equal(o.calls, 1);
+        assert_string_equal(o.body, "hello");
+        assert_false(o.has_facts);
+    }
 }
 
 static void
@@ -597,6 +626,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fetches_a_policy),
         cmocka_unit_test(posts_a_body),
+        cmocka_unit_test(without_tls_it_is_http),
         cmocka_unit_test(posts_a_form_and_reads_the_answer),
         cmocka_unit_test(a_wildcard_certificate_will_do),
         cmocka_unit_test(a_certificate_that_proves_nothing_fails),
