@@ -256,6 +256,15 @@ def test_an_address_finds_finished_and_waiting_mail(world, site, page):
     assert mid not in page.text("#drawer table")
 
 
+def test_a_link_to_a_message_opens_it(world, site, page):
+    _, mid = delivered(world, site)
+    page.open(f"{site.url}#message/{mid}")
+    page.until("() => document.querySelector('#drawer .timeline')")
+    assert mid in page.text("#drawer h2")
+    page.press("Escape")
+    page.until("() => !document.querySelector('#drawer').open && !location.hash")
+
+
 def test_what_is_not_there_is_said(site, page):
     open_drawer(page, "find", "nobody@nowhere.example")
     assert "no such message" in page.text("#drawer")

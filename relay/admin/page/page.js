@@ -153,9 +153,17 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) for (const p of polls) p.soon();
   listen();
 });
-let hurry = 0;
+// Something happened: look at once, but not more often than a busy relay and
+// its network should bear.
+const BETWEEN = 2500;
+let hurry = 0, hurriedAt = 0;
 function refreshSoon() {
-  if (!hurry) hurry = setTimeout(() => { hurry = 0; for (const p of polls) p.soon(); }, 700);
+  if (hurry) return;
+  hurry = setTimeout(() => {
+    hurry = 0;
+    hurriedAt = Date.now();
+    for (const p of [pollStatus, pollQueue, pollLatest]) p.soon();
+  }, Math.max(250, hurriedAt + BETWEEN - Date.now()));
 }
 
 // --- the bar, and what has to be said first ---
@@ -174,6 +182,7 @@ function showConnection() {
     s.dataset.is = status.state === "running" ? "ok" : status.state === "draining" ? "warn" : "bad";
     s.textContent = status.state;
   }
+  document.title = [failure && "no answer", status && status.hostname, "Sealpost"].filter(Boolean).join(" · ");
   showBanners();
 }
 setInterval(() => failure && showConnection(), 1000);
@@ -197,7 +206,6 @@ function showBanners() {
 
 function showBar() {
   $("hostname").textContent = status.hostname;
-  document.title = `${status.hostname} · Sealpost`;
   $("uptime").textContent = `up ${duration(status.up_s * 1000)}`;
   $("uptime").title = `since ${absolute(status.up_since)}`;
   $("version").textContent = `Sealpost ${status.version} · process ${status.pid} · ${count(status.counters.accepted, "message")} accepted, ${count(status.counters.sent, "recipient")} sent since the start`;
@@ -220,7 +228,7 @@ function chart(figure) {
   const head = el("h2"), unit = el("span", { class: "unit" }), figures = el("div", { class: "figures" });
   const svg = draw("svg", { role: "img" }), legend = el("figcaption", { class: "legend" });
   figure.append(el("div", { class: "top" }, head, unit), figures, svg, legend);
-  const x = (ms) => LEFT + (width - LEFT) * (1 - (model.end - ms) / HOUR);
+  const x = (ms) => LEFT + (width - LEFT) * (1 - (model.end - ms) / model.span);
   const y = (v) => (HEIGHT - FOOT - 6) * (1 - model.place(v)) + 6;
   const floor = HEIGHT - FOOT;
 
@@ -240,7 +248,7 @@ function chart(figure) {
     return `${line(to)}${back.join("")}Z`;
   }
   function bars(s) {
-    const wide = Math.max(1.5, (width - LEFT) / 60 - 1.5);
+    const wide = Math.min(14, Math.max(1.5, ((width - LEFT) * MINUTE) / model.span - 1.5));
     return s.to.map((v, i) => v > s.from[i] && draw("rect", {
       class: `part ${s.color}`, x: (x(model.at[i]) - wide / 2).toFixed(1), width: wide.toFixed(1),
       y: y(v).toFixed(1), height: Math.max(0.5, y(s.from[i]) - y(v)).toFixed(1),
@@ -252,11 +260,11 @@ function chart(figure) {
     return draw("path", { class: `line ${s.color} ${s.thin ? "thin" : ""}`, d: line(s.to) });
   }
   function axes() {
-    const marks = [[60, "1 h ago"], [30, "30 min"], [0, "now"]];
+    const span = model.span / MINUTE, marks = [[span, `${duration(model.span)} ago`], [span / 2, `${span / 2} min`], [0, "now"]];
     return [
       ...model.ticks.map((t) => draw("line", { class: "grid", x1: LEFT, x2: width, y1: y(t), y2: y(t) })),
       ...model.ticks.map((t) => draw("text", { x: LEFT - 6, y: y(t) + 3.5, "text-anchor": "end", text: (model.tick || model.value)(t) })),
-      ...marks.map(([m, text]) => draw("text", { x: x(model.end - m * MINUTE), y: HEIGHT - 1, text, "text-anchor": m === 60 ? "start" : m ? "middle" : "end" })),
+      ...marks.map(([m, text]) => draw("text", { x: x(model.end - m * MINUTE), y: HEIGHT - 1, text, "text-anchor": m === span ? "start" : m ? "middle" : "end" })),
     ];
   }
   function showLegend() {
@@ -283,7 +291,7 @@ function chart(figure) {
   }
   svg.addEventListener("pointermove", (e) => {
     if (!model || model.at.length === 0) return;
-    const ms = model.end - (1 - (e.clientX - svg.getBoundingClientRect().left - LEFT) / (width - LEFT)) * HOUR;
+    const ms = model.end - (1 - (e.clientX - svg.getBoundingClientRect().left - LEFT) / (width - LEFT)) * model.span;
     let best = 0;
     model.at.forEach((t, i) => { if (Math.abs(t - ms) < Math.abs(model.at[best] - ms)) best = i; });
     moveTo(best);
@@ -375,14 +383,20 @@ function queueModel(h, at, end) {
     text: `Queue: ${count(q.recipients, "recipient")} of ${count(q.messages, "message")}, ${octets(q.octets)}; ${q.deferred} deferred, ${q.held} held.`,
   };
 }
+// As much of the hour as there is: a relay that has just begun has a wider look
+// at its first minutes.
+function spanOf(at, end) {
+  const age = at.length ? end - at[0] : 0;
+  return [10 * MINUTE, 30 * MINUTE].find((span) => age < span) || HOUR;
+}
 const drawFlow = chart($("chart-flow")), drawDelay = chart($("chart-delay")), drawQueue = chart($("chart-queue"));
 let history_ = null;
 function showCharts() {
   if (!history_ || !status) return;
-  const at = history_.at.map(Date.parse), end = now();
-  drawFlow(flowModel(history_, at, end));
-  drawDelay(delayModel(history_, at, end));
-  drawQueue(queueModel(history_, at, end));
+  const at = history_.at.map(Date.parse), end = now(), span = spanOf(at, end);
+  drawFlow({ ...flowModel(history_, at, end), span });
+  drawDelay({ ...delayModel(history_, at, end), span });
+  drawQueue({ ...queueModel(history_, at, end), span });
 }
 
 // --- tables ---
@@ -486,7 +500,7 @@ function troubleCell(d) {
   return el("span", { class: "soft" }, d.last_sent ? ["delivered ", when(d.last_sent)] : "nothing yet");
 }
 const fillDestinations = table($("destinations"), [
-  { title: "Destination", width: "21%", class: "full", cell: (d) => el("button", { class: "link", "data-part": "open", tabindex: "-1", onclick: () => open_("to", d.name), text: d.name }) },
+  { title: "Destination", width: "21%", class: "full", cell: (d) => el("button", { class: "link", "data-part": "open", tabindex: "-1", onclick: () => open_("to", d.name) }, isRoute(d.name) ? ["route ", d.name.slice(6)] : d.name) },
   { title: "Policy and TLS", width: "20%", class: "full", cell: policyCell },
   { title: "Waiting", width: "76", class: "number", label: "waiting", cell: (d) => (d.queued >= AGE_MAX ? `${number(d.queued)}+` : d.queued || 0) },
   { title: "Sent", width: "72", class: "number", label: "sent", cell: (d) => d.sent },
@@ -503,6 +517,7 @@ function showDestinations() {
 
 // --- policy refusals ---
 
+const REFUSALS_MAX = 100;
 function refusal(r) {
   return el("button", { type: "button", class: "refusal", onclick: () => open_("to", r.destination) },
     el("div", { class: "top" }, el("span", { class: "name", text: r.destination }), when(r.last)),
@@ -512,7 +527,7 @@ function refusal(r) {
 }
 function showRefusals() {
   show($("refusals"), status.refusals, (list) => list.length
-    ? el("div", { class: "scroll" }, list.map(refusal))
+    ? el("div", { class: "scroll", tabindex: "0" }, list.slice(0, REFUSALS_MAX).map(refusal), list.length > REFUSALS_MAX && el("p", { class: "more", text: `and ${number(list.length - REFUSALS_MAX)} more` }))
     : el("p", { class: "none", text: "Nothing: each host that mail was given to met the policy of its domain." }));
   $("refusals-sum").textContent = status.refusals.length ? count(status.counters.policy_refusals + status.counters.policy_shadowed, "attempt") : "";
 }
@@ -560,7 +575,7 @@ const AGES = [["under_1m", "< 1 min"], ["under_10m", "< 10 min"], ["under_1h", "
 const AGE_MAX = 10000; // the relay counts no further
 const filter = { state: "any", domain: "" };
 const picked = new Set();
-const ROWS = 25; // shown at first
+const ROWS = 15; // shown at first
 let rows = [], next = null, wanted = ROWS;
 
 function filterBody() {
@@ -713,10 +728,10 @@ const others = (m) => m.waiting + m.delivered + m.failed - 1;
 const MESSAGE_COLUMNS = [
   { title: "Recipient", class: "full", cell: (m) => el("div", {}, el("button", { class: "link", "data-part": "open", tabindex: "-1", onclick: () => open_("message", m.id), text: m.to || "(nobody left)" }),
     others(m) > 0 && el("span", { class: "soft", text: ` and ${count(others(m), "other")}` }), el("div", { class: "second", text: `from ${m.from || "<>"}` })) },
-  { title: "Outcome", width: "24%", class: "short", cell: outcomes },
-  { title: "Size", width: "80", class: "number", label: "size", cell: (m) => octets(m.size) },
-  { title: "Id", width: "116", class: "short mono soft id", cell: (m) => m.id },
-  { title: "Came", width: "108", class: "short", cell: (m) => when(m.arrived) },
+  { title: "Outcome", width: "138", class: "short", cell: outcomes },
+  { title: "Size", width: "76", class: "number", label: "size", cell: (m) => octets(m.size) },
+  { title: "Id", width: "112", class: "short mono soft id", cell: (m) => m.id },
+  { title: "Came", width: "104", class: "short", cell: (m) => when(m.arrived) },
 ];
 const fillLatest = table($("latest"), MESSAGE_COLUMNS, { empty: "No message yet. Hand one over, and it appears here.", open: (m) => open_("message", m.id), label: "Latest messages" });
 
@@ -806,7 +821,7 @@ const kinds = {
       const plan = isRoute(name) ? null : await ask(`/v1/plan/${encodeURIComponent(name)}`).catch((e) => ({ problem: words(e) }));
       return { name, plan, mail, row: destinations().find((d) => d.name === name) || null };
     },
-    head: (name, x) => frame(name, isRoute(name) ? "a route of the configuration" : "", x.mail && x.mail.rows.length > 0 &&
+    head: (name, x) => frame(isRoute(name) ? `Route ${name.slice(6)}` : name, "", x.mail && x.mail.rows.length > 0 &&
       verbButtons(() => ({ domain: name }), () => `all mail for ${name}`)),
     view: destinationView,
   },
@@ -939,18 +954,29 @@ const EVENTS = {
   "config.reload": ["grey", () => "configuration read again"],
   "tlsrpt.sent": ["grey", (e) => `TLS report sent${e.domain ? ` for ${e.domain}` : ""}`],
   drain: ["violet", () => "draining"],
+  missed: ["grey", (e) => (e.count ? `${count(e.count, "event")} came too fast to be shown` : "some events were missed")],
 };
 let stream = null, streamWait = 1000;
 
+// Events come faster than anybody reads: they are shown a few times a second,
+// and the last of them only.
+let fresh = [], flush = 0;
 function happened(e) {
+  fresh.push(e);
+  if (fresh.length > ACTIVITY_MAX) fresh.shift();
+  if (!flush) flush = setTimeout(() => { flush = 0; showActivity(); refreshSoon(); }, 200);
+}
+function activity(e) {
   const [color, text] = EVENTS[e.event] || [];
-  if (!color) return;
-  const at = Date.parse(e.time || e.ts || e.at) || now(), line = text(e).slice(0, 220);
-  const id = e.mid || e.id;
-  $("activity").prepend(el("li", {}, el("time", { datetime: new Date(at).toISOString(), title: absolute(at), text: new Date(at).toLocaleTimeString([], { hour12: false }) }),
-    el("i", { class: color }), id ? el("button", { type: "button", onclick: () => open_("message", id), text: line }) : el("span", { text: line })));
+  if (!color) return null;
+  const at = Date.parse(e.ts) || now(), line = text(e).slice(0, 220);
+  return el("li", {}, el("time", { datetime: new Date(at).toISOString(), title: absolute(at), text: new Date(at).toLocaleTimeString([], { hour12: false }) }),
+    el("i", { class: color }), e.mid ? el("button", { type: "button", onclick: () => open_("message", e.mid), text: line }) : el("span", { text: line }));
+}
+function showActivity() {
+  $("activity").prepend(...fresh.reverse().map(activity).filter(Boolean));
+  fresh = [];
   while ($("activity").children.length > ACTIVITY_MAX) $("activity").lastElementChild.remove();
-  refreshSoon();
 }
 function readBlock(block) {
   const data = block.split("\n").filter((l) => l.startsWith("data:")).map((l) => l.slice(5)).join("\n");
@@ -961,7 +987,8 @@ function readBlock(block) {
 }
 // By fetch, as an EventSource could not bring the token.
 async function follow(signal) {
-  const r = await fetch("/v1/events", { headers: headers({ Accept: "text/event-stream" }), cache: "no-store", credentials: "omit", signal });
+  const wanted = Object.keys(EVENTS).filter((name) => name !== "missed");
+  const r = await fetch(`/v1/events?event=${wanted.join(",")}`, { headers: headers({ Accept: "text/event-stream" }), cache: "no-store", credentials: "omit", signal });
   if (r.status === 404) { showStream("none"); return false; }
   if (!r.ok) return true;
   streamWait = 1000;
