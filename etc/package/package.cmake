@@ -23,16 +23,42 @@ install(CODE "
 " COMPONENT sealpost)
 set(doc ${CMAKE_INSTALL_DATADIR}/doc/sealpost)
 install(FILES etc/sealpost.conf DESTINATION ${doc}/examples COMPONENT sealpost)
-install(FILES README.md DESTINATION ${doc} COMPONENT sealpost)
-install(FILES etc/CHANGES.md DESTINATION ${doc} COMPONENT sealpost)
+file(GLOB papers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/etc/*.md)
+install(FILES README.md ${papers} DESTINATION ${doc} COMPONENT sealpost)
+foreach(examples container kubernetes helm prometheus grafana)
+    if(IS_DIRECTORY ${CMAKE_SOURCE_DIR}/etc/${examples})
+        install(DIRECTORY etc/${examples} DESTINATION ${doc}/examples
+                COMPONENT sealpost)
+    endif()
+endforeach()
 
 configure_file(etc/systemd/sealpost.service sealpost.service @ONLY)
-install(FILES ${CMAKE_BINARY_DIR}/sealpost.service
+install(FILES ${CMAKE_BINARY_DIR}/sealpost.service etc/systemd/sealpost.socket
         DESTINATION lib/systemd/system COMPONENT sealpost)
 install(FILES etc/systemd/sealpost.sysusers RENAME sealpost.conf
         DESTINATION lib/sysusers.d COMPONENT sealpost)
 install(FILES etc/systemd/sealpost.tmpfiles RENAME sealpost.conf
         DESTINATION lib/tmpfiles.d COMPONENT sealpost)
+
+# Where each shell looks for the words that packages bring.
+set(completions ${CMAKE_BINARY_DIR}/completions)
+install(CODE "
+    file(MAKE_DIRECTORY ${completions})
+    foreach(shell bash zsh fish)
+        execute_process(COMMAND $<TARGET_FILE:sealpost> completion \${shell}
+                        OUTPUT_FILE ${completions}/\${shell}
+                        COMMAND_ERROR_IS_FATAL ANY)
+    endforeach()
+" COMPONENT sealpost)
+install(FILES ${completions}/bash RENAME sealpost
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+        COMPONENT sealpost)
+install(FILES ${completions}/zsh RENAME _sealpost
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions
+        COMPONENT sealpost)
+install(FILES ${completions}/fish RENAME sealpost.fish
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d
+        COMPONENT sealpost)
 
 # The relay reads /etc/sealpost wherever it is installed; only a package may
 # put a file there.
@@ -47,6 +73,22 @@ configure_file(etc/package/changelog.in changelog @ONLY)
 install(FILES etc/sealpost.conf DESTINATION /etc/sealpost COMPONENT sealpost)
 install(FILES etc/package/copyright ${CMAKE_BINARY_DIR}/changelog
         DESTINATION ${doc} COMPONENT sealpost)
+
+# What it is made of, where an image that leaves out documents has it, too.
+install(CODE "
+    execute_process(COMMAND ${CMAKE_SOURCE_DIR}/scripts/sbom
+                            $<TARGET_FILE:sealpost> ${PROJECT_VERSION}
+                    OUTPUT_FILE ${CMAKE_BINARY_DIR}/sealpost.spdx.json
+                    COMMAND_ERROR_IS_FATAL ANY)
+" COMPONENT sealpost)
+install(FILES ${CMAKE_BINARY_DIR}/sealpost.spdx.json
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/sealpost COMPONENT sealpost)
+install(CODE "
+    set(root \$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX})
+    file(CREATE_LINK ../../sealpost/sealpost.spdx.json
+         \${root}/share/doc/sealpost/sealpost.spdx.json SYMBOLIC)
+" COMPONENT sealpost)
+
 install(CODE "
     set(root \$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX})
     file(GLOB pages \${root}/share/man/man*/*.[158])

@@ -1,5 +1,7 @@
-"""Builds the packages twice and installs them into a Debian of its own."""
+"""Builds the packages, installs them into a Debian of its own, and makes the
+container's image of them, both on one minimal system."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -10,6 +12,9 @@ import pytest
 
 TOP = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(TOP / "tests" / "e2e"))
+
+from image import Image  # noqa: E402
+from lab.world import World  # noqa: E402
 
 MIRROR = "http://deb.debian.org/debian"
 
@@ -26,35 +31,49 @@ def run(*command, **options):
     return done.stdout
 
 
-def build(source, out):
-    run(source / "scripts" / "package", out)
+def build(source, out, **options):
+    run(source / "scripts" / "package", out, **options)
     return {p.name.split("_")[0]: p for p in out.glob("*.deb")}
 
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory):
+    """Built anew, unless SEALPOST_PACKAGES is a folder that has them."""
+    ready = os.environ.get("SEALPOST_PACKAGES")
+    if ready:
+        return {p.name.split("_")[0]: p for p in pathlib.Path(ready).glob("*.deb")}
     return build(TOP, tmp_path_factory.mktemp("first"))
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory):
+    """A minimal Debian 12 as a tar file."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may make a Debian")
+    tar = tmp_path_factory.mktemp("base") / "debian.tar"
+    run("mmdebstrap", "--variant=minbase", "bookworm", tar, MIRROR)
+    yield tar
+    tar.unlink()
 
 
 class Debian:
     """A minimal system in a folder; commands run inside it, with our network."""
 
-    def __init__(self, folder, packages):
+    def __init__(self, folder, base, packages):
         self.root = folder / "root"
-        debs = [str(p) for p in packages.values()]
-        names = " ".join("/tmp/" + pathlib.Path(d).name for d in debs)
-        run(
-            "mmdebstrap",
-            "--variant=minbase",
-            "--customize-hook=copy-in " + " ".join(debs) + " /tmp",
-            '--customize-hook=chroot "$1" apt-get install -y '
-            f"--no-install-recommends {names}",
-            "bookworm",
-            self.root,
-            MIRROR,
-        )
+        self.root.mkdir()
+        run("tar", "--extract", "--file", base, "--directory", self.root)
+        shutil.copy("/etc/resolv.conf", self.root / "etc/resolv.conf")
         run("mount", "-t", "proc", "proc", self.root / "proc")
         run("mount", "--bind", "/dev", self.root / "dev")
+        for deb in packages.values():
+            shutil.copy(deb, self.root / "tmp")
+        self.run("apt-get", "update")
+        self.run(
+            "apt-get", "install", "-y", "--no-install-recommends",
+            "systemd-standalone-sysusers",
+            *(f"/tmp/{deb.name}" for deb in packages.values()),
+        )
 
     def command(self, *words, user=None):
         spec = [f"--userspec={user}"] if user else []
@@ -75,9 +94,29 @@ def environment():
 
 
 @pytest.fixture(scope="session")
-def debian(tmp_path_factory, packages):
-    if os.geteuid() != 0:
-        pytest.skip("only root may make a Debian")
-    d = Debian(tmp_path_factory.mktemp("debian"), packages)
+def debian(tmp_path_factory, base, packages):
+    d = Debian(tmp_path_factory.mktemp("debian"), base, packages)
     yield d
     d.close()
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory, base, packages):
+    """The image that etc/container/Dockerfile builds, of these packages."""
+    i = Image(tmp_path_factory.mktemp("image"), base, TOP, packages)
+    yield i
+    i.close()
+
+
+@pytest.fixture(scope="module")
+def world():
+    w = World()
+    yield w
+    w.close()
+
+
+@pytest.fixture(scope="session")
+def sbom(packages, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sbom")
+    run("dpkg-deb", "-x", packages["sealpost"], folder)
+    return json.loads((folder / "usr/share/sealpost/sealpost.spdx.json").read_text())

@@ -1,22 +1,13 @@
 """The packages: installed into a clean Debian and run from there."""
 
+import os
 import re
 import shutil
 import subprocess
 import time
 
-import pytest
-
 from conftest import TOP, build, environment, run
 from lab.net import free_port
-from lab.world import World
-
-
-@pytest.fixture(scope="module")
-def world():
-    w = World()
-    yield w
-    w.close()
 
 
 class Service:
@@ -70,10 +61,13 @@ def test_the_same_source_gives_the_same_bytes_in_another_place(packages, tmp_pat
     for name in filter(None, names):
         target = clone / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(TOP / name, target)
+        shutil.copy2(TOP / name, target, follow_symlinks=False)
     copy = shutil.copytree if (TOP / ".git").is_dir() else shutil.copy2
     copy(TOP / ".git", clone / ".git")
-    again = build(clone, tmp_path / "out")
+    elsewhere = {"TZ": "Asia/Tokyo", "LC_ALL": "C.UTF-8", "HOME": str(tmp_path)}
+    again = build(
+        clone, tmp_path / "out", env=os.environ | elsewhere, umask=0o077
+    )
     assert again.keys() == packages.keys() == {"sealpost", "sealpost-mta"}
     for name, deb in packages.items():
         assert deb.read_bytes() == again[name].read_bytes(), name
@@ -101,6 +95,77 @@ def test_each_command_has_a_page_and_so_have_its_other_names(packages):
     for name in ("sendmail", "mailq", "newaliases"):
         link = f"usr/share/man/man1/{name}.1.gz -> sealpost-send.1.gz"
         assert link in listed["sealpost-mta"]
+
+
+def test_lintian_finds_nothing_to_say(packages):
+    run("lintian", "--allow-root", "--fail-on", "warning", *packages.values())
+
+
+def test_papers_examples_and_completions_are_where_they_are_looked_for(debian):
+    share = debian.root / "usr/share"
+    papers = {p.name for p in (TOP / "etc").glob("*.md")} | {"README.md"}
+    there = {p.name for p in (share / "doc/sealpost").iterdir()}
+    assert papers <= there
+    for name, folder in (
+        ("sealpost", "bash-completion/completions"),
+        ("_sealpost", "zsh/vendor-completions"),
+        ("sealpost.fish", "fish/vendor_completions.d"),
+    ):
+        text = (share / folder / name).read_text()
+        assert "completion --words" in text, name
+    examples = share / "doc/sealpost/examples"
+    for path in ("container/Dockerfile", "sealpost.conf"):
+        assert (examples / path).exists(), path
+
+
+def test_the_service_starts_with_the_machine_and_the_socket_does_not(debian):
+    wants = debian.root / "etc/systemd/system"
+    assert (wants / "multi-user.target.wants/sealpost.service").is_symlink()
+    assert not (wants / "sockets.target.wants").exists()
+
+
+def test_the_socket_has_the_name_that_its_configuration_asks_for(debian):
+    unit = (debian.root / "usr/lib/systemd/system/sealpost.socket").read_text()
+    name = re.search(r"^FileDescriptorName=(\w+)$", unit, re.M).group(1)
+    conf = re.search(r'listener .*"systemd:(\w+)"', unit)
+    assert conf.group(1) == name
+
+
+def test_the_sbom_names_every_library_that_is_loaded(debian, sbom):
+    loaded = debian.run("ldd", "/usr/sbin/sealpost")
+    packages = {p["name"]: p for p in sbom["packages"]}
+    for path in re.findall(r"(/\S+) \(0x", loaded):
+        owner = subprocess.run(
+            debian.command("dpkg", "-S", path, "/usr" + path),
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout
+        name = re.match(r"([^:,]+)", owner or "libc6").group(1)
+        assert name in packages, path
+    assert {"node-llhttp", "uthash-dev"} <= packages.keys(), "what is compiled in"
+
+
+def test_the_sbom_is_spdx_2_3(sbom):
+    assert sbom["spdxVersion"] == "SPDX-2.3" and sbom["dataLicense"] == "CC0-1.0"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", sbom["creationInfo"]["created"])
+    for word in sbom["creationInfo"]["creators"]:
+        assert re.match(r"(Tool|Organization|Person): .", word)
+    ids = [p["SPDXID"] for p in sbom["packages"]] + [sbom["SPDXID"]]
+    assert len(ids) == len(set(ids))
+    for i in ids:
+        assert re.fullmatch(r"SPDXRef-[A-Za-z0-9.-]+", i)
+    for p in sbom["packages"]:
+        assert p["name"] and p["versionInfo"] and p["downloadLocation"], p
+        for ref in p["externalRefs"]:
+            assert ref["referenceLocator"].startswith("pkg:deb/"), p
+    kinds = {"DESCRIBES", "DYNAMIC_LINK", "STATIC_LINK", "DEPENDS_ON", "BUILD_TOOL_OF"}
+    named = set()
+    for r in sbom["relationships"]:
+        assert r["relationshipType"] in kinds
+        ends = {r["spdxElementId"], r["relatedSpdxElement"]}
+        assert ends <= set(ids)
+        named |= ends
+    assert named == set(ids), "each is related to something"
 
 
 def test_the_unit_is_hardened_and_sound(debian):
@@ -143,7 +208,10 @@ def test_what_waits_is_there_after_a_restart_as_the_unit_would_do_it(debian, wor
     peer = world.peer(tls=False)
     service = Service(debian, config(world, peer.ip, port))
     try:
-        debian.run("/usr/sbin/sealpost", "queue", "retry", "--all")
+        # It may have gone already.
+        subprocess.run(
+            debian.command("/usr/sbin/sealpost", "queue", "retry", "--all")
+        )
         assert world.ledger.one(domain="waits.test")
     finally:
         service.stop()
@@ -154,5 +222,6 @@ def test_removing_keeps_the_queue_and_purging_does_not(debian):
     assert (debian.root / "var/lib/sealpost/queue.db").exists()
     assert not (debian.root / "usr/sbin/sendmail").is_symlink()
     debian.run("dpkg", "-P", "sealpost")
+    assert not list((debian.root / "etc/systemd/system").rglob("sealpost*"))
     assert not (debian.root / "var/lib/sealpost").exists()
     assert not (debian.root / "etc/sealpost").exists()
