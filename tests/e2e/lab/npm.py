@@ -18,9 +18,9 @@ PACKAGES = {
 }
 
 
-def folder():
+def folder(name="sealpost-e2e"):
     cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(cache) / "sealpost-e2e"
+    return pathlib.Path(cache) / name
 
 
 def _is_there(where, name, version):
@@ -28,21 +28,25 @@ def _is_there(where, name, version):
     return about.exists() and json.loads(about.read_text())["version"] == version
 
 
-def environment():
-    """For node: where the packages are, once they are there.  All at once, as
-    npm takes away what it was not asked for."""
-    where = folder()
+def install(where, packages):
+    """All at once, as npm takes away what it was not asked for."""
     where.mkdir(parents=True, exist_ok=True)
     with open(where / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not all(_is_there(where, *p) for p in PACKAGES.items()):
+        if not all(_is_there(where, *p) for p in packages.items()):
             done = subprocess.run(
                 ["npm", "install", "--no-audit", "--no-fund", "--no-save"]
                 + ["--prefix", str(where)]
-                + [f"{name}@{version}" for name, version in PACKAGES.items()],
+                + [f"{name}@{version}" for name, version in packages.items()],
                 capture_output=True,
                 text=True,
                 timeout=180,
             )
             assert done.returncode == 0, f"npm can't install them:\n{done.stderr}"
+    return where
+
+
+def environment():
+    """For node: where the packages are, once they are there."""
+    where = install(folder(), PACKAGES)
     return {**os.environ, "NODE_PATH": str(where / "node_modules")}
