@@ -151,8 +151,8 @@ STORIES = {
         [('sealpost_mode{mode="live"}', "1x20"), ('sealpost_mode{mode="sink"}', "0x20")],
     ),
     "SealpostWebhookBacklog": (
-        ("", 11, [("sealpost_webhook_backlog", "1001x15")]),
-        [("sealpost_webhook_backlog", "1000x15")],
+        ('webhook="crm"', 11, [('sealpost_webhook_backlog{webhook="crm"}', "1001x15")]),
+        [('sealpost_webhook_backlog{webhook="crm"}', "1000x15")],
     ),
 }
 

@@ -40,6 +40,8 @@ DARK = {
     "sealpost_throttled_seconds_total",
     "sealpost_tlsrpt_reports_total",
     "sealpost_tlsrpt_sessions_total",
+    "sealpost_webhook_backlog",
+    "sealpost_webhook_deliveries_total",
 }
 
 
