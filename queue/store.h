@@ -177,7 +177,7 @@ struct queue_settlement {
                                              to enqueue, unclaimed; their ids
                                              are given */
     size_t notice_count;
-    int64_t now_ms; /* wall clock; for feeds */
+    int64_t now_ms;     /* wall clock; for feeds */
     struct err *untold; /* out; NULL: nobody asks */
 };
 
