@@ -87,6 +87,7 @@ class ApiError extends Error {
 let token = sessionStorage.getItem("token") || "";
 const headers = (more) => (token ? { ...more, Authorization: `Bearer ${token}` } : more);
 
+// Paths are relative, so that the page works below a proxy's path as well.
 async function ask(path, body) {
   const post = body && { method: "POST", body: JSON.stringify(body) };
   const r = await fetch(path, {
@@ -493,17 +494,17 @@ function policyCell(d) {
 }
 function troubleCell(d) {
   if (d.blocked_until) {
-    return el("div", {}, el("span", { class: "text-bad name" }, "waits, tried again ", when(d.blocked_until)),
+    return el("div", {}, el("span", { class: "text-bad name" }, "tried again ", when(d.blocked_until)),
       el("div", { class: "second clamp", title: d.why, text: d.why || d.trouble || "" }));
   }
   if (isTroubled(d)) return el("div", {}, el("span", { class: "text-warn" }, "not delivered ", when(d.last_trouble)), el("div", { class: "second clamp", title: d.trouble, text: d.trouble || "" }));
   return el("span", { class: "soft" }, d.last_sent ? ["delivered ", when(d.last_sent)] : "nothing yet");
 }
 const fillDestinations = table($("destinations"), [
-  { title: "Destination", width: "21%", class: "full", cell: (d) => el("button", { class: "link", "data-part": "open", tabindex: "-1", onclick: () => open_("to", d.name) }, isRoute(d.name) ? ["route ", d.name.slice(6)] : d.name) },
-  { title: "Policy and TLS", width: "20%", class: "full", cell: policyCell },
-  { title: "Waiting", width: "76", class: "number", label: "waiting", cell: (d) => (d.queued >= AGE_MAX ? `${number(d.queued)}+` : d.queued || 0) },
-  { title: "Sent", width: "72", class: "number", label: "sent", cell: (d) => d.sent },
+  { title: "Destination", width: "20%", class: "full", cell: (d) => el("button", { class: "link", "data-part": "open", tabindex: "-1", onclick: () => open_("to", d.name) }, isRoute(d.name) ? ["route ", d.name.slice(6)] : d.name) },
+  { title: "Policy and TLS", width: "19%", class: "full", cell: policyCell },
+  { title: "Waiting", width: "74", class: "number", label: "waiting", cell: (d) => (d.queued >= AGE_MAX ? `${number(d.queued)}+` : d.queued || 0) },
+  { title: "Sent", width: "66", class: "number", label: "sent", cell: (d) => d.sent },
   { title: "Deferred", width: "80", class: "number", label: "deferred", cell: (d) => d.deferred },
   { title: "Bounced", width: "80", class: "number", label: "bounced", cell: (d) => d.bounced },
   { title: "State", class: "full", cell: troubleCell },
@@ -587,7 +588,7 @@ function filterBody() {
 function queuePath(cursor) {
   const q = new URLSearchParams(filterBody());
   if (cursor) q.set("cursor", cursor);
-  return `/v1/queue?${q}`;
+  return `v1/queue?${q}`;
 }
 function setFilter(change) {
   Object.assign(filter, change);
@@ -671,7 +672,7 @@ function verbButtons(body, what, after) {
 
 // Asks how much it would be, says so, and does it when told to.
 async function change(verb, body, what, after) {
-  const v = VERBS[verb], box = $("confirm"), path = `/v1/queue/${verb}`;
+  const v = VERBS[verb], box = $("confirm"), path = `v1/queue/${verb}`;
   const problem = el("p", { class: "problem", role: "alert" });
   const effect = el("p", { text: "Counting …" });
   const go = el("button", { type: "button", class: `primary ${v.danger ? "danger" : ""}`, disabled: true, text: v.name });
@@ -810,15 +811,15 @@ function messageView(m) {
 }
 const kinds = {
   message: {
-    load: (id) => ask(`/v1/messages/${encodeURIComponent(id)}/trace`),
+    load: (id) => ask(`v1/messages/${encodeURIComponent(id)}/trace`),
     head: (id, m) => frame(`Message ${id}`, m.recipients.length ? `${count(m.recipients.length, "recipient")} in the queue` : "finished",
       m.recipients.length > 0 && verbButtons(() => ({ ids: [id] }), () => `message ${id}`)),
     view: messageView,
   },
   to: {
     load: async (name) => {
-      const mail = isRoute(name) ? null : await ask(`/v1/queue?domain=${encodeURIComponent(name)}`);
-      const plan = isRoute(name) ? null : await ask(`/v1/plan/${encodeURIComponent(name)}`).catch((e) => ({ problem: words(e) }));
+      const mail = isRoute(name) ? null : await ask(`v1/queue?domain=${encodeURIComponent(name)}`);
+      const plan = isRoute(name) ? null : await ask(`v1/plan/${encodeURIComponent(name)}`).catch((e) => ({ problem: words(e) }));
       return { name, plan, mail, row: destinations().find((d) => d.name === name) || null };
     },
     head: (name, x) => frame(isRoute(name) ? `Route ${name.slice(6)}` : name, "", x.mail && x.mail.rows.length > 0 &&
@@ -869,7 +870,7 @@ async function search(text, from) {
   const found = from ? [...from.messages] : [];
   let cursor = from ? from.next : null, n = 0;
   do {
-    const page = await ask(`/v1/messages?${new URLSearchParams({ address: text, ...(cursor ? { cursor } : {}) })}`);
+    const page = await ask(`v1/messages?${new URLSearchParams({ address: text, ...(cursor ? { cursor } : {}) })}`);
     found.push(...page.messages);
     cursor = page.next;
     n++;
@@ -988,7 +989,7 @@ function readBlock(block) {
 // By fetch, as an EventSource could not bring the token.
 async function follow(signal) {
   const wanted = Object.keys(EVENTS).filter((name) => name !== "missed");
-  const r = await fetch(`/v1/events?event=${wanted.join(",")}`, { headers: headers({ Accept: "text/event-stream" }), cache: "no-store", credentials: "omit", signal });
+  const r = await fetch(`v1/events?event=${wanted.join(",")}`, { headers: headers({ Accept: "text/event-stream" }), cache: "no-store", credentials: "omit", signal });
   if (r.status === 404) { showStream("none"); return false; }
   if (!r.ok) return true;
   streamWait = 1000;
@@ -1060,7 +1061,7 @@ $("show-keys").addEventListener("click", () => $("keys").showModal());
 
 const pollStatus = poll(5000, async () => {
   const first = status === null;
-  status = await ask("/v1/status");
+  status = await ask("v1/status");
   showBar();
   showDestinations();
   showRefusals();
@@ -1071,7 +1072,7 @@ const pollStatus = poll(5000, async () => {
   else await loadDrawer();
 });
 const pollHistory = poll(10000, async () => {
-  history_ = await ask("/v1/history");
+  history_ = await ask("v1/history");
   showCharts();
 });
 const pollQueue = poll(5000, async () => {
@@ -1086,7 +1087,7 @@ const pollQueue = poll(5000, async () => {
   showQueue();
 });
 const pollLatest = poll(5000, async () => {
-  const page = await ask("/v1/messages");
+  const page = await ask("v1/messages");
   fillLatest(page.messages.slice(0, 20), (m) => m.id);
 });
 for (const p of [pollStatus, pollHistory, pollQueue, pollLatest]) p.soon();
