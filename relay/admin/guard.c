@@ -78,6 +78,55 @@ admin_guard_is_trusted(const struct config *c, const struct net_http_request *r)
 }
 
 bool
+admin_guard_is_type(const char *type, bool has_body)
+{
+    struct slice rest = slice_of(type ? type : "");
+    struct slice name = slice_trim(slice_cut(&rest, ';'));
+
+    if (!type)
+        return !has_body;
+    return slice_is_nocase(name, "application/json") ||
+           slice_is_nocase(name, "message/rfc822");
+}
+
+static bool
+has_body(const struct net_http_request *r)
+{
+    const char *length = net_http_header(r, "Content-Length");
+
+    return net_http_header(r, "Transfer-Encoding") ||
+           (length && length[strspn(length, "0")]);
+}
+
+/* What a form of another site's could send without asking first is no request
+ * of ours, whatever the browser says of where it comes from. */
+static bool
+is_asked_for(const struct net_http_request *r)
+{
+    const char *site = net_http_header(r, "Sec-Fetch-Site");
+
+    return !site || strcasecmp(site, "same-origin") == 0 ||
+           strcasecmp(site, "none") == 0;
+}
+
+/* False: it has been answered. */
+static bool
+may_change(struct net_http_request *r)
+{
+    if (strcmp(net_http_method(r), "GET") == 0)
+        return true;
+    if (!is_asked_for(r)) {
+        admin_answer_error(r, 403, "a page of some other site asks");
+        return false;
+    }
+    if (!admin_guard_is_type(net_http_header(r, "Content-Type"), has_body(r))) {
+        admin_answer_error(r, 415, "expected Content-Type application/json");
+        return false;
+    }
+    return true;
+}
+
+bool
 admin_guard(const struct config *c, struct net_http_request *r)
 {
     const char *host = net_http_header(r, "Host");
@@ -97,7 +146,7 @@ admin_guard(const struct config *c, struct net_http_request *r)
         return false;
     }
     if (!c->http.token[0] || is_for_all(net_http_path(r)) || has_token(c, r))
-        return true;
+        return may_change(r);
     net_http_add_header(r, "WWW-Authenticate", "Bearer");
     admin_answer_error(r, 401, "a bearer token is needed");
     return false;

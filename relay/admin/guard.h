@@ -18,7 +18,7 @@
 bool admin_guard_is_trusted(const struct config *c,
                             const struct net_http_request *r);
 
-/* False: the request has been answered, 401, 403 or 421. */
+/* False: the request has been answered, 401, 403, 415 or 421. */
 bool admin_guard(const struct config *c, struct net_http_request *r);
 
 /* Is `host`, out of a Host field, this machine?  Its name, "localhost", or any
@@ -29,6 +29,10 @@ bool admin_guard_is_host(const struct config *c, const char *host);
  * the page's site in an Origin field, with whatever changes something; others
  * send none (NULL). */
 bool admin_guard_is_own(const char *origin, const char *host);
+
+/* May a request that changes something have a body of this type?  None (NULL)
+ * only without a body. */
+bool admin_guard_is_type(const char *type, bool has_body);
 
 /* Is this the value of an Authorization field with the token?  Takes as long
  * for any wrong one of the same length. */

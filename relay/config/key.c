@@ -272,7 +272,8 @@ const struct config_key config_keys[] = {
     {"tlsrpt", "exclude", CONFIG_DOMAINS, "", 0, CONFIG_LIST_MAX, NULL,
      AT(tlsrpt.exclude), "domains that no report is about, or goes to"},
 
-    {"http", "address", CONFIG_TEXT, "", 0, 0, NULL, AT(http.address),
+    {"http", "address", CONFIG_TEXT, "127.0.0.1:8025", 0, 0, NULL,
+     AT(http.address),
      "where the API listens besides the control socket; empty: nowhere"},
     {"http", "token_file", CONFIG_SECRET, "", 0, 0, NULL, AT(http.token),
      "file with the bearer token; needed off loopback"},

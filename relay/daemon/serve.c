@@ -169,6 +169,16 @@ control_accepted(void *ctx, int fd, const struct addr *peer)
     net_http_server_add(s->http, fd);
 }
 
+/* Whoever has taken all connections there has none of the commands'. */
+static void
+web_accepted(void *ctx, int fd, const struct addr *peer)
+{
+    struct serve *s = ctx;
+
+    (void)peer;
+    net_http_server_add(s->web_http, fd);
+}
+
 static struct net_http_server *
 open_http(struct serve *s)
 {
@@ -198,12 +208,18 @@ static bool
 open_web(struct serve *s, struct err *err)
 {
     const char *where = s->relay.config->http.address;
+    struct err why;
 
     if (!*where)
         return true;
-    s->web =
-        net_listen_open(&s->relay.loop, where, 0600, control_accepted, s, err);
-    return s->web || err_in(err, "http.address");
+    s->web_http = open_http(s);
+    s->web = net_listen_open(&s->relay.loop, where, 0600, web_accepted, s, err);
+    if (s->web)
+        return true;
+    why = *err;
+    return err_set(err, why.kind,
+                   "http.address: %.150s (http.address = \"\" opens none)",
+                   why.text);
 }
 
 static bool
@@ -271,6 +287,7 @@ say_ready(const struct serve *s)
     log_int(&line, "listeners", (int64_t)s->doors.count);
     log_text(&line, "state_directory", c->state_directory);
     log_text(&line, "control", c->control.socket);
+    log_text(&line, "http", s->web ? net_listen_where(s->web) : NULL);
     log_int(&line, "workers", c->workers);
     log_text(&line, "mode", config_mode_name(c->mode));
     log_end(&line);
@@ -296,6 +313,7 @@ shut(struct serve *s)
     if (s->api_ctx)
         s->api->close(s->api_ctx);
     net_http_server_free(&s->http); /* who asked has the answer now */
+    net_http_server_free(&s->web_http);
     user_book_close(&relay->user_book);
     login_desk_close(&relay->login_desk);
     quota_free(&relay->quota);

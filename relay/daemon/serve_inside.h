@@ -21,7 +21,7 @@ struct serve {
     const char *config_file;
     const struct serve_api *api;
     void *api_ctx;
-    struct net_http_server *http;
+    struct net_http_server *http, *web_http; /* of each of these: */
     struct net_listen *control, *web;
     struct doors doors;
     struct maildrop *maildrop; /* NULL: none is watched */

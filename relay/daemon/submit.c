@@ -232,9 +232,17 @@ submit_new(struct relay *relay, struct mail_envelope *envelope,
     return s;
 }
 
+/* At the relay's end there is no worker any more, and it has cut what it
+ * had. */
 static void
 send_turn(struct submit *s, enum turn turn)
 {
+    if (s->relay->worker_count == 0) {
+        mail_status_set(&s->status, 451, "4.3.2", "the relay stops");
+        s->is_answered = true;
+        come_home(&s->task);
+        return;
+    }
     s->turn = turn;
     s->task.run = arrived;
     worker_post(s->worker, &s->task);

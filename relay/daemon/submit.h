@@ -27,7 +27,8 @@ struct submit *submit_new(struct relay *relay, struct mail_envelope *envelope,
                           const char *source, const struct addr *client,
                           submit_fn *done, void *ctx);
 
-/* Each of these is answered by `done` before the next may be called. */
+/* Each of these is answered by `done` before the next may be called; at the
+ * relay's end from within. */
 void submit_piece(struct submit *s, struct buf *octets); /* leaves it empty */
 /* The message is whole.  `receipt`, taken over, is stored with it; or NULL. */
 void submit_end(struct submit *s, struct queue_receipt *receipt);

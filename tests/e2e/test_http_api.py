@@ -702,3 +702,210 @@ def test_large_letters_have_their_limit_and_their_share(world, new_relay):
     assert send(relay, big)[0] == 202
     for s in held:
         s.close()
+
+
+# --- who asks, and how ---
+
+
+def line(relay, text, *fields):
+    host = f"Host: {relay.http_ip}:{PORT}"
+    return "\r\n".join([text, host, *fields, "", ""]).encode("latin-1")
+
+
+# By the numbers of a catalogue of attacks (FAULTS 5.6): what is sent, and the
+# status that it gets.
+ATTACKS = {
+    "G1: lines of LF": (lambda r: line(r, "GET /livez HTTP/1.1").replace(b"\r", b""), 400),
+    "G2: a bare CR": (
+        lambda r: line(r, "GET /livez HTTP/1.1", "Dummy: x\rContent-Length: 23"),
+        400,
+    ),
+    "G3: a coding behind a CR": (
+        lambda r: line(r, "POST /v1/reload HTTP/1.1", "x:\rTransfer-Encoding: chunked"),
+        400,
+    ),
+    "G4: a request behind a CR": (
+        lambda r: line(r, "GET /livez HTTP/1.1").replace(b"\r\n\r\n", b"\r\n\rXGET / HTTP"),
+        400,
+    ),
+    "G6: a length of 2^64 - 1": (
+        lambda r: line(
+            r,
+            "POST /v1/reload HTTP/1.1",
+            "Content-Type: application/json",
+            "Content-Length: 18446744073709551615",
+        ),
+        413,
+    ),
+    "G7: no Host": (lambda r: b"GET /livez HTTP/1.1\r\n\r\n", 400),
+    "G7: two Hosts": (lambda r: line(r, "GET /livez HTTP/1.1", "Host: b"), 400),
+    "G7: a foreign Host": (lambda r: b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),
+    "G8: too many fields": (
+        lambda r: line(r, "GET /livez HTTP/1.1", *["X: y"] * 200),
+        431,
+    ),
+    "G8: too long a field": (lambda r: line(r, "GET /livez HTTP/1.1", "X: " + 20000 * "y"), 431),
+    "G8: too long a target": (lambda r: line(r, f"GET /{5000 * 'x'} HTTP/1.1"), 414),
+    "G8: an odd octet": (lambda r: line(r, "GET /\xff HTTP/1.1"), 400),
+    "G10: HTTP/2": (lambda r: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 501),
+    "G10: Upgrade": (
+        lambda r: line(r, "GET /livez HTTP/1.1", "Connection: Upgrade", "Upgrade: h2c"),
+        501,
+    ),
+    "G10: CONNECT": (lambda r: line(r, "CONNECT a:25 HTTP/1.1"), 501),
+    "G10: TRACE": (lambda r: line(r, "TRACE / HTTP/1.1"), 501),
+    "G10: a whole URL": (lambda r: line(r, "GET http://a/livez HTTP/1.1"), 400),
+    "G10: TLS": (lambda r: b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03" + bytes(80), 400),
+    "G11: up and away": (lambda r: line(r, "GET /../../etc/passwd HTTP/1.1"), 404),
+    "G11: the same encoded": (lambda r: line(r, "GET /%2e%2e/ HTTP/1.1"), 404),
+    "G11: a NUL": (lambda r: line(r, "GET /%00 HTTP/1.1"), 400),
+    "G11: two slashes": (lambda r: line(r, "GET //metrics HTTP/1.1"), 404),
+    "G11: one behind": (lambda r: line(r, "GET /metrics/ HTTP/1.1"), 404),
+    "G15: an id that is SQL": (
+        lambda r: line(r, "GET /v1/queue?id=1;DROP%20TABLE%20m HTTP/1.1"),
+        400,
+    ),
+    "G15: a domain that is SQL": (
+        lambda r: line(r, "GET /v1/queue?domain=%27%20OR%201=1 HTTP/1.1"),
+        400,
+    ),
+    "G20: what nobody expects": (
+        lambda r: line(r, "POST /v1/reload HTTP/1.1", "Expect: a-miracle"),
+        417,
+    ),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_is_no_request_of_ours_is_refused(api, attack):
+    make, expected = ATTACKS[attack]
+    with socket.create_connection((api.http_ip, PORT), 15) as s:
+        s.settimeout(15)
+        s.sendall(make(api))
+        s.shutdown(socket.SHUT_WR)
+        got = b"".join(iter(lambda: s.recv(65536), b""))
+    assert got.split(b" ")[1] == str(expected).encode(), got
+    head = got.partition(b"\r\n\r\n")[0].lower()
+    assert b"x-content-type-options: nosniff" in head
+    assert b"content-security-policy: " in head
+
+
+FOREIGN = {
+    "a page of another site": ({"Origin": "https://evil.example"}, 403),
+    "one without a site": ({"Origin": "null"}, 403),
+    "one of another port": ({"Origin": "http://127.0.0.1:1"}, 403),
+    "a form of another site": ({"Sec-Fetch-Site": "cross-site"}, 403),
+    "a form": ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+    "text": ({"Content-Type": "text/plain"}, 415),
+    "no type": ({}, 415),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_nobody_is_made_to_ask_by_a_page(api, case):
+    headers, expected = FOREIGN[case]
+    headers = {"Content-Type": "application/json", **headers} if expected == 403 else headers
+    status, _, answer = ask(api, "POST", "/v1/queue/hold", b'{"all": true}', headers)
+    assert status == expected, answer
+
+
+def test_a_change_by_json_or_without_a_body_is_taken(api):
+    headers = {
+        "Content-Type": "application/json",
+        "Origin": f"http://{api.http_ip}:{PORT}",
+        "Sec-Fetch-Site": "same-origin",
+    }
+    status, _, answer = ask(
+        api, "POST", "/v1/queue/hold", b'{"domain": "x.test"}', headers
+    )
+    assert (status, answer) == (200, {"count": 0, "dry": False})
+    assert ask(api, "POST", "/v1/reload")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/queue", "/v1/messages", "/v1/reload", "/livez"])
+def test_another_method_is_told_which_there_are(api, path):
+    for method in ("PUT", "DELETE", "OPTIONS", "PATCH"):
+        status, headers, _ = ask(api, method, path)
+        assert status == 405
+        allowed = headers["Allow"].split(", ")
+        assert method not in allowed and allowed
+        assert ("HEAD" in allowed) == ("GET" in allowed)
+
+
+def test_head_is_get_without_its_body(api):
+    for path in ("/livez", "/v1/queue", "/metrics", "/v1/nothing"):
+        get, head = ask(api, "GET", path), ask(api, "HEAD", path)
+        assert head[0] == get[0] and head[2] in (b"", None)
+        assert head[1].get_content_type() == get[1].get_content_type()
+
+
+def test_pipelined_requests_are_answered_in_order(api):
+    got = raw(
+        api,
+        line(api, "GET /livez HTTP/1.1")
+        + line(api, "GET /v1/nothing HTTP/1.1")
+        + line(api, "GET /readyz HTTP/1.1", "Connection: close")
+        + line(api, "GET /livez HTTP/1.1"),
+    )
+    assert [x[:3] for x in got.split(b"HTTP/1.1 ")[1:]] == [b"200", b"404", b"200"]
+
+
+def test_the_commands_get_in_while_the_port_is_full(api):
+    held = [socket.create_connection((api.http_ip, PORT), 15) for _ in range(64)]
+    until = time.monotonic() + 10
+    while not raw(api, b"").startswith(b"HTTP/1.1 503 "):
+        assert time.monotonic() < until
+    assert api.cli("status").returncode == 0
+    for s in held:
+        s.close()
+
+
+def test_wrong_tokens_are_all_the_same(new_relay, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef\n")
+    token.chmod(0o600)
+    relay = with_api(new_relay, {"http": {"token_file": str(token)}})
+    for field in (
+        None,
+        "Bearer",
+        "Bearer 0123456789abcde",
+        "Bearer 0123456789abcdeg",
+        "Bearer " + 9000 * "x",
+        "Basic MDEyMzQ1Njc4OWFiY2RlZgo=",
+    ):
+        headers = {"Authorization": field} if field else {}
+        got = ask(relay, "GET", "/v1/status?token=0123456789abcdef", headers=headers)
+        assert got[0] == 401 and got[1]["WWW-Authenticate"] == "Bearer"
+        assert got[2] == {"error": "a bearer token is needed"}
+    assert ask(relay, "GET", "/livez")[0] == 200
+    headers = {"Authorization": "bearer 0123456789abcdef"}
+    assert ask(relay, "GET", "/v1/status", headers=headers)[0] == 200
+    upload = raw(
+        relay,
+        line(
+            relay,
+            "POST /v1/messages HTTP/1.1",
+            "Content-Type: message/rfc822",
+            "Expect: 100-continue",
+            "Content-Length: 50000000",
+        ),
+    )
+    assert upload.startswith(b"HTTP/1.1 401 ") and b"100 Continue" not in upload
+
+
+# --- where it listens ---
+
+
+def test_a_port_that_is_taken_stops_the_start_and_names_the_mend(api, new_relay):
+    relay = new_relay({"http": {"address": f"{api.http_ip}:{PORT}"}}, start=False)
+    relay.start(ready=False)
+    assert relay.wait() == 75
+    said = relay.stderr()
+    assert f"http.address: {api.http_ip}:{PORT}: " in said
+    assert 'http.address = ""' in said
+    assert relay.log.find("relay.ready") == []
+
+
+def test_the_log_says_where_the_page_is(api):
+    (ready,) = api.log.find("relay.ready")
+    assert ready["http"] == f"{api.http_ip}:{PORT}"

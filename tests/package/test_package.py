@@ -48,6 +48,7 @@ class Service:
 def config(world, host, port):
     return f"""
 hostname = "relay.package.test"
+http {{ address = "" }}
 listener "app" {{ address = "127.0.0.1:{port}" }}
 resolver {{ servers = {{"{world.dns.ip}:{world.dns.port}"}} dnssec = "off" }}
 route "out" {{ to = {{"*"}} via = {{"{host}:{world.mx_port}"}} tls = "none" }}

@@ -74,12 +74,36 @@ a_page_of_another_site_is_not_ours(void **state)
             fail_msg("%s", bad[i]);
 }
 
+static void
+what_a_form_can_send_changes_nothing(void **state)
+{
+    static const char *const good[] = {"application/json",
+                                       "Application/JSON ; charset=utf-8",
+                                       "message/rfc822"};
+    static const char *const bad[] = {"",
+                                      "text/plain",
+                                      "application/x-www-form-urlencoded",
+                                      "multipart/form-data; boundary=x",
+                                      "text/plain; application/json",
+                                      "application/jsonx"};
+
+    (void)state;
+    assert_true(admin_guard_is_type(NULL, false));
+    assert_false(admin_guard_is_type(NULL, true));
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_true(admin_guard_is_type(good[i], i % 2));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        if (admin_guard_is_type(bad[i], i % 2))
+            fail_msg("%s", bad[i]);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_this_machine_may_be_named),
         cmocka_unit_test(a_page_of_another_site_is_not_ours),
+        cmocka_unit_test(what_a_form_can_send_changes_nothing),
         cmocka_unit_test(only_the_whole_token_opens),
     };
 

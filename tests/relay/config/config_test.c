@@ -122,7 +122,7 @@ the_defaults_are_those_of_the_manual(void **state)
     assert_true(c->delivery.ipv6);
     assert_false(c->delivery.allow_private);
     assert_true(c->rewrite.add_missing_headers);
-    assert_string_equal(c->http.address, "");
+    assert_string_equal(c->http.address, "127.0.0.1:8025");
     assert_string_equal(c->http.token, "");
     assert_string_equal(c->state_directory, "/tmp/sealpost-state");
 }
