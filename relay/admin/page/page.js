@@ -48,7 +48,7 @@ let skew = 0; // the relay's clock minus ours, so that both mean the same now
 const now = () => Date.now() + skew;
 function relative(ms) {
   const s = Math.round((ms - now()) / 1000), a = Math.abs(s);
-  if (a < 2) return s < 0 ? "just now" : "now";
+  if (a < 2) return ms < now() ? "just now" : "now";
   const text = a < 60 ? `${a} s` : a < 3600 ? `${Math.floor(a / 60)} min` : a < 86400 ? `${Math.floor(a / 3600)} h` : `${Math.floor(a / 86400)} d`;
   return s > 0 ? `in ${text}` : `${text} ago`;
 }
