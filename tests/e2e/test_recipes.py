@@ -4,17 +4,20 @@ What a test changes in their text is in `SUBSTITUTES`, and what it says by the
 environment in `Recipe.lab`: where things are, and whom to trust.  Names of other
 people's servers stay, and lead to servers of the lab."""
 
+import base64
 import os
 import pathlib
 import re
 import smtplib
 import ssl
 import subprocess
+import urllib.error
 import urllib.request
 
 import pytest
 
 from lab import net
+from lab.hooks import Receiver
 from lab.logins import PASSWORD
 from lab.pages import Page, run_line
 from lab.relay import Relay, binary, environment
@@ -30,6 +33,7 @@ PAGES = {
 }
 SENDER = "mailer@example.com"
 MAILBOX = "mailer@corp.example"
+SECRET = "whsec_" + base64.b64encode(b"x" * 32).decode() + "\n"
 
 # What stands there -> what it is here, with {folder}, {ip} and {port} of the relay.
 SUBSTITUTES = {
@@ -37,8 +41,8 @@ SUBSTITUTES = {
     "/run/secrets": "{folder}",
     "/var/lib/sealpost": "{folder}/state",
     "127.0.0.1:25": "{ip}:{port}",
-    "127.0.0.1:8025": "{ip}:8025",
     "0.0.0.0:2525": "{ip}:{port}",
+    "0.0.0.0:8025": "{ip}:8025",
     "0.0.0.0:587": "{ip}:{port}",
     "0.0.0.0:465": "{ip}:{tls_port}",
     "10.0.7.1:587": "{ip}:{port}",
@@ -81,6 +85,7 @@ class Recipe(Relay):
             "SEALPOST_STATE_DIRECTORY": f"{self.folder}/state",
             "SEALPOST_CONTROL__SOCKET": f"{self.folder}/control.sock",
             "SEALPOST_LISTENER__APP__ADDRESS": f"{self.ip}:{self.port}",
+            "SEALPOST_HTTP__ADDRESS": "",
             "SEALPOST_LOG__FORMAT": "json",
             "SEALPOST_RESOLVER__SERVERS": f"{w.dns.ip}:{w.dns.port}",
             "SEALPOST_RESOLVER__DNSSEC": "off",
@@ -197,7 +202,7 @@ def recipe_for_check(world, text, kind):
     try:
         r.put_certificate()
         for name in ("users", "relayhost", *re.findall(r"[\w.]+\.(?:secret|token)", text)):
-            r.put(name, "" if name == "users" else "x\n")
+            r.put(name, "" if name == "users" else SECRET)
         for key in re.findall(r"[\w.]+\.pem", text):
             r.put(key, pem(make("2048")).decode()) if ".s" in key else None
         return r.check()
@@ -226,11 +231,53 @@ def test_the_configuration_of_the_readme(recipe):
 
 
 def test_the_relay_is_watched_as_the_readme_says(recipe):
-    relay = recipe("Watch it", page="README.md").start()
-    assert relay.ip in relay.recipe
-    for path in ("/", "/metrics", "/livez", "/readyz"):
-        with urllib.request.urlopen(f"http://{relay.ip}:8025{path}", timeout=10) as r:
-            assert r.status == 200 and r.read()
+    relay = recipe("Watch it", page="README.md")
+    relay.environ.pop("SEALPOST_HTTP__ADDRESS")
+    relay.put("http.token", "0123456789abcdef\n")
+    relay.start()
+    for path, status in (("/", 200), ("/livez", 200), ("/metrics", 401)):
+        assert answer(f"http://{relay.ip}:8025{path}") == status
+    assert answer(f"http://{relay.ip}:8025/metrics", "0123456789abcdef") == 200
+
+
+def answer(url, token=None):
+    fields = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=fields)) as r:
+            return r.status
+    except urllib.error.HTTPError as e:
+        return e.code
+
+
+def test_an_application_sends_over_http(world, new_relay):
+    page, domain = Page("etc/recipes.md"), world.domain(world.peer())
+    relay = new_relay(start=False)
+    relay.config["http"] = {"address": f"{relay.ip}:8025"}
+    relay.start()
+    (block,) = page.blocks("An application that sends over HTTP")
+    command = block.replace("\\\n", " ")
+    words = {"127.0.0.1": relay.ip, "example.org": domain}
+    ids = {run_line(command, relay, words) for _ in range(2)}
+    assert len(ids) == 1
+    assert b"Subject: Your order" in world.ledger.one(f"ann@{domain}").data
+
+
+def test_an_application_is_told_what_became_of_its_mail(world, recipe):
+    ip = world.address()
+    world.dns.put("shop.example.com", "A", ip)
+    try:
+        receiver = Receiver(world.ca.good("shop.example.com"), ip, 443)
+    except PermissionError:
+        pytest.skip("only root may bind port 443")
+    relay = recipe("An application that is told what became of its mail")
+    relay.put("shop.secret", SECRET)
+    relay.start()
+    try:
+        sender, rcpt = "orders@shop.example.com", f"you@{world.domain(world.peer())}"
+        mid = submit(relay, rcpt, sender=sender)
+        assert receiver.one("delivery.sent", mid=mid)
+    finally:
+        receiver.close()
 
 
 def test_applications_on_the_same_host(world, recipe, somebody):

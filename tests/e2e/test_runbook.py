@@ -8,6 +8,7 @@ import smtplib
 
 import pytest
 
+from lab.hooks import Receiver, new_secret
 from lab.logins import user
 from lab.pages import TOP, Page, run_line
 from lab.peer import Peer
@@ -266,8 +267,25 @@ def test_mode_not_live(world, relay):
     assert "mode live" in said[-1]
 
 
-def test_webhook_backlog(relay):
-    PAGE.run("Webhook backlog", relay)
+def test_webhook_backlog(world, new_relay, tmp_path):
+    receiver = Receiver()
+    receiver.status = 403
+    relay = new_relay({
+        'webhook "app"': {
+            "url": f"http://127.0.0.1:{receiver.port}/",
+            "secret_file": str(new_secret(tmp_path)),
+        }
+    })
+    try:
+        mid = submit(relay, f"bob@{world.domain(world.peer())}")
+        relay.log.one("webhook.delivery", result="failed")
+        said = PAGE.run("Webhook backlog", relay)
+        assert re.search(r"app +failing, 1 waiting", said[0]) and "403" in said[0]
+        receiver.status = 200
+        receiver.one("delivery.sent", mid=mid)
+        relay.log.one("webhook.delivery", result="ok")
+    finally:
+        receiver.close()
 
 
 def test_poison_message(relay, stuck):
