@@ -33,6 +33,10 @@ def rows(heading):
     ]
 
 
+def chart_table():
+    return PAGE.text.partition("has other values")[2].partition("\n### ")[0]
+
+
 # --- the page itself ---
 
 
@@ -52,7 +56,8 @@ def test_the_table_of_variables_is_that_of_the_program():
 def test_each_key_and_parameter_that_it_names_is_there():
     known = keys()
     sections = {k.partition(".")[0] for k in known}
-    for name in set(re.findall(r"`([a-z]+\.[a-z_]+)`", PAGE.text)):
+    text = PAGE.text.replace(chart_table(), "")
+    for name in set(re.findall(r"`([a-z]+\.[a-z_]+)`", text)):
         if name.partition(".")[0] in sections:
             assert name in known, name
     for variable in set(re.findall(r"SEALPOST_([A-Z0-9_]+)", PAGE.text)):
@@ -68,6 +73,18 @@ def test_each_parameter_of_postfix_is_one():
     told = {p for row in rows("main.cf")[1:] for p in re.findall(r"`(\w+)`", row[0])}
     levels = {"none", "may", "encrypt", "verify", "secure", "fingerprint", "dane"}
     assert len(told) > 50 and told - levels <= known, told - levels - known
+
+
+def test_each_value_of_the_chart_is_one():
+    chart = (TOP / "etc" / "helm" / "sealpost" / "values.yaml").read_text()
+    told = [n for line in chart_table().splitlines() if line.startswith("| `")
+            for n in re.findall(r"`([a-zA-Z.]+)`", line.split(" | ")[1])]
+    assert "replicas" in told
+    for name in told:
+        first, _, second = name.partition(".")
+        block = re.search(rf"^{first}:(.*\n(?: .*\n|\n)*)", chart, re.M)
+        assert name in ("sealpost.conf", "route.NAME.password") or block, name
+        assert not second or not block or re.search(rf"^  {second}:", block[1], re.M), name
 
 
 # --- the queue ---
