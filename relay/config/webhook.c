@@ -2,6 +2,7 @@
 #include "relay/base/mem.h"
 #include "relay/base/secret.h"
 #include "relay/config/check.h"
+#include "relay/net/tls.h"
 
 #include <string.h>
 
@@ -184,6 +185,19 @@ check_events(const struct check *k)
         blame(k, "events", "is empty, so that nothing would be told");
 }
 
+static void
+check_anchors(const struct check *k)
+{
+    struct net_tls *tls scoped(net_tls_free) = NULL;
+    struct err err;
+
+    if (!k->w->ca[0])
+        return;
+    tls = net_tls_client(k->w->ca, &err);
+    if (!tls)
+        blame(k, "ca", err.text);
+}
+
 void
 config_check_webhooks(struct config *c, struct config_errors *errs)
 {
@@ -196,5 +210,6 @@ config_check_webhooks(struct config *c, struct config_errors *errs)
         if (!read_key(&k, &err))
             blame(&k, "secret_file", err.text);
         check_events(&k);
+        check_anchors(&k);
     }
 }

@@ -51,6 +51,7 @@ def http(relay, path, *options):
 # --- what comes ---
 
 
+@pytest.mark.threads
 def test_an_event_is_what_the_log_says(relay, home, follow):
     reader = follow()
     mid = submit(relay, f"bob@{home}")
@@ -156,6 +157,7 @@ def test_who_comes_from_another_life_is_told(relay, follow):
     assert reader.one("missed")["data"]["count"] is None
 
 
+@pytest.mark.threads
 def test_who_is_slow_is_told_how_many_it_missed(world, home, new_relay, follow):
     relay = new_relay()
     quick, slow = follow(of=relay), follow(kind=Slow, of=relay)

@@ -193,6 +193,7 @@ def test_only_what_a_webhook_asks_for(world, home, new_relay, secret):
 # --- trouble ---
 
 
+@pytest.mark.threads
 def test_what_happened_while_nobody_listened_comes_later(
     world, home, new_relay, secret
 ):

@@ -1,6 +1,8 @@
 /* Whatever is logged, exactly one line comes out, of well-formed UTF-8 without
- * control characters; as JSON, its strings end where they should. */
+ * control characters; as JSON, its strings end where they should.  A tap gets
+ * the same as JSON, from either log. */
 #include "relay/base/log.h"
+#include "relay/base/log_tap.h"
 #include "relay/base/text.h"
 
 #include <assert.h>
@@ -59,12 +61,27 @@ check_json(struct slice s)
     assert(!in_string && s.p[0] == '{' && s.p[s.len - 1] == '}');
 }
 
+/* What came out of the tap. */
+static void
+check_tap(struct log *log, struct buf *got)
+{
+    struct slice line;
+
+    assert(log_tap_take(log_tap(log), got) == 0);
+    line = buf_slice(got);
+    assert(line.len > 0 && line.p[line.len - 1] == '\n');
+    line.len--;
+    assert(text_is_utf8(line) && !memchr(line.p, '\n', line.len));
+    check_json(line);
+}
+
 static void
 check(const struct channel *c, struct slice bytes, bool json)
 {
     char text[LOG_LINE_MAX];
     struct log_line line;
     struct slice out;
+    struct buf got = {0};
     char address[512];
 
     (void)snprintf(address, sizeof(address), "%.*s", (int)bytes.len % 500,
@@ -89,6 +106,14 @@ check(const struct channel *c, struct slice bytes, bool json)
     }
     if (json)
         check_json(out);
+    check_tap(c->log, &got);
+    buf_free(&got);
+}
+
+static void
+wake(void *ctx)
+{
+    (void)ctx;
 }
 
 int
@@ -100,6 +125,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         json = open_channel(LOG_FORMAT_JSON);
         text = open_channel(LOG_FORMAT_TEXT);
         assert(json.log && text.log);
+        log_tap_open(log_tap(json.log), wake, NULL);
+        log_tap_open(log_tap(text.log), wake, NULL);
     }
     check(&json, (struct slice){(const char *)data, size}, true);
     check(&text, (struct slice){(const char *)data, size}, false);

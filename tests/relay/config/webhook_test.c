@@ -231,6 +231,19 @@ events_are_three(void **state)
     }
 }
 
+static void
+trust_anchors_have_to_be_some(void **state)
+{
+    struct fixture f scoped(done) = {0};
+    char *more scoped(own_free) = NULL;
+
+    (void)state;
+    write_secret(&f, SECRET);
+    more = mem_printf("ca = \"%s\"", f.secret); /* no certificate */
+    assert_false(load(&f, "https://hooks.example/", more));
+    assert_non_null(strstr(f.errs.text[0], "webhook.app.ca"));
+}
+
 int
 main(void)
 {
@@ -240,6 +253,7 @@ main(void)
         cmocka_unit_test(a_secret_has_a_form_and_a_length),
         cmocka_unit_test(it_wants_what_it_names),
         cmocka_unit_test(events_are_three),
+        cmocka_unit_test(trust_anchors_have_to_be_some),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
