@@ -22,6 +22,7 @@ static const struct route {
     {"GET", "/v1/status", admin_status},
     {"GET", "/v1/events", admin_events},
     {"GET", "/v1/history", admin_history},
+    {"GET", "/v1/openapi.json", admin_openapi},
     {"GET", "/v1/queue", admin_queue},
     {"POST", "/v1/queue/*", admin_change},
     {"GET", "/v1/messages/*", admin_message},

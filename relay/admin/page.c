@@ -26,16 +26,12 @@ admin_page_is_path(const char *path)
     return find(path);
 }
 
-void
-admin_page(struct relay *relay, struct net_http_request *r, const char *name)
+static void
+give(struct net_http_request *r, const struct admin_page_file *file)
 {
-    const struct admin_page_file *file = find(net_http_path(r));
     const char *known = net_http_header(r, "If-None-Match");
     struct buf body scoped(buf_free) = {0};
 
-    (void)relay;
-    (void)name;
-    net_http_add_header(r, "Content-Security-Policy", csp);
     net_http_add_header(r, "Cache-Control", "no-cache");
     net_http_add_header(r, "ETag", file->etag);
     if (known && strcmp(known, file->etag) == 0) {
@@ -44,4 +40,21 @@ admin_page(struct relay *relay, struct net_http_request *r, const char *name)
     }
     buf_add(&body, file->content);
     net_http_respond(r, 200, file->media_type, &body);
+}
+
+void
+admin_page(struct relay *relay, struct net_http_request *r, const char *name)
+{
+    (void)relay;
+    (void)name;
+    net_http_add_header(r, "Content-Security-Policy", csp);
+    give(r, find(net_http_path(r)));
+}
+
+void
+admin_openapi(struct relay *relay, struct net_http_request *r, const char *name)
+{
+    (void)relay;
+    (void)name;
+    give(r, &admin_page_openapi[0]);
 }

@@ -22,6 +22,8 @@ struct admin_page_file {
 
 enum { ADMIN_PAGE_FILES = 3 };
 extern const struct admin_page_file admin_page_files[ADMIN_PAGE_FILES];
+/* relay/admin/openapi.json, the same way. */
+extern const struct admin_page_file admin_page_openapi[1];
 
 /* Is this a path of the page, which wants no token? */
 bool admin_page_is_path(const char *path);

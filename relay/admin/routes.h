@@ -23,6 +23,7 @@ admin_handler_fn admin_policies, admin_policy;
 admin_handler_fn admin_plan, admin_probe, admin_refresh, admin_forget;
 admin_handler_fn admin_reports, admin_report; /* name: the day */
 admin_handler_fn admin_report_send;           /* the same */
+admin_handler_fn admin_openapi;
 admin_handler_fn admin_events;
 admin_handler_fn admin_inject;         /* at the head of a request */
 admin_handler_fn admin_inject_nothing; /* of one without a body */

@@ -14,6 +14,7 @@ PACKAGES = {
     "playwright-core": "1.65.1",
     "axe-core": "4.14.1",
     "mailparser": "3.7.2",
+    "@seriousme/openapi-schema-validator": "2.11.0",
     "standardwebhooks": "1.0.0",
 }
 
