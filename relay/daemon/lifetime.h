@@ -14,10 +14,11 @@ enum {
     LIFETIME_REPORT_MS = 24 * 60 * 60 * 1000, /* RFC 8460 section 5.5 */
 };
 
-/* `attempts` have failed, the last of them now.  `random` is what the next one
- * is planned with: a report for which that would come too late is given up. */
+/* Its age counts from `born_ms`.  `attempts` have failed, the last of them now.
+ * `random` is what the next one is planned with: a report for which that would
+ * come too late is given up. */
 bool lifetime_is_over(const struct queue_schedule *retry,
-                      const struct queue_message *m, uint32_t attempts,
-                      int64_t now_ms, uint64_t random);
+                      const struct queue_message *m, int64_t born_ms,
+                      uint32_t attempts, int64_t now_ms, uint64_t random);
 
 #endif

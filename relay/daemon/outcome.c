@@ -43,6 +43,14 @@ want_notice(struct outcome *o, size_t i, enum queue_action action)
     o->action[i] = action;
 }
 
+/* When its age began to count. */
+static int64_t
+born_ms(const struct relay *relay, const struct queue_message *m)
+{
+    return m->arrived_ms > relay->ages_from_ms ? m->arrived_ms
+                                               : relay->ages_from_ms;
+}
+
 static bool
 is_expired(const struct relay *relay, const struct report *report,
            const struct queue_rcpt *rcpt, uint32_t jitter)
@@ -52,7 +60,8 @@ is_expired(const struct relay *relay, const struct report *report,
                                         : rcpt->attempts + 1;
 
     return lifetime_is_over(&relay->config->retry, report->job->message,
-                            attempts, net_clock_steady(), jitter);
+                            born_ms(relay, report->job->message), attempts,
+                            net_clock_steady(), jitter);
 }
 
 static bool
@@ -60,7 +69,7 @@ is_due_for_warning(const struct relay *relay, const struct queue_message *m,
                    const struct queue_rcpt *rcpt)
 {
     return !rcpt->warned &&
-           queue_schedule_is_late(&relay->config->retry, m->arrived_ms,
+           queue_schedule_is_late(&relay->config->retry, born_ms(relay, m),
                                   net_clock_steady());
 }
 

@@ -17,6 +17,7 @@
 
 #include <stdatomic.h>
 
+struct absence;
 struct accounts;
 struct cert_watch;
 struct dispatch;
@@ -61,6 +62,7 @@ struct relay {
     uv_loop_t loop;
     struct pulse pulse;
     struct config *config;
+    struct absence *absence;
     struct accounts *accounts;
     struct cert_watch *cert_watch;
     struct dispatch *dispatch;
@@ -80,6 +82,7 @@ struct relay {
     struct webhooks *webhooks; /* NULL at the end */
     struct worker **workers;
     unsigned worker_count;
+    int64_t ages_from_ms; /* see relay/daemon/absence.h */
     size_t open_warnings; /* ways in that may be wider than they seem */
     int64_t started_ms;
 };

@@ -1,6 +1,7 @@
 #include "relay/daemon/serve_inside.h"
 
 #include "relay/base/mem.h"
+#include "relay/daemon/absence.h"
 #include "relay/daemon/account.h"
 #include "relay/daemon/cert_watch.h"
 #include "relay/daemon/directory.h"
@@ -261,6 +262,7 @@ start(struct serve *s, struct err *err)
         return false;
     relay->dispatch = dispatch_new(relay);
     dispatch_configure(relay->dispatch);
+    relay->absence = absence_watch(relay);
     relay->accounts = accounts_new(relay);
     relay->refresher = refresher_new(relay);
     relay->expiring = expiring_new(relay);
@@ -318,6 +320,7 @@ shut(struct serve *s)
     login_desk_close(&relay->login_desk);
     quota_free(&relay->quota);
     notify_free(&relay->notify);
+    absence_free(&relay->absence);
     accounts_free(&relay->accounts);
     dispatch_free(&relay->dispatch);
     refresher_free(&relay->refresher);
@@ -330,6 +333,7 @@ shut(struct serve *s)
     tls_report_free(&relay->tls_report);
     sender_shelf_free(&relay->senders);
     net_timer_free(&s->drain_timer);
+    net_timer_free(&s->broken_timer);
     pulse_stop(&relay->pulse);
     uv_close((uv_handle_t *)&s->on_term, NULL);
     uv_close((uv_handle_t *)&s->on_int, NULL);

@@ -11,6 +11,8 @@ enum {
     SERVE_DRAIN_MS = 8 * 1000, /* for what is under way at SIGTERM */
     SERVE_LAST_MS = 2 * 1000,  /* and for recording what was cut off then */
     SERVE_POLL_MS = 20,
+    SERVE_BROKEN_MS = 10 * 60 * 1000, /* a disk that fails; then a restart may
+                                         help, and a supervisor sees it */
 };
 
 enum { /* exit codes, of sysexits.h */

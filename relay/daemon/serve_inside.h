@@ -28,6 +28,7 @@ struct serve {
     int lock_fd;
     uv_signal_t on_term, on_int, on_hup;
     struct net_timer *drain_timer;
+    struct net_timer *broken_timer; /* NULL: the disk works, or is full */
     int64_t drain_until_ms;
     bool cut, over;
     unsigned cut_waits;

@@ -1,6 +1,7 @@
 #include "relay/daemon/serve_inside.h"
 
 #include "relay/base/mem.h"
+#include "relay/daemon/absence.h"
 #include "relay/daemon/dispatch.h"
 #include "relay/daemon/lock.h"
 #include "relay/daemon/router.h"
@@ -12,7 +13,32 @@ struct health_task {
     struct task task;
     struct relay *relay;
     bool healthy;
+    bool is_broken; /* and not only full */
 };
+
+/* A disk whose sync has failed may say that all is well and not have kept it;
+ * what is known of it is read anew by another process only. */
+static void
+broken_too_long(void *ctx)
+{
+    struct serve *s = ctx;
+
+    serve_say(&s->relay, LOG_LEVEL_ERROR, "store.health", "result",
+              "the disk has failed for too long: the relay ends");
+    s->exit_code = SERVE_TEMPFAIL;
+    serve_stop(&s->relay);
+}
+
+static void
+mind_disk(struct serve *s, bool is_broken)
+{
+    if (!is_broken) {
+        net_timer_free(&s->broken_timer);
+    } else if (!s->broken_timer) {
+        s->broken_timer = net_timer_new(&s->relay.loop, broken_too_long, s);
+        net_timer_set(s->broken_timer, SERVE_BROKEN_MS);
+    }
+}
 
 static void
 health_arrived(struct task *task)
@@ -20,6 +46,7 @@ health_arrived(struct task *task)
     struct health_task *x = own_container(task, struct health_task, task);
 
     dispatch_store_health(x->relay->dispatch, x->healthy);
+    mind_disk(x->relay->serve, x->is_broken);
     free(x);
 }
 
@@ -33,6 +60,7 @@ health_changed(void *ctx, const struct err *why)
     x->task.run = health_arrived;
     x->relay = relay;
     x->healthy = why == NULL;
+    x->is_broken = why && why->kind != ERR_SPACE;
     task_post(&relay->inbox, &x->task);
 }
 
@@ -72,7 +100,8 @@ put_in_order(struct relay *relay, struct queue_store *store, struct err *err)
     if (queue_store_unjam(store, now,
                           queue_schedule_latest(&relay->config->retry, now),
                           err) &&
-        queue_store_reroute(store, routes, route_for, &routing, err))
+        queue_store_reroute(store, routes, route_for, &routing, err) &&
+        absence_end(store, now, &relay->ages_from_ms, err))
         return queue_store_commit(store, err);
     queue_store_rollback(store);
     return false;

@@ -68,6 +68,36 @@ async def starts_early(folder, wall_ms):
         await w.end()
 
 
+async def starts_late(folder, years):
+    """As after a dead battery or a bad NTP server: mail that was tried often
+    enough to expire, were it as old as it looks."""
+    async with World(folder) as w:
+        await w.start()
+        w.sink.puts_off = True
+        for _ in range(10):
+            assert (await w.send()).startswith("250")
+        await watch(w, 4)
+        await w.relay.kill()
+        w.shim.control.wall_ms = years * YEAR_MS
+        await w.start()
+        assert 1 <= await watch(w, 3) <= 10
+        for event in ("delivery.expired", "delivery.bounced"):
+            assert not w.relay.find(event)
+        await w.relay.kill()
+        w.shim.control.wall_ms = 0
+        await w.start()
+        assert 1 <= await watch(w, 2) <= 10
+        w.sink.puts_off = False
+        await w.settle()
+        assert not w.ledger.bounced
+        await w.end()
+
+
+@pytest.mark.parametrize("years", [1, 10])
+def test_a_start_with_a_clock_far_ahead_expires_nothing(folder, years):
+    asyncio.run(starts_late(folder, years))
+
+
 def test_a_start_a_year_early_delivers(folder):
     asyncio.run(starts_early(folder, -YEAR_MS))
 

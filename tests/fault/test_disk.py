@@ -187,6 +187,34 @@ def test_a_disk_that_fails_gets_no_promise_and_no_delivery(folder, what, error):
     asyncio.run(run())
 
 
+async def fails_for_good(folder):
+    """F37: the relay ends, for whoever watches over it to see, and for another
+    to read anew what the disk has kept."""
+    async with World(folder) as w:
+        await w.start()
+        w.sink.puts_off = True
+        for _ in range(20):
+            assert (await w.send()).startswith("250")
+        w.shim.control.sync.fail(errno.EIO)
+        assert is_put_off(await w.send())
+        w.shim.control.steady_ms = 9 * 60_000
+        await asyncio.sleep(1.5)
+        assert w.relay.is_up() and is_put_off(await w.send())
+        w.shim.control.steady_ms = 11 * 60_000
+        assert await w.relay.ended(30) == 75, w.relay.tail()
+        w.shim.control.sync.stop()
+        w.shim.control.steady_ms = 0
+        w.sink.puts_off = False
+        await w.start()
+        await w.settle()
+        assert w.ledger.duplicates() == 0
+        await w.end()
+
+
+def test_a_disk_that_fails_for_good_ends_the_relay(folder):
+    asyncio.run(fails_for_good(folder))
+
+
 async def killed_while_failing(folder):
     async with World(folder) as w:
         await w.start()

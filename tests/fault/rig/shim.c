@@ -21,10 +21,11 @@ struct fault {
 };
 
 struct control {
-    _Atomic int64_t steps;   /* writes, syncs and sends so far */
-    _Atomic int64_t kill_at; /* die before this step; 0: never */
-    _Atomic int64_t kills;   /* how often it has died so */
-    _Atomic int64_t wall_ms; /* added to the wall clock */
+    _Atomic int64_t steps;     /* writes, syncs and sends so far */
+    _Atomic int64_t kill_at;   /* die before this step; 0: never */
+    _Atomic int64_t kills;     /* how often it has died so */
+    _Atomic int64_t wall_ms;   /* added to the wall clock, */
+    _Atomic int64_t steady_ms; /* and to the other ones */
     struct fault write, sync;
 };
 
@@ -119,8 +120,9 @@ clock_gettime(clockid_t clock, struct timespec *out)
 {
     int rc = REAL(clock_gettime)(clock, out);
 
-    if (rc == 0 && control && is_wall(clock))
-        out->tv_sec += control->wall_ms / 1000;
+    if (rc == 0 && control)
+        out->tv_sec +=
+            (is_wall(clock) ? control->wall_ms : control->steady_ms) / 1000;
     return rc;
 }
 

@@ -44,6 +44,7 @@ class Control(ctypes.Structure):
         ("kill_at", ctypes.c_int64),
         ("kills", ctypes.c_int64),
         ("wall_ms", ctypes.c_int64),
+        ("steady_ms", ctypes.c_int64),
         ("write", Fault),
         ("sync", Fault),
     ]

@@ -30,7 +30,7 @@ is_over(char *origin, bool tls_required_no, uint32_t attempts, int64_t age_ms)
                               .origin = origin,
                               .tls_required_no = tls_required_no};
 
-    return lifetime_is_over(&retry, &m, attempts, born + age_ms, exactly);
+    return lifetime_is_over(&retry, &m, born, attempts, born + age_ms, exactly);
 }
 
 /* RFC 8460 section 5.5 */
@@ -81,8 +81,9 @@ a_report_is_not_kept_longer_than_other_mail(void **state)
 
     (void)state;
     brief.expire_ms = 2 * HOUR;
-    assert_true(lifetime_is_over(&brief, &m, 5, born + 2 * HOUR, exactly));
-    assert_false(lifetime_is_over(&brief, &m, 5, born + HOUR, exactly));
+    assert_true(
+        lifetime_is_over(&brief, &m, born, 5, born + 2 * HOUR, exactly));
+    assert_false(lifetime_is_over(&brief, &m, born, 5, born + HOUR, exactly));
 }
 
 static void
