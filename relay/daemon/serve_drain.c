@@ -7,6 +7,7 @@
 #include "relay/daemon/maildrop.h"
 #include "relay/daemon/notify.h"
 #include "relay/daemon/worker.h"
+#include "relay/net/http_server.h"
 
 #include <unistd.h>
 
@@ -15,7 +16,7 @@ is_quiet(const struct serve *s)
 {
     return gate_count(s->relay.gate) == 0 &&
            dispatch_is_idle(s->relay.dispatch) && s->reload_waits == 0 &&
-           maildrop_is_quiet(s->maildrop);
+           maildrop_is_quiet(s->maildrop) && !s->relay.injects;
 }
 
 static void
@@ -32,6 +33,7 @@ cut_workers(struct serve *s)
     s->cut = true;
     s->drain_until_ms = net_clock_steady() + SERVE_LAST_MS;
     s->cut_waits = s->relay.worker_count;
+    net_http_server_cut(s->http); /* while there are workers to tell of it */
     for (unsigned i = 0; i < s->relay.worker_count; i++)
         worker_cut(s->relay.workers[i], cut_done, s);
 }

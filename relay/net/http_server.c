@@ -403,6 +403,18 @@ net_http_server_add(struct net_http_server *server, int fd)
 }
 
 void
+net_http_server_cut(struct net_http_server *server)
+{
+    struct net_http_session *s, *next;
+
+    for (s = LIST_FIRST(&server->sessions); s; s = next) {
+        next = LIST_NEXT(s, link);
+        if (s->current && s->current->is_coming)
+            net_http_session_drop(s, false);
+    }
+}
+
+void
 net_http_server_free(struct net_http_server **slot)
 {
     struct net_http_server *server = *slot;
