@@ -120,3 +120,29 @@ def sbom(packages, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sbom")
     run("dpkg-deb", "-x", packages["sealpost"], folder)
     return json.loads((folder / "usr/share/sealpost/sealpost.spdx.json").read_text())
+
+
+@pytest.fixture
+def volume(tmp_path, image):
+    """A new volume, as an engine makes it: with the owner and the mode of the
+    place in the image."""
+    place = image.root / "var/lib/sealpost"
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    os.chmod(folder, place.stat().st_mode & 0o7777)
+    os.chown(folder, place.stat().st_uid, place.stat().st_gid)
+    return folder
+
+
+ELSEWHERE = "192.0.2.1"  # an address of that network
+
+
+@pytest.fixture(scope="session")
+def namespace():
+    """A network of its own with an address that is not loopback."""
+    name = f"sealpost-image-{os.getpid()}"
+    run("ip", "netns", "add", name)
+    run("ip", "-n", name, "link", "set", "lo", "up")
+    run("ip", "-n", name, "address", "add", f"{ELSEWHERE}/32", "dev", "lo")
+    yield name
+    run("ip", "netns", "del", name)

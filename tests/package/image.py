@@ -15,15 +15,20 @@ import time
 
 NAME = "localhost/sealpost:test"
 
-# ROOT VOLUME USER:GROUP COMMAND...
+# ROOT USER:GROUP [SOURCE PLACE]... -- COMMAND...
 ENTER = """
 set -e
-root=$1 volume=$2 user=$3
-shift 3
+root=$1 user=$2
+shift 2
 mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
-mount --bind "$volume" "$root/var/lib/sealpost"
+while [ "$1" != -- ]; do
+    [ ! -d "$1" ] || mkdir -p "$root/$2"
+    mount --bind "$1" "$root/$2"
+    shift 2
+done
+shift
 mount -o remount,bind,ro "$root"
 exec chroot --userspec="$user" --groups= "$root" "$@"
 """
@@ -46,7 +51,7 @@ class Image:
         except AssertionError:
             self.driver = "vfs"
             self._import(base)
-        self._build(self._context(source, packages))
+        self._build(self._context(source), packages["sealpost"].parent)
         self.about = json.loads(self.buildah("inspect", "--type", "image", NAME))
         self.config = self.about["Docker"]["config"]
         self.container = self.buildah("from", "--pull-never", NAME).strip()
@@ -68,22 +73,20 @@ class Image:
         self.buildah("config", "--env", path, empty)
         self.buildah("commit", "-q", "--rm", empty, "localhost/debian:12-slim")
 
-    def _context(self, source, packages):
+    def _context(self, source):
         """The repository, as far as the image is made of it."""
         context = self.folder / "context"
         names = ("etc/container", ".dockerignore")
         for name in call("git", "-C", source, "ls-files", *names).split():
             (context / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source / name, context / name)
-        (context / "build-package").mkdir()
-        shutil.copy(packages["sealpost"], context / "build-package")
         return context
 
-    def _build(self, context):
+    def _build(self, context, packages):
         self.log = self.buildah(
             "build", "--isolation", "chroot", "--format", "docker",
             "--network", "host", "--pull-never", "--timestamp", "0",
-            "--build-arg", "PACKAGE=built",
+            "--build-context", f"packages={packages}",
             "--build-arg", "REVISION=0123456789ab",
             "-t", NAME, "-f", context / "etc/container/Dockerfile", context,
         )  # fmt: skip
@@ -95,10 +98,14 @@ class Image:
 
 class Container:
     """One run of an image.  user: "UID:GID"; volume: a folder of ours;
-    namespace: the name of a network namespace, else this machine's."""
+    namespace: the name of a network namespace, else this machine's; mounts:
+    place in the image -> file or folder of ours."""
 
-    def __init__(self, image, user, volume, environment=None, namespace=None):
+    def __init__(
+        self, image, user, volume, environment=None, namespace=None, mounts=None
+    ):
         self.image, self.user = image, user
+        self.mounts = {"/var/lib/sealpost": volume} | (mounts or {})
         self.environment = dict(word.split("=", 1) for word in image.config["Env"])
         self.environment.update(environment or {})
         self.enter = (
@@ -106,19 +113,20 @@ class Container:
         )
         words = image.config["Entrypoint"] + image.config["Cmd"]
         self.process = subprocess.Popen(
-            self._unshare(volume, words),
+            self._unshare(words),
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    def _unshare(self, volume, words):
+    def _unshare(self, words):
+        pairs = [str(w) for place, source in self.mounts.items() for w in (source, place)]
         return [
             *self.enter,
             "unshare", "--mount", "--pid", "--ipc", "--fork",
             "sh", "-c", ENTER, "enter",
-            str(self.image.root), str(volume), self.user, *words,
+            str(self.image.root), self.user, *pairs, "--", *words,
         ]  # fmt: skip
 
     @property

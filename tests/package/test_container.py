@@ -2,29 +2,18 @@
 
 import os
 import re
+import shlex
 import smtplib
 import subprocess
 
 import pytest
 import yaml
 
-from conftest import TOP, run
+from conftest import ELSEWHERE, TOP, run
 from image import Container
 from lab.net import free_port
 
 USERS = {"its own user": "65532:65532", "a user nobody knows": "1234567:0"}
-
-
-@pytest.fixture
-def volume(tmp_path, image):
-    """A new volume, as an engine makes it: with the owner and the mode of the
-    place in the image."""
-    place = image.root / "var/lib/sealpost"
-    folder = tmp_path / "volume"
-    folder.mkdir()
-    os.chmod(folder, place.stat().st_mode & 0o7777)
-    os.chown(folder, place.stat().st_uid, place.stat().st_gid)
-    return folder
 
 
 def environment(world, host, port):
@@ -96,10 +85,10 @@ def test_it_relays_with_a_read_only_root_and_ends_at_sigterm(
         domain = world.name("container")
         send(port, f"you@{domain}")
         assert b"Subject: hi" in world.ledger.one(domain=domain).data
-        listing = c.execute("/usr/sbin/sealpost", "queue", "list")
-        assert "is empty" in listing.stdout, listing
         drained = c.execute("/usr/sbin/sealpost", "drain", "--wait", "10s")
         assert drained.returncode == 0, drained
+        listing = c.execute("/usr/sbin/sealpost", "queue", "list")
+        assert "is empty" in listing.stdout, listing
         code, out = c.stop()
         assert code == 0, out
         assert (volume / "queue.db").exists()
@@ -139,20 +128,6 @@ def test_a_volume_of_somebody_else_is_said_by_name(image, volume):
 
 
 # --- who may relay ---
-
-ELSEWHERE = "192.0.2.1"
-
-
-@pytest.fixture(scope="module")
-def namespace():
-    """A network of its own with an address that is not loopback."""
-    name = f"sealpost-image-{os.getpid()}"
-    run("ip", "netns", "add", name)
-    run("ip", "-n", name, "link", "set", "lo", "up")
-    run("ip", "-n", name, "address", "add", f"{ELSEWHERE}/32", "dev", "lo")
-    yield name
-    run("ip", "netns", "del", name)
-
 
 TALK = f"""
 import smtplib
@@ -251,3 +226,44 @@ def test_the_run_is_that_of_an_engine(image, volume):
         c.kill()
     assert isinstance(c.process.returncode, int)
     assert subprocess.run(["mountpoint", "-q", image.root / "proc"]).returncode != 0
+
+
+# --- what the README says ---
+
+
+@pytest.fixture(scope="module")
+def readme():
+    return (TOP / "etc/container/README.md").read_text()
+
+
+def test_the_words_of_docker_run_are_enough(image, volume, readme):
+    (command,) = re.findall(r"^docker run (.*?[^\\])\n", readme, re.M | re.S)
+    words = shlex.split(command)
+    assert words[-1] == "sealpost"
+    assert "--read-only" in words and "--cap-drop" in words
+    given = {a: b for a, b in zip(words, words[1:]) if a.startswith("-")}
+    assert given["-v"] == "queue:/var/lib/sealpost"
+    assert given["-p"].rsplit(":", 1)[1] + "/tcp" in image.config["ExposedPorts"]
+    variables = [b for a, b in zip(words, words[1:]) if a == "-e"]
+    listen = quiet()["SEALPOST_LISTENER__APP__ADDRESS"]
+    c = Container(
+        image,
+        image.config["User"],
+        volume,
+        dict(v.split("=", 1) for v in variables)
+        | {"SEALPOST_LISTENER__APP__ADDRESS": listen},
+    )
+    try:
+        c.wait_until_healthy()
+        for words in re.findall(r"^docker exec relay (.*)$", readme, re.M):
+            assert c.execute(*words.split()).returncode == 0, words
+    finally:
+        c.kill()
+
+
+def test_the_reply_to_strangers_is_the_one_that_it_shows(
+    image, volume, namespace, readme
+):
+    (shown,) = re.findall(r"^554 (.*)$", readme, re.M)
+    answer = answer_to_others(image, volume, namespace, {})
+    assert shown.replace("172.17.0.1", ELSEWHERE) in answer

@@ -3,7 +3,10 @@ own schemas, and against what a cluster with strict rules demands."""
 
 import itertools
 import json
+import os
 import pathlib
+import re
+import shlex
 import subprocess
 
 import jsonschema
@@ -11,7 +14,8 @@ import pytest
 import yaml
 
 import chart
-from conftest import TOP, run
+from conftest import ELSEWHERE, TOP, run
+from image import Container
 from lab import npm
 
 MODELS = {
@@ -244,6 +248,66 @@ def test_the_relay_takes_the_environment_of_the_sidecar(
     assert '"smtp.provider.example:587"' in out
 
 
+# --- a pod, as far as one machine can be a cluster ---
+
+
+class Pod:
+    """The first container of a StatefulSet's pod, started by hand."""
+
+    def __init__(self, objects, image, volume, namespace, secrets, folder):
+        self.spec = containers(pods(objects)[0])[0]
+        conf = folder / "mounted.conf"
+        conf.write_text(config_of(objects))
+        conf.chmod(0o644)
+        os.chown(secrets, 0, 65532)
+        for secret in secrets.iterdir():
+            os.chown(secret, 0, 65532)
+        self.container = Container(
+            image,
+            "65532:65532",
+            volume,
+            {e["name"]: e["value"] for e in self.spec["env"]},
+            namespace,
+            {"/etc/sealpost/sealpost.conf": conf, "/run/secrets/sealpost": secrets},
+        )
+        self.namespace = namespace
+
+    def get(self, path, token=None):
+        """As kubelet and Prometheus ask: at the pod's address."""
+        (port,) = [
+            p["containerPort"] for p in self.spec["ports"] if p["name"] == "http"
+        ]
+        header = ["-H", f"Authorization: Bearer {token}"] if token else []
+        return run(
+            "ip", "netns", "exec", self.namespace, "curl", "-s", "-o", "/dev/null",
+            "-w", "%{http_code}", *header, f"http://{ELSEWHERE}:{port}{path}",
+        )  # fmt: skip
+
+
+@pytest.fixture
+def pod(made, image, volume, namespace, secrets, tmp_path):
+    p = Pod(made["example"], image, volume, namespace, secrets, tmp_path)
+    p.container.wait_until_healthy()
+    yield p
+    p.container.kill()
+
+
+def test_the_probes_of_a_pod_succeed_and_metrics_want_the_token(pod):
+    for probe in ("livenessProbe", "readinessProbe"):
+        assert pod.get(pod.spec[probe]["httpGet"]["path"]) == "200", probe
+    assert pod.get("/metrics") == "401"
+    assert pod.get("/metrics", "0123456789abcdef0123456789abcdef") == "200"
+
+
+def test_a_pod_that_has_to_go_is_not_ready_and_ends_well(pod):
+    done = pod.container.execute(*pod.spec["lifecycle"]["preStop"]["exec"]["command"])
+    assert done.returncode == 0, done
+    assert pod.get("/readyz") == "503"
+    assert pod.get("/livez") == "200"
+    code, out = pod.container.stop()
+    assert code == 0, out
+
+
 # --- values ---
 
 
@@ -324,3 +388,22 @@ def test_every_value_is_told_in_the_readme():
     assert pathlib.Path(chart.CHART / "files/alerts.yaml").resolve() == (
         TOP / "etc/prometheus/alerts.yaml"
     )
+
+
+def test_the_command_of_the_readme_makes_a_release(renderer, tmp_path):
+    text = (chart.CHART / "README.md").read_text()
+    (command,) = re.findall(r"^(helm install .*?[^\\])\n", text, re.M | re.S)
+    words = shlex.split(command.replace("\\\n", ""))
+    assert (TOP / words[3]) == chart.CHART
+    values = {}
+    for flag, word in zip(words, words[1:]):
+        key, _, value = word.partition("=")
+        if flag == "--set":
+            is_list = value.startswith("{")
+            values[key] = value.strip("{}").split(",") if is_list else value
+        elif flag == "--set-file":
+            values[key] = chart.load("ci/example-values.yaml")[key]
+    assert {"hostname", "networks", "credentials", "config"} == values.keys()
+    names = {o["metadata"]["name"] for o in renderer.objects(values, release=words[2])}
+    (exec_at,) = set(re.findall(r"kubectl exec (\S+)-2 ", text))
+    assert exec_at in names

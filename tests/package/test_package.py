@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import smtplib
 import subprocess
 import time
 
@@ -132,6 +133,36 @@ def test_the_socket_has_the_name_that_its_configuration_asks_for(debian):
     assert conf.group(1) == name
 
 
+def test_systemd_hands_the_socket_over_and_the_relay_greets(debian, tmp_path):
+    unit = (debian.root / "usr/lib/systemd/system/sealpost.socket").read_text()
+    name = re.search(r"^FileDescriptorName=(.*)$", unit, re.M).group(1)
+    port = free_port()
+    process = subprocess.Popen(
+        ["systemd-socket-activate", f"--listen=127.0.0.1:{port}", f"--fdname={name}"]
+        + ["-E", "SEALPOST_HOSTNAME=relay.package.test"]
+        + ["-E", f"SEALPOST_LISTENER__APP__ADDRESS=systemd:{name}"]
+        + ["-E", f"STATE_DIRECTORY={tmp_path}", "-E", f"RUNTIME_DIRECTORY={tmp_path}"]
+        + [str(debian.root / "usr/sbin/sealpost"), "serve"],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with smtplib.SMTP() as s:
+            assert connected(s, port)[0] == 220
+    finally:
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+
+
+def connected(client, port):
+    end = time.monotonic() + 10
+    while True:
+        try:
+            return client.connect("127.0.0.1", port)
+        except ConnectionRefusedError:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
 def test_the_sbom_names_every_library_that_is_loaded(debian, sbom):
     loaded = debian.run("ldd", "/usr/sbin/sealpost")
     packages = {p["name"]: p for p in sbom["packages"]}
@@ -190,6 +221,7 @@ def test_mail_flows_through_the_installed_relay_and_its_sendmail(debian, world):
         )
         got = world.ledger.one(domain="package.test")
         assert b"Subject: hi" in got.data
+        debian.run("/usr/sbin/sealpost", "drain", "--wait", "10s")
         assert "is empty" in debian.run("/usr/bin/mailq").lower()
         assert debian.run("/usr/bin/newaliases") == ""
     finally:
