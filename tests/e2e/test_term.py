@@ -16,6 +16,7 @@ import pytest
 from lab import net
 from lab import script as s
 from lab.collector import Collector
+from lab.hooks import Receiver, new_secret
 from lab.logins import plain, user, users_file
 from lab.relay import binary, environment
 from lab.send import Wire, message, submit, waiting
@@ -437,6 +438,45 @@ def unread_answer(world, relay):
     yield
     for c in calls:
         c.close()
+
+
+@state("somebody reads the events", within=QUICK)
+def event_stream(world, relay):
+    """To their end: the last one is of the relay's own."""
+    d = world.domain(world.peer())
+    with http(relay, "GET /v1/events HTTP/1.1\nHost: localhost\n\n") as c:
+        submit(relay, f"bob@{d}")
+        got = b""
+        while b"message.accepted" not in got:
+            got += c.recv(65536)
+        yield
+        while part := c.recv(65536):
+            got += part
+    assert b" 200 " in got
+    relay.start()
+    delivered_once(world, f"bob@{d}")
+
+
+@state("a webhook does not answer", within=QUICK)
+def webhook(world, relay):
+    """What it was not told is told later."""
+    receiver = Receiver()
+    receiver.delay = 60
+    secret = new_secret(relay.folder)
+    hook = {"url": f"http://127.0.0.1:{receiver.port}/", "secret_file": str(secret)}
+    relay.write_config({'webhook "app"': hook})
+    relay.signal(signal.SIGHUP)
+    relay.log.one("config.reload", result="ok")
+    d = world.domain(world.peer())
+    mid = submit(relay, f"bob@{d}")
+    relay.log.one("delivery.sent", mid=mid)
+    time.sleep(0.3)
+    yield
+    receiver.delay = 0
+    relay.start()
+    assert receiver.one("delivery.sent", mid=mid)
+    receiver.close()
+    delivered_once(world, f"bob@{d}")
 
 
 @state("a probe is under way", within=QUICK)
