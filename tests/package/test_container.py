@@ -20,6 +20,7 @@ def environment(world, host, port):
     return {
         "SEALPOST_HOSTNAME": "relay.container.test",
         "SEALPOST_LISTENER__APP__ADDRESS": f"127.0.0.1:{port}",
+        "SEALPOST_HTTP__ADDRESS": "",
         "SEALPOST_RESOLVER__SERVERS": f"{world.dns.ip}:{world.dns.port}",
         "SEALPOST_RESOLVER__DNSSEC": "off",
         "SEALPOST_ROUTE__OUT__TO": "*",
@@ -32,6 +33,7 @@ def quiet():
     return {
         "SEALPOST_HOSTNAME": "relay.container.test",
         "SEALPOST_LISTENER__APP__ADDRESS": f"127.0.0.1:{free_port()}",
+        "SEALPOST_HTTP__ADDRESS": "",
     }
 
 
@@ -245,14 +247,8 @@ def test_the_words_of_docker_run_are_enough(image, volume, readme):
     assert given["-v"] == "queue:/var/lib/sealpost"
     assert given["-p"].rsplit(":", 1)[1] + "/tcp" in image.config["ExposedPorts"]
     variables = [b for a, b in zip(words, words[1:]) if a == "-e"]
-    listen = quiet()["SEALPOST_LISTENER__APP__ADDRESS"]
-    c = Container(
-        image,
-        image.config["User"],
-        volume,
-        dict(v.split("=", 1) for v in variables)
-        | {"SEALPOST_LISTENER__APP__ADDRESS": listen},
-    )
+    given = dict(v.split("=", 1) for v in variables)
+    c = Container(image, image.config["User"], volume, quiet() | given)
     try:
         c.wait_until_healthy()
         for words in re.findall(r"^docker exec relay (.*)$", readme, re.M):

@@ -190,6 +190,7 @@ def test_the_sidecar_starts_first_and_lets_its_job_end(made):
     assert relay["restartPolicy"] == "Always" and "startupProbe" in relay
     environment = {e["name"]: e["value"] for e in relay["env"]}
     assert environment["SEALPOST_LISTENER__APP__ADDRESS"] == "127.0.0.1:2525"
+    assert environment["SEALPOST_HTTP__ADDRESS"] == "", "the application is no operator"
 
 
 # --- what the relay makes of it ---

@@ -141,6 +141,7 @@ def test_systemd_hands_the_socket_over_and_the_relay_greets(debian, tmp_path):
         ["systemd-socket-activate", f"--listen=127.0.0.1:{port}", f"--fdname={name}"]
         + ["-E", "SEALPOST_HOSTNAME=relay.package.test"]
         + ["-E", f"SEALPOST_LISTENER__APP__ADDRESS=systemd:{name}"]
+        + ["-E", "SEALPOST_HTTP__ADDRESS="]
         + ["-E", f"STATE_DIRECTORY={tmp_path}", "-E", f"RUNTIME_DIRECTORY={tmp_path}"]
         + [str(debian.root / "usr/sbin/sealpost"), "serve"],
         stderr=subprocess.DEVNULL,
