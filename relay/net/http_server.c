@@ -1,5 +1,6 @@
 #include "relay/base/mem.h"
 #include "relay/base/own.h"
+#include "relay/base/text.h"
 #include "relay/net/http_server_inside.h"
 #include "relay/net/timer.h"
 
@@ -83,9 +84,10 @@ add_error(int status, const char *why, struct buf *out)
     struct net_http_request none = {.framing = NET_HTTP_LENGTH};
     struct buf body = {0};
 
-    buf_printf(&body, "%s: %s\n", net_http_format_reason(status), why);
-    net_http_request_head(&none, status, "text/plain; charset=utf-8", body.len,
-                          out);
+    buf_add_text(&body, "{\"error\": ");
+    text_json(slice_of(why), &body);
+    buf_add_text(&body, "}\n");
+    net_http_request_head(&none, status, "application/json", body.len, out);
     buf_add(out, buf_slice(&body));
     buf_free(&body);
 }

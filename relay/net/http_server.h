@@ -4,7 +4,9 @@
  * Reads one request at a time, hands it over whole, sends the response.  Who
  * wants a long body gets it in pieces while it comes.  It checks bytes before
  * llhttp sees them (a bare CR is no line end) and keeps the limits that llhttp
- * has not.  Knows no paths and no meaning.
+ * has not.  What is no
+ * request is answered here, by {"error": "what is wrong"}.  Knows no paths and
+ * no meaning.
  */
 #ifndef RELAY_NET_HTTP_SERVER_H
 #define RELAY_NET_HTTP_SERVER_H

@@ -267,6 +267,7 @@ def begin(relay, *to, length, **more):
     return s
 
 
+@pytest.mark.threads
 def test_while_one_is_under_way_its_key_is_taken(world, api):
     d = waiting(world)
     with begin(api, f"a@{d}", length=len(MESSAGE), Idempotency_Key="busy") as s:
@@ -293,6 +294,29 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing(world, api):
     assert len(listed(api, d)) == 1
 
 
+@pytest.mark.threads
+def test_the_relay_ends_in_the_middle_of_messages(world, new_relay):
+    """Of a raw one, of JSON, and of one that has just become whole."""
+    relay = with_api(new_relay)
+    d = waiting(world)
+    held = [
+        begin(relay, f"a@{d}", length=1000000, Idempotency_Key="one"),
+        begin(relay, f"a@{d}", length=1000000),
+        begin(relay, f"a@{d}", length=1000000, Content_Type="application/json"),
+        begin(relay, f"b@{d}", length=len(MESSAGE), Idempotency_Key="whole"),
+    ]
+    for s in held[:2]:
+        s.sendall(MESSAGE + 300000 * b"x\n")
+    held[3].sendall(MESSAGE)
+    relay.stop()
+    for s in held:
+        s.close()
+    relay.start()
+    assert len(listed(relay, d)) <= 1
+    assert post(relay, f"b@{d}", Idempotency_Key="whole")[0] == 202
+    assert len(listed(relay, d)) == 1
+
+
 @pytest.mark.parametrize("size", [100, 300000])
 def test_after_a_crash_before_the_answer_there_is_one_message(world, new_relay, size):
     relay = with_api(new_relay)
@@ -309,6 +333,7 @@ def test_after_a_crash_before_the_answer_there_is_one_message(world, new_relay, 
     assert listed(relay, d) == [first["mid"]]
 
 
+@pytest.mark.threads
 def test_many_at_once_by_one_key_are_one_message(world, api):
     d = waiting(world)
     answers = []
@@ -788,6 +813,7 @@ def test_what_is_no_request_of_ours_is_refused(api, attack):
     head = got.partition(b"\r\n\r\n")[0].lower()
     assert b"x-content-type-options: nosniff" in head
     assert b"content-security-policy: " in head
+    assert json.loads(got.partition(b"\r\n\r\n")[2])["error"]
 
 
 FOREIGN = {
@@ -837,6 +863,37 @@ def test_head_is_get_without_its_body(api):
         get, head = ask(api, "GET", path), ask(api, "HEAD", path)
         assert head[0] == get[0] and head[2] in (b"", None)
         assert head[1].get_content_type() == get[1].get_content_type()
+
+
+def test_a_body_is_read_and_passed_over_where_none_is_wanted(api):
+    got = raw(
+        api,
+        line(api, "GET /livez HTTP/1.1", "Content-Length: 5")
+        + b"hello"
+        + line(api, "GET /v1/status HTTP/1.1", "Connection: close"),
+    )
+    assert got.count(b"HTTP/1.1 200 ") == 2
+
+
+def test_what_is_changed_twice_is_changed_once(world, api):
+    """G16: while it is tried, again, and when it is gone."""
+    d = waiting(world)
+    mid = post(api, f"a@{d}")[2]["id"]
+    headers = {"Content-Type": "application/json"}
+    body = json.dumps({"ids": [mid]}).encode()
+    for verb, count in [
+        ("retry", 1),
+        ("hold", 1),
+        ("hold", None),
+        ("release", 1),
+        ("delete", 1),
+        ("delete", 0),
+        ("retry", 0),
+    ]:
+        answer = ask(api, "POST", f"/v1/queue/{verb}", body, headers)
+        assert answer[0] == 200
+        assert count is None or answer[2]["count"] == count, (verb, answer)
+    assert listed(api, d) == []
 
 
 def test_pipelined_requests_are_answered_in_order(api):
