@@ -21,6 +21,14 @@ cli_target_config(struct cli_target *t)
     return t->config;
 }
 
+/* A configuration that says where its relay is means that one and no other. */
+static bool
+is_anywhere(const struct config *c)
+{
+    return !config_is_set(c, "control", "socket") &&
+           !config_is_set(c, "", "state_directory");
+}
+
 void
 cli_target_open(struct cli_target *t)
 {
@@ -30,7 +38,8 @@ cli_target_open(struct cli_target *t)
     if (!t->given_socket && cli_target_config(t))
         path = t->config->control.socket;
     /* A relay run as another user has it in the usual place. */
-    if (access(path, F_OK) != 0 && access(CONFIG_CONTROL_DEFAULT, F_OK) == 0)
+    if (t->config && is_anywhere(t->config) && access(path, F_OK) != 0 &&
+        access(CONFIG_CONTROL_DEFAULT, F_OK) == 0)
         path = CONFIG_CONTROL_DEFAULT;
     t->socket = mem_text(t->given_socket ? t->given_socket : path);
 }

@@ -34,6 +34,14 @@ config_check_setting(const struct config *c, const char *section,
     return s;
 }
 
+bool
+config_is_set(const struct config *c, const char *section, const char *key)
+{
+    const struct config_setting *s = config_check_setting(c, section, "", key);
+
+    return strcmp(s->origin, "default") != 0;
+}
+
 void
 config_check_blame(const struct config *c, struct config_errors *errs,
                    const char *section, const char *title, const char *key,

@@ -405,6 +405,11 @@ char *config_peek(const char *file, const char *section, const char *key);
 /* The effective values with where each came from, secrets masked. */
 void config_print(const struct config *c, bool json, FILE *out);
 
+/* Does the file or the environment set this key, of a section without a title?
+ */
+bool config_is_set(const struct config *c, const char *section,
+                   const char *key);
+
 /* NULL: there is no listener of that name. */
 const struct config_listener *config_listener_find(const struct config *c,
                                                    const char *name);

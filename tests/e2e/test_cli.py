@@ -552,3 +552,37 @@ def test_requests_under_way_when_the_relay_ends(world, new_relay):
         over.set()
         for t in threads:
             t.join()
+
+
+# --- which relay ---
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a /run of its own")
+def test_a_relay_that_is_named_is_never_mistaken_for_the_usual_one(world, new_relay, relay):
+    """It does not run, and at the usual place is another."""
+    mine = new_relay({"retry": {"schedule": ["1h"]}})
+    domain = world.domain(world.nobody())
+    mid = submit(mine, f"bob@{domain}")
+    eventually(lambda: Shell(mine).rows())
+    mine.stop()
+    usual = (
+        "mount -t tmpfs none /run && mkdir /run/sealpost &&"
+        f" ln -s {relay.config['control']['socket']} /run/sealpost/control.sock &&"
+        ' exec "$@"'
+    )
+
+    def here(*words):
+        return subprocess.run(
+            ["unshare", "-m", "sh", "-c", usual, "sh", binary(), *words],
+            capture_output=True, text=True, timeout=60, env=environment(),
+        )
+
+    config = ("-c", str(mine.config_file))
+    done = here("queue", "list", "--json", *config)
+    assert [r["id"] for r in json.loads(done.stdout)] == [mid]
+    done = here("queue", "delete", "--all", "--yes", *config)
+    assert done.returncode == 69 and "no relay is running" in done.stderr
+    assert here("healthcheck", *config).returncode == 1
+    nothing = mine.folder / "nothing.conf"
+    nothing.write_text('hostname = "relay.lab.test"\n')
+    assert here("healthcheck", "-c", str(nothing)).returncode == 0
