@@ -34,6 +34,8 @@ cut_workers(struct serve *s)
     s->drain_until_ms = net_clock_steady() + SERVE_LAST_MS;
     s->cut_waits = s->relay.worker_count;
     net_http_server_cut(s->http); /* while there are workers to tell of it */
+    if (s->web_http)
+        net_http_server_cut(s->web_http);
     for (unsigned i = 0; i < s->relay.worker_count; i++)
         worker_cut(s->relay.workers[i], cut_done, s);
 }

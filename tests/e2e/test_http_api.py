@@ -8,6 +8,7 @@ import email.utils
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -308,7 +309,9 @@ def test_the_relay_ends_in_the_middle_of_messages(world, new_relay):
     for s in held[:2]:
         s.sendall(MESSAGE + 300000 * b"x\n")
     held[3].sendall(MESSAGE)
-    relay.stop()
+    relay.signal(signal.SIGTERM)
+    relay.log.one("drain")
+    relay.stop()  # asked twice it waits for nobody
     for s in held:
         s.close()
     relay.start()
