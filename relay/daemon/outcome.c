@@ -53,7 +53,7 @@ born_ms(const struct relay *relay, const struct queue_message *m)
 
 static bool
 is_expired(const struct relay *relay, const struct report *report,
-           const struct queue_rcpt *rcpt, uint32_t jitter)
+           const struct queue_rcpt *rcpt, uint32_t random)
 {
     /* What others have tried in vain counts for those who waited. */
     uint32_t attempts = report->is_aged ? rcpt->attempts + report->failures
@@ -61,7 +61,7 @@ is_expired(const struct relay *relay, const struct report *report,
 
     return lifetime_is_over(&relay->config->retry, report->job->message,
                             born_ms(relay, report->job->message), attempts,
-                            net_clock_steady(), jitter);
+                            net_clock_steady(), random);
 }
 
 static bool
@@ -71,6 +71,16 @@ is_due_for_warning(const struct relay *relay, const struct queue_message *m,
     return !rcpt->warned &&
            queue_schedule_is_late(&relay->config->retry, born_ms(relay, m),
                                   net_clock_steady());
+}
+
+/* The kernel is asked for it: not for what is delivered. */
+static uint32_t
+jitter(struct outcome *o)
+{
+    if (!o->has_jitter)
+        o->jitter = arc4random();
+    o->has_jitter = true;
+    return o->jitter;
 }
 
 static void
@@ -89,7 +99,7 @@ defer(struct outcome *o, size_t i, const struct queue_rcpt *rcpt)
         result->next_ms = net_clock_steady(); /* the route waits, not it */
     else
         result->next_ms = queue_schedule_next(schedule, attempts,
-                                              net_clock_steady(), o->jitter);
+                                              net_clock_steady(), jitter(o));
     if (is_due_for_warning(o->relay, outcome_message(o), rcpt)) {
         result->warned = true;
         want_notice(o, i, QUEUE_ACTION_DELAYED);
@@ -114,7 +124,7 @@ decide(struct outcome *o, size_t i)
         .untried = o->report->is_aged || is_held(o->report, i),
     };
     if (told->outcome == QUEUE_DEFERRED && !is_held(o->report, i) &&
-        is_expired(o->relay, o->report, rcpt, o->jitter))
+        is_expired(o->relay, o->report, rcpt, jitter(o)))
         result->outcome = QUEUE_EXPIRED;
     switch (result->outcome) {
     case QUEUE_DELIVERED:
@@ -425,7 +435,6 @@ outcome_start(struct relay *relay, struct report *report, outcome_fn *done,
     o->report = report;
     o->done = done;
     o->ctx = ctx;
-    o->jitter = arc4random();
     o->results = mem_array(struct queue_result, n);
     o->reasons = mem_array(char *, n);
     o->destinations = mem_array(char *, n);

@@ -32,6 +32,7 @@ struct outcome {
     struct dkim_signer *signer;
     void (*signed_all)(struct outcome *o);
     int64_t settled_ms;  /* wall clock */
+    bool has_jitter;     /* it was drawn: */
     uint32_t jitter;     /* one for all, so that they stay together */
     struct buf original; /* read from the store for a notice */
     bool has_original;
