@@ -97,6 +97,9 @@ serve_stop(struct relay *relay)
     s->drain_until_ms = net_clock_steady() + SERVE_DRAIN_MS;
     for (unsigned i = 0; i < relay->worker_count; i++)
         worker_drain(relay->workers[i]); /* first: it shortens the farewells */
+    net_http_server_hurry(s->http);
+    if (s->web_http)
+        net_http_server_hurry(s->web_http);
     serve_close(relay);
     notify_stopping(relay->notify);
     dispatch_drain(relay->dispatch);

@@ -405,6 +405,12 @@ net_http_server_add(struct net_http_server *server, int fd)
 }
 
 void
+net_http_server_hurry(struct net_http_server *server)
+{
+    server->linger_ms = FAREWELL_MS;
+}
+
+void
 net_http_server_cut(struct net_http_server *server)
 {
     struct net_http_session *s, *next;
@@ -425,7 +431,7 @@ net_http_server_free(struct net_http_server **slot)
     if (!server)
         return;
     *slot = NULL;
-    server->linger_ms = FAREWELL_MS;
+    net_http_server_hurry(server);
     while ((s = LIST_FIRST(&server->sessions)))
         net_http_session_drop(s, true);
     free(server);

@@ -45,6 +45,8 @@ struct net_http_server *net_http_server_new(uv_loop_t *loop,
 void net_http_server_hear_heads(struct net_http_server *s, net_http_fn *head);
 /* Takes an accepted socket. */
 void net_http_server_add(struct net_http_server *s, int fd);
+/* From now on a connection has less time to end: the relay is about to. */
+void net_http_server_hurry(struct net_http_server *s);
 /* Loses the requests whose bodies are still on their way. */
 void net_http_server_cut(struct net_http_server *s);
 /* Closes all connections; requests not yet answered may still be answered,
