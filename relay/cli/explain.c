@@ -195,14 +195,17 @@ static bool
 unreached(struct judgement *j)
 {
     bool is_policy = lacks_proof(last_attempt(j));
-    scoped(own_free) char *until = NULL;
+    int64_t failures = cli_number(j->plan, "failures");
+    scoped(own_free) char *until = NULL, *times = NULL;
 
     if (!is_blocked(j) || says(j, "paced"))
         return false;
+    times = failures > 1 ? mem_printf(", %" PRId64 " times in a row", failures)
+                         : mem_text("");
     j->because = mem_printf(
-        "%s %s, %" PRId64 " times in a row: %s", destination(j),
+        "%s %s%s: %s", destination(j),
         is_policy ? "did not prove what it has to" : "could not be reached",
-        cli_number(j->plan, "failures"), cli_text(j->plan, "why"));
+        times, cli_text(j->plan, "why"));
     until = is_policy ? would_go_next(j)
                       : mem_text("once a host there can be reached");
     j->would_go = mem_printf("%s; `sealpost queue retry %s` tries now", until,
