@@ -247,10 +247,20 @@ struct queue_row {
 
 typedef void queue_row_fn(void *ctx, const struct queue_row *row);
 
-/* Rows behind (cursor_id, cursor_number), ordered by both, up to `max`;
- * cursor_id 0 begins.  `*end`: there are no more. */
+/* The last row that was looked at; zero begins. */
+struct queue_cursor {
+    uint64_t id;
+    uint32_t number;
+};
+
+/* One turn of listing: no more rows are looked at, shown or not, so that nobody
+ * else waits for longer.  More than one message has. */
+enum { QUEUE_LOOKED_MAX = 20000 };
+
+/* Rows behind the cursor, which moves along, in its order, up to `max` and to
+ * the end of the turn, be there any or not.  `*end`: there are no more. */
 bool queue_store_list(struct queue_store *s, const struct queue_filter *f,
-                      uint64_t cursor_id, uint32_t cursor_number, size_t max,
+                      struct queue_cursor *cursor, size_t max,
                       queue_row_fn *row, void *ctx, bool *end,
                       struct err *err) must_use;
 
@@ -274,8 +284,9 @@ bool queue_store_change(struct queue_store *s, enum queue_change change,
                         const struct queue_filter *f, int64_t now_ms, bool dry,
                         uint64_t *count, struct err *err) must_use;
 
-/* The same in runs of at most `max` recipients, a transaction each, so that a
- * change of a million does not keep everybody else waiting.  The first four
+/* The same in runs of at most `max` recipients and of about one turn of
+ * looking, a transaction each, so that a change of a million, or the search for
+ * one in a million, does not keep everybody else waiting.  The first four
  * fields are the caller's, the rest begins as zero.  Whoever runs a failed
  * transaction again gives the struct as it was before. */
 struct queue_bulk {
@@ -285,8 +296,7 @@ struct queue_bulk {
     bool dry;
     uint64_t count; /* so far */
     bool end;       /* there is nothing left to do */
-    uint64_t id;    /* how far it has come */
-    uint32_t number;
+    struct queue_cursor cursor;
 };
 bool queue_store_bulk(struct queue_store *s, struct queue_bulk *b, size_t max,
                       struct err *err) must_use;

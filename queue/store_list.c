@@ -12,6 +12,7 @@ struct scan {
     struct db_statement *message; /* of the row, stands on its columns */
     uint64_t message_id;          /* 0: `message` is not in use */
     bool has_message;
+    size_t looked; /* rows, of which QUEUE_LOOKED_MAX make a turn */
     struct queue_row row;
     int64_t held;
     enum queue_state beneath; /* the row's own state, claimed or not */
@@ -25,6 +26,10 @@ enum {
     COLUMN_ORIGIN
 };
 
+/* What the statement itself says of a row: in its text the whole table would be
+ * one step. */
+enum { COLUMN_PASSES = 8 };
+
 static void
 scan_end(struct scan *s)
 {
@@ -36,28 +41,30 @@ scan_end(struct scan *s)
 
 static void
 scan_begin(struct scan *s, struct queue_store *store,
-           const struct queue_filter *f, uint64_t cursor_id,
-           int64_t cursor_number)
+           const struct queue_filter *f, const struct queue_cursor *cursor)
 {
     bool is_domain = f->to && f->to[0] == '@';
+    uint64_t id = cursor->id;
+    int64_t number = cursor->number;
 
     *s = (struct scan){.store = store, .filter = f};
-    if (cursor_id < f->id) {
-        cursor_id = f->id;
-        cursor_number = -1;
+    if (id < f->id) {
+        id = f->id;
+        number = -1;
     }
     s->rows = queue_store_use(
         store, QUEUE_ST_SCAN,
         "SELECT message, number, attempts, held, next_ms, address,"
-        " destination, last FROM recipient"
-        " WHERE (message, number) > (?1, ?2) AND message <= ?3"
-        " AND (?4 IS NULL OR domain = ?4 COLLATE NOCASE)"
+        " destination, last,"
+        " (?4 IS NULL OR domain = ?4 COLLATE NOCASE)"
         " AND (?5 IS NULL OR address = ?5 COLLATE NOCASE)"
         " AND (?6 IS NULL OR domain = substr(?6, 2) COLLATE NOCASE"
         "      OR substr(address, -length(?6)) = ?6 COLLATE NOCASE)"
+        " FROM recipient"
+        " WHERE (message, number) > (?1, ?2) AND message <= ?3"
         " ORDER BY message, number");
-    db_bind_int(s->rows, 1, (int64_t)(cursor_id & INT64_MAX));
-    db_bind_int(s->rows, 2, cursor_number);
+    db_bind_int(s->rows, 1, (int64_t)(id & INT64_MAX));
+    db_bind_int(s->rows, 2, number);
     db_bind_int(s->rows, 3, f->id ? (int64_t)(f->id & INT64_MAX) : INT64_MAX);
     db_bind_text(s->rows, 4, f->domain);
     db_bind_text(s->rows, 5, is_domain ? NULL : f->to);
@@ -145,49 +152,65 @@ passes(const struct scan *s)
            (!f->older_than_ms || s->row.arrived_ms < f->older_than_ms);
 }
 
-/* *found: s->row is the next one. */
 static bool
-scan_next(struct scan *s, bool *found, struct err *err)
+passes_row(const struct scan *s)
 {
     enum queue_state state = s->filter->state;
 
-    for (;;) {
-        if (!db_step(s->rows, found, err))
+    return db_int(s->rows, COLUMN_PASSES) != 0 &&
+           (state == QUEUE_STATE_ANY || state == s->row.state);
+}
+
+/* *found: s->row is the next one, else the turn is over; *end: so are the
+ * rows.  The cursor goes along. */
+static bool
+scan_next(struct scan *s, struct queue_cursor *cursor, bool *found, bool *end,
+          struct err *err)
+{
+    bool row;
+
+    for (*found = false; s->looked < QUEUE_LOOKED_MAX; s->looked++) {
+        if (!db_step(s->rows, &row, err))
             return false;
-        if (!*found)
+        *end = !row;
+        if (!row)
             return true;
         read_row(s);
-        if (state != QUEUE_STATE_ANY && state != s->row.state)
+        *cursor = (struct queue_cursor){s->row.id, s->row.number};
+        if (!passes_row(s))
             continue;
-        if (!wants_message(s->filter))
-            return true;
-        if (!read_message(s, err))
+        if (wants_message(s->filter) && !read_message(s, err))
             return false;
-        if (passes(s))
+        if (!wants_message(s->filter) || passes(s)) {
+            *found = true;
             return true;
+        }
     }
+    return true;
 }
 
 bool
 queue_store_list(struct queue_store *s, const struct queue_filter *f,
-                 uint64_t cursor_id, uint32_t cursor_number, size_t max,
-                 queue_row_fn *row, void *ctx, bool *end, struct err *err)
+                 struct queue_cursor *cursor, size_t max, queue_row_fn *row,
+                 void *ctx, bool *end, struct err *err)
 {
     struct scan scan;
     bool found = true, ok = true;
 
-    scan_begin(&scan, s, f, cursor_id, cursor_number);
+    *end = false;
+    scan_begin(&scan, s, f, cursor);
     for (size_t n = 0; ok && found && n < max; n++) {
-        ok = scan_next(&scan, &found, err) &&
+        ok = scan_next(&scan, cursor, &found, end, err) &&
              (!found || read_message(&scan, err));
         if (ok && found)
             row(ctx, &scan.row);
     }
     /* Whether another row exists is cheap to say, whether it would pass the
      * filter is not. */
-    if (ok && found)
+    if (ok && !*end) {
         ok = db_step(scan.rows, &found, err);
-    *end = !found;
+        *end = !found;
+    }
     scan_end(&scan);
     return ok;
 }
@@ -280,27 +303,27 @@ concerns(enum queue_change change, int64_t held)
     return false;
 }
 
-/* Up to `max` rows behind the bulk's cursor, which moves along. */
+/* Up to `max` rows behind the bulk's cursor, which moves along; none once the
+ * turn is over, in which *looked rows were looked at. */
 static bool
 find_targets(struct queue_store *s, struct queue_bulk *b, size_t max,
-             struct target *out, size_t *count, struct err *err)
+             struct target *out, size_t *count, size_t *looked, struct err *err)
 {
     struct scan scan;
     bool found = true, ok = true;
 
     *count = 0;
-    scan_begin(&scan, s, &b->filter, b->id, b->number);
+    scan_begin(&scan, s, &b->filter, &b->cursor);
+    scan.looked = *looked;
     while (*count < max) {
-        ok = scan_next(&scan, &found, err);
+        ok = scan_next(&scan, &b->cursor, &found, &b->end, err);
         if (!ok || !found)
             break;
-        b->id = scan.row.id;
-        b->number = scan.row.number;
         if (concerns(b->change, scan.held))
-            out[(*count)++] =
-                (struct target){b->id, b->number, scan.row.attempts, scan.held};
+            out[(*count)++] = (struct target){scan.row.id, scan.row.number,
+                                              scan.row.attempts, scan.held};
     }
-    b->end = !found;
+    *looked = scan.looked;
     scan_end(&scan);
     return ok;
 }
@@ -310,12 +333,13 @@ queue_store_bulk(struct queue_store *s, struct queue_bulk *b, size_t max,
                  struct err *err)
 {
     scoped(own_free) struct target *page = mem_array(struct target, QUEUE_PAGE);
+    size_t looked = 0;
 
-    while (max > 0 && !b->end) {
+    while (max > 0 && !b->end && looked < QUEUE_LOOKED_MAX) {
         size_t n;
 
         if (!find_targets(s, b, max < QUEUE_PAGE ? max : QUEUE_PAGE, page, &n,
-                          err))
+                          &looked, err))
             return false;
         for (size_t i = 0; !b->dry && i < n; i++)
             if (!apply(s, b->change, &page[i], b->now_ms, err))
@@ -334,8 +358,9 @@ queue_store_change(struct queue_store *s, enum queue_change change,
     struct queue_bulk b = {
         .change = change, .filter = *f, .now_ms = now_ms, .dry = dry};
 
-    if (!queue_store_bulk(s, &b, SIZE_MAX, err))
-        return false;
+    while (!b.end)
+        if (!queue_store_bulk(s, &b, SIZE_MAX, err))
+            return false;
     *count = b.count;
     return true;
 }

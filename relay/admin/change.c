@@ -11,6 +11,7 @@
 
 enum {
     IDS_MAX = 1000, /* named in one request */
+    RUN_MAX = 2000, /* recipients changed in one transaction */
     ROWS_MAX = 200, /* of what changes, looked at for destinations */
     DESTINATIONS_MAX = 16,
 };
@@ -24,6 +25,14 @@ static const struct verb {
     {"bounce", QUEUE_CHANGE_BOUNCE},
 };
 
+/* How far it has come. */
+struct progress {
+    struct queue_bulk bulk; /* of the whole, or of one of the ids: */
+    size_t next_id;         /* the one behind it */
+    /* Of the first rows: what may be blocked and is to be tried again. */
+    size_t destination_count, rows;
+};
+
 struct change_call {
     struct store_call call;
     struct relay *relay;
@@ -33,31 +42,30 @@ struct change_call {
     uint64_t *ids; /* each with the filter; none: the filter alone */
     size_t id_count;
     bool dry;
-    uint64_t count;
-    /* Of the first rows: what may be blocked and is to be tried again. */
+    struct progress made; /* by the runs that are over */
+    struct progress run;  /* with the last one, which may be made twice */
     char *destinations[DESTINATIONS_MAX];
-    size_t destination_count, rows;
 };
 
 static void
-clear_destinations(struct change_call *x)
+cut_destinations(struct change_call *x, size_t count)
 {
-    while (x->destination_count > 0)
-        free(x->destinations[--x->destination_count]);
-    x->rows = 0;
+    while (x->run.destination_count > count)
+        free(x->destinations[--x->run.destination_count]);
 }
 
 static void
 add_destination(void *ctx, const struct queue_row *row)
 {
     struct change_call *x = ctx;
+    struct progress *p = &x->run;
 
-    x->rows++;
-    for (size_t i = 0; i < x->destination_count; i++)
+    p->rows++;
+    for (size_t i = 0; i < p->destination_count; i++)
         if (strcmp(x->destinations[i], row->destination) == 0)
             return;
-    if (x->destination_count < DESTINATIONS_MAX)
-        x->destinations[x->destination_count++] = mem_text(row->destination);
+    if (p->destination_count < DESTINATIONS_MAX)
+        x->destinations[p->destination_count++] = mem_text(row->destination);
 }
 
 static bool
@@ -67,45 +75,56 @@ may_unblock(const struct change_call *x)
                        x->verb->change == QUEUE_CHANGE_RELEASE);
 }
 
+/* Of the rows that are about to change. */
 static bool
-change(struct change_call *x, const struct queue_filter *f,
-       struct queue_store *store, struct err *err)
+note_destinations(struct change_call *x, struct queue_store *store,
+                  struct err *err)
 {
-    uint64_t count;
+    struct queue_cursor cursor = x->run.bulk.cursor;
     bool end;
 
-    if (may_unblock(x) && x->rows < ROWS_MAX &&
-        !queue_store_list(store, f, 0, 0, ROWS_MAX, add_destination, x, &end,
-                          err))
-        return false;
-    if (!queue_store_change(store, x->verb->change, f, net_clock_steady(),
-                            x->dry, &count, err))
-        return false;
-    x->count += count;
-    return true;
+    return !may_unblock(x) || x->run.rows >= ROWS_MAX ||
+           queue_store_list(store, &x->run.bulk.filter, &cursor, ROWS_MAX,
+                            add_destination, x, &end, err);
 }
 
+static void
+begin_next(struct change_call *x)
+{
+    struct progress *p = &x->run;
+
+    p->bulk.cursor = (struct queue_cursor){0};
+    p->bulk.end = x->id_count > 0 && p->next_id == x->id_count;
+    if (!p->bulk.end && x->id_count > 0)
+        p->bulk.filter.id = x->ids[p->next_id++];
+}
+
+/* A run of the change, and of an id's recipients one at least; then it is over
+ * or the next one follows. */
 static bool
 work(struct store_call *call, struct queue_store *store, struct err *err)
 {
     struct change_call *x = own_container(call, struct change_call, call);
-    struct queue_filter f = x->filter.queue;
+    struct progress *p = &x->run;
+    uint64_t until;
 
-    x->count = 0;
-    clear_destinations(x);
-    for (size_t i = 0; i < x->id_count || i == 0; i++) {
-        if (x->id_count > 0)
-            f.id = x->ids[i];
-        if (!change(x, &f, store, err))
+    cut_destinations(x, x->made.destination_count);
+    *p = x->made;
+    until = p->bulk.count + (x->dry ? QUEUE_LOOKED_MAX : RUN_MAX);
+    do {
+        if (!note_destinations(x, store, err) ||
+            !queue_store_bulk(store, &p->bulk, until - p->bulk.count, err))
             return false;
-    }
+        if (p->bulk.end && x->id_count > 0)
+            begin_next(x);
+    } while (x->id_count > 0 && !p->bulk.end && p->bulk.count < until);
     return true;
 }
 
 static void
 free_call(struct change_call *x)
 {
-    clear_destinations(x);
+    cut_destinations(x, 0);
     admin_filter_done(&x->filter);
     free(x->ids);
     free(x);
@@ -118,7 +137,7 @@ tell_log(const struct change_call *x)
 
     log_begin(&line, x->relay->log, LOG_LEVEL_INFO, "queue.change");
     log_text(&line, "change", x->verb->name);
-    log_int(&line, "recipients", (int64_t)x->count);
+    log_int(&line, "recipients", (int64_t)x->made.bulk.count);
     if (x->id_count == 1)
         log_id(&line, "mid", x->ids[0]);
     log_end(&line);
@@ -136,10 +155,29 @@ apply(const struct change_call *x)
         dispatch_unblock(x->relay->dispatch, QUEUE_ENDED);
     if (!may_unblock(x))
         return;
-    if (x->rows >= ROWS_MAX || x->destination_count == DESTINATIONS_MAX)
+    if (x->made.rows >= ROWS_MAX ||
+        x->made.destination_count == DESTINATIONS_MAX)
         dispatch_unblock(x->relay->dispatch, NULL);
-    for (size_t i = 0; i < x->destination_count; i++)
+    for (size_t i = 0; i < x->made.destination_count; i++)
         dispatch_unblock(x->relay->dispatch, x->destinations[i]);
+}
+
+/* What the runs before have changed stays so, whatever became of the last. */
+static void
+finish(struct change_call *x)
+{
+    if (!x->dry && x->made.bulk.count > 0)
+        apply(x);
+    if (x->call.failed)
+        admin_answer_failure(x->request, &x->call.err);
+    else if (!x->made.bulk.end)
+        admin_answer_error(x->request, 503, "the relay is at its end");
+    else
+        admin_answer_json(x->request, 200,
+                          json_pack("{s:I, s:b}", "count",
+                                    (json_int_t)x->made.bulk.count, "dry",
+                                    x->dry));
+    free_call(x);
 }
 
 static void
@@ -147,16 +185,12 @@ done(struct task *task)
 {
     struct change_call *x = own_container(task, struct change_call, call.task);
 
-    if (x->call.failed) {
-        admin_answer_failure(x->request, &x->call.err);
-    } else {
-        if (!x->dry && x->count > 0)
-            apply(x);
-        admin_answer_json(x->request, 200,
-                          json_pack("{s:I, s:b}", "count", (json_int_t)x->count,
-                                    "dry", x->dry));
-    }
-    free_call(x);
+    if (!x->call.failed)
+        x->made = x->run;
+    if (x->call.failed || x->made.bulk.end || !x->relay->store)
+        finish(x);
+    else
+        store_thread_post(x->relay->store, &x->call);
 }
 
 static bool
@@ -235,6 +269,13 @@ admin_change(struct relay *relay, struct net_http_request *r, const char *name)
     }
     x->relay = relay;
     x->request = r;
+    x->made.bulk = (struct queue_bulk){.change = x->verb->change,
+                                       .filter = x->filter.queue,
+                                       .now_ms = net_clock_steady(),
+                                       .dry = x->dry};
+    x->run = x->made;
+    begin_next(x);
+    x->made = x->run;
     x->call.work = work;
     x->call.task.run = done;
     x->call.home = &relay->inbox;

@@ -1,4 +1,4 @@
-/* The paths that only look: each is one call to the store thread. */
+/* The paths that only look: each is one short call to the store thread. */
 #include "policy/tlsrpt.h"
 #include "relay/admin/answer.h"
 #include "relay/admin/filter.h"
@@ -15,8 +15,8 @@ struct read_call {
     struct net_http_request *request;
     bool (*look)(struct read_call *x, struct queue_store *s, struct err *err);
     struct admin_filter filter;
-    struct admin_cursor cursor;
-    char *domain; /* or what a listing of domains begins behind */
+    uint64_t before; /* of a search: an id, or 0 */
+    char *domain;    /* or what a listing of domains begins behind */
     unsigned piece;
     json_t *found;
     struct buf body;
@@ -69,45 +69,6 @@ post(struct relay *relay, struct read_call *x)
 {
     x->call.home = &relay->inbox;
     store_thread_post(relay->store, &x->call);
-}
-
-/* --- the queue --- */
-
-static bool
-look_queue(struct read_call *x, struct queue_store *s, struct err *err)
-{
-    return admin_view_queue(s, &x->filter.queue, &x->cursor, &x->found, err);
-}
-
-static bool
-read_query(struct net_http_request *r, struct read_call *x, struct err *err)
-{
-    const char *cursor = net_http_query(r, "cursor");
-
-    for (size_t i = 0; i < ADMIN_FILTER_COUNT; i++) {
-        const char *value = net_http_query(r, admin_filter_names[i]);
-
-        if (value && !admin_filter_set(&x->filter, admin_filter_names[i], value,
-                                       net_clock_steady(), err))
-            return false;
-    }
-    return admin_cursor_parse(cursor ? cursor : "", &x->cursor, err);
-}
-
-void
-admin_queue(struct relay *relay, struct net_http_request *r, const char *name)
-{
-    struct read_call *x = new_call(r, look_queue);
-    struct err err;
-
-    (void)name;
-    if (read_query(r, x, &err)) {
-        post(relay, x);
-        return;
-    }
-    admin_filter_done(&x->filter);
-    free(x);
-    admin_answer_failure(r, &err);
 }
 
 /* --- one message --- */
@@ -190,8 +151,7 @@ admin_body(struct relay *relay, struct net_http_request *r, const char *name)
 static bool
 look_search(struct read_call *x, struct queue_store *s, struct err *err)
 {
-    return admin_view_search(s, x->filter.queue.to, x->cursor.id, &x->found,
-                             err);
+    return admin_view_search(s, x->filter.queue.to, x->before, &x->found, err);
 }
 
 /* An address, or a domain with or without its '@'. */
@@ -221,7 +181,7 @@ admin_messages(struct relay *relay, struct net_http_request *r,
         return;
     }
     cursor = net_http_query(r, "cursor");
-    if (cursor && !id_parse(slice_of(cursor), &x->cursor.id)) {
+    if (cursor && !id_parse(slice_of(cursor), &x->before)) {
         admin_filter_done(&x->filter);
         free(x);
         admin_answer_error(r, 400, "cursor: not one of ours");

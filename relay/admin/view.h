@@ -17,20 +17,29 @@ enum {
     ADMIN_FOUND_MAX = 50, /* messages of a search */
 };
 
-/* Where a page of the queue begins; as text "0g3k1x9d2a.3", "" at first. */
-struct admin_cursor {
-    uint64_t id;
-    uint32_t number;
-};
-bool admin_cursor_parse(const char *text, struct admin_cursor *out,
+/* Behind what a page of the queue begins; as text "0g3k1x9d2a.3", "" at
+ * first. */
+bool admin_cursor_parse(const char *text, struct queue_cursor *out,
                         struct err *err) must_use;
 
 /* Each sets *out, to be released by json_decref, when it returns true. */
 
 /* {"rows": [...], "next": where the next page begins, or null} */
 bool admin_view_queue(struct queue_store *s, const struct queue_filter *f,
-                      const struct admin_cursor *from, json_t **out,
+                      const struct queue_cursor *from, json_t **out,
                       struct err *err) must_use;
+
+/* The same turn by turn (queue_store_list), until the page is whole. */
+struct admin_page {
+    json_t *rows; /* so far */
+    struct queue_cursor cursor;
+    bool end;
+};
+bool admin_view_queue_turn(struct queue_store *s, const struct queue_filter *f,
+                           struct admin_page *page, struct err *err) must_use;
+bool admin_page_is_whole(const struct admin_page *page);
+json_t *admin_page_json(const struct admin_page *page);
+
 /* One message, and in "recipients" those it still has.  ERR_MISSING. */
 bool admin_view_message(struct queue_store *s, uint64_t id, json_t **out,
                         struct err *err) must_use;

@@ -10,12 +10,12 @@
 enum { RECIPIENTS_MAX = 10000 }; /* of one message, shown */
 
 bool
-admin_cursor_parse(const char *text, struct admin_cursor *out, struct err *err)
+admin_cursor_parse(const char *text, struct queue_cursor *out, struct err *err)
 {
     struct slice rest = slice_of(text), id = slice_cut(&rest, '.');
     unsigned long long number = 0;
 
-    *out = (struct admin_cursor){0};
+    *out = (struct queue_cursor){0};
     if (*text == '\0')
         return true;
     if (!id_parse(id, &out->id) || !slice_number(rest, UINT32_MAX, &number))
@@ -25,7 +25,7 @@ admin_cursor_parse(const char *text, struct admin_cursor *out, struct err *err)
 }
 
 static json_t *
-cursor_text(const struct admin_cursor *c)
+cursor_text(const struct queue_cursor *c)
 {
     char id[ID_TEXT_SIZE];
     char *text scoped(own_free) =
@@ -45,15 +45,9 @@ recipient(const struct queue_row *row)
                      admin_time(row->next_ms), "last", admin_text(row->last));
 }
 
-struct page {
-    json_t *rows;
-    struct admin_cursor last;
-};
-
 static void
 add_row(void *ctx, const struct queue_row *row)
 {
-    struct page *page = ctx;
     json_t *one = recipient(row);
     char id[ID_TEXT_SIZE];
 
@@ -63,25 +57,45 @@ add_row(void *ctx, const struct queue_row *row)
     json_object_set_new(one, "from", admin_text(row->from));
     json_object_set_new(one, "message_id", admin_text(row->message_id));
     json_object_set_new(one, "origin", admin_text(row->origin));
-    json_array_append_new(page->rows, one);
-    page->last = (struct admin_cursor){row->id, row->number};
+    json_array_append_new(ctx, one);
+}
+
+bool
+admin_view_queue_turn(struct queue_store *s, const struct queue_filter *f,
+                      struct admin_page *page, struct err *err)
+{
+    size_t room = ADMIN_PAGE_MAX - json_array_size(page->rows);
+
+    return queue_store_list(s, f, &page->cursor, room, add_row, page->rows,
+                            &page->end, err);
+}
+
+bool
+admin_page_is_whole(const struct admin_page *page)
+{
+    return page->end || json_array_size(page->rows) == ADMIN_PAGE_MAX;
+}
+
+json_t *
+admin_page_json(const struct admin_page *page)
+{
+    return json_pack("{s:O, s:o}", "rows", page->rows, "next",
+                     page->end ? json_null() : cursor_text(&page->cursor));
 }
 
 bool
 admin_view_queue(struct queue_store *s, const struct queue_filter *f,
-                 const struct admin_cursor *from, json_t **out, struct err *err)
+                 const struct queue_cursor *from, json_t **out, struct err *err)
 {
-    struct page page = {.rows = json_array(), .last = *from};
-    bool end;
+    struct admin_page page = {.rows = json_array(), .cursor = *from};
+    bool ok = true;
 
-    if (!queue_store_list(s, f, from->id, from->number, ADMIN_PAGE_MAX, add_row,
-                          &page, &end, err)) {
-        json_decref(page.rows);
-        return false;
-    }
-    *out = json_pack("{s:o, s:o}", "rows", page.rows, "next",
-                     end ? json_null() : cursor_text(&page.last));
-    return true;
+    while (ok && !admin_page_is_whole(&page))
+        ok = admin_view_queue_turn(s, f, &page, err);
+    if (ok)
+        *out = admin_page_json(&page);
+    json_decref(page.rows);
+    return ok;
 }
 
 /* --- one message --- */
@@ -152,12 +166,13 @@ view(struct queue_store *s, uint64_t id, bool with_events, json_t **out,
 {
     struct message x = {.events = with_events ? json_array() : NULL};
     struct queue_filter f = {.id = id};
+    struct queue_cursor cursor = {0}; /* one turn is enough for a message */
     json_t *recipients = json_array();
     bool end;
 
     if (queue_store_history(s, id, tell_message, tell_event, &x, err) &&
-        queue_store_list(s, &f, 0, 0, RECIPIENTS_MAX, add_recipient, recipients,
-                         &end, err)) {
+        queue_store_list(s, &f, &cursor, RECIPIENTS_MAX, add_recipient,
+                         recipients, &end, err)) {
         json_object_set_new(x.object, "recipients", recipients);
         if (x.events)
             json_object_set_new(x.object, "events", x.events);

@@ -47,7 +47,7 @@ cli_offline_queue(struct queue_store *s, const struct cli_filter *f,
                   const char *cursor, json_t **out, struct err *err)
 {
     struct admin_filter filter scoped(admin_filter_done) = {0};
-    struct admin_cursor from;
+    struct queue_cursor from;
 
     return cli_filter_fill(f, &filter, cli_now_ms(), err) &&
            admin_cursor_parse(cursor, &from, err) &&

@@ -165,7 +165,8 @@ check(const char *directory)
 
     if (!s)
         return 2;
-    ok = queue_store_list(s, &all, 0, 0, 1000, tell, NULL, &end, &err) &&
+    ok = queue_store_list(s, &all, &(struct queue_cursor){0}, 1000, tell, NULL,
+                          &end, &err) &&
          is_whole(s);
     queue_store_close(&s);
     return ok ? 0 : 1;

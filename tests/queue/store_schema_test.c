@@ -89,8 +89,8 @@ use_store(struct fixture *f)
     unsigned rows = 0;
     bool end;
 
-    OK(f, queue_store_list(f->s, &all, 0, 0, 100, count_row, &rows, &end,
-                           &f->err));
+    OK(f, queue_store_list(f->s, &all, &(struct queue_cursor){0}, 100,
+                           count_row, &rows, &end, &f->err));
     assert_int_equal(rows, 3);
     assert_int_equal(counts(f).by_state[QUEUE_STATE_HELD], 1);
     assert_int_equal(claim_at(f, "held.test", then, NULL), 0);

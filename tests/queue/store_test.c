@@ -441,8 +441,8 @@ exercise(struct fixture *f)
 
     (void)!queue_store_begin(f->s, &f->err);
     (void)!queue_store_count(f->s, &c, &f->err);
-    (void)!queue_store_list(f->s, &all, 0, 0, 100, ignore_row, &sum, &end,
-                            &f->err);
+    (void)!queue_store_list(f->s, &all, &(struct queue_cursor){0}, 100,
+                            ignore_row, &sum, &end, &f->err);
     (void)!queue_store_history(f->s, 1001, ignore_message, ignore_history, &sum,
                                &f->err);
     if (queue_store_due(f->s, "", NOW, 20, names, &count, &next, &end, &f->err))

@@ -17,7 +17,7 @@ pages_follow_each_other_by_their_cursor(void **state)
 {
     struct fixture *f = *state;
     struct queue_filter all = {0};
-    struct admin_cursor from = {0};
+    struct queue_cursor from = {0};
     size_t rows = 0, pages = 0;
     bool more = true;
 
@@ -44,7 +44,7 @@ a_cursor_of_others_is_refused(void **state)
     static const char *const bad[] = {"x",           "1jn99zaw80",
                                       "1jn99zaw80.", "1jn99zaw80.x",
                                       ".1",          "1jn99zaw80.4294967296"};
-    struct admin_cursor c;
+    struct queue_cursor c;
     struct err err;
 
     (void)state;
