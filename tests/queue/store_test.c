@@ -159,7 +159,7 @@ every_schema_there_was_is_brought_up_to_date(void **state)
     struct fixture *f = *state;
 
     ENQUEUE(f, false, "a@b.example");
-    assert_int_equal(ask(f, "PRAGMA user_version"), 2);
+    assert_int_equal(ask(f, "PRAGMA user_version"), 3);
     assert_int_equal(ask(f, "PRAGMA application_id"), 0x5ea19057);
 }
 
