@@ -202,10 +202,10 @@ unreached(struct judgement *j)
         return false;
     times = failures > 1 ? mem_printf(", %" PRId64 " times in a row", failures)
                          : mem_text("");
-    j->because = mem_printf(
-        "%s %s%s: %s", destination(j),
-        is_policy ? "did not prove what it has to" : "could not be reached",
-        times, cli_text(j->plan, "why"));
+    j->because = mem_printf("%s %s%s: %s", destination(j),
+                            is_policy ? "did not prove what it has to"
+                                      : "could not be reached",
+                            times, cli_text(j->plan, "why"));
     until = is_policy ? would_go_next(j)
                       : mem_text("once a host there can be reached");
     j->would_go = mem_printf("%s; `sealpost queue retry %s` tries now", until,

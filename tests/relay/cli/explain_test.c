@@ -79,7 +79,7 @@ the_reason_that_counts_comes_first(void **state)
         {RCPT("deferred"), PLAN(", \"failures\": 3, " BLOCKED),
          "3 times in a row: because of it", "retry 0g3k1x9d2a"},
         {RCPT("deferred"), PLAN(", \"failures\": 1, " BLOCKED),
-         "could not be reached: because of it", "retry 0g3k1x9d2a"},
+         "did not prove what it has to: because of it", "retry"},
         {RCPT("active"), PLAN(", \"eased\": 1"), "too much, and has at most 1",
          "its turn"},
         {RCPT("queued"), PLAN(", \"paced\": true, " BLOCKED), "a rate",
