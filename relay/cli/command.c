@@ -156,11 +156,18 @@ cli_main(int argc, char **argv)
     return run_named(argc, argv);
 }
 
+static void
+say_usage(const struct cli_command *c, FILE *out)
+{
+    (void)fprintf(out, "usage: sealpost %s%s%s\n", c->name,
+                  c->usage[0] ? " " : "", c->usage);
+}
+
 void
 cli_command_help(const struct cli_command *c, FILE *out)
 {
-    (void)fprintf(out, "usage: sealpost %s %s\n\n%s.\n\n%s", c->name, c->usage,
-                  c->summary, c->help);
+    say_usage(c, out);
+    (void)fprintf(out, "\n%s.\n\n%s", c->summary, c->help);
 }
 
 int
@@ -172,7 +179,8 @@ cli_command_misuse(const struct cli_command *c, const char *fmt, ...)
     (void)fputs("sealpost: ", stderr);
     (void)vfprintf(stderr, fmt, args);
     va_end(args);
-    (void)fprintf(stderr, "\nusage: sealpost %s %s\n", c->name, c->usage);
+    (void)fputc('\n', stderr);
+    say_usage(c, stderr);
     return EX_USAGE;
 }
 

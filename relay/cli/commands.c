@@ -25,8 +25,7 @@
     "      --to ADDRESS      of the recipient: an address, or @domain\n"       \
     "  -s, --state STATE     queued, active, deferred or held\n"               \
     "      --older-than T    arrived longer ago than T: 30m, 4h, 2d\n"
-#define CHANGE_USAGE                                                           \
-    "ID...|--all|FILTER [--yes] [--dry-run] [-c FILE] [--socket PATH]"
+#define CHANGE_USAGE "ID...|--all|FILTER [--yes] [--dry-run]"
 #define CHANGE_HELP                                                            \
     FILTER_HELP                                                                \
     "  -a, --all             everything\n"                                     \
@@ -102,7 +101,7 @@ const struct cli_command cli_commands[] = {
      CHANGE_HELP, cli_queue_change},
     {"trace", "ID [--json]", "all that happened to one message", LOOK_HELP,
      cli_trace},
-    {"events", "[-e LIST] [-d DOMAIN] [--from A] [--to A] [--id ID] [--json]",
+    {"events", "[-e LIST] [-d D] [--from A] [--to A] [--id ID] [--json]",
      "follow what happens, as it happens",
      "  -e, --event LIST      these only: delivery.sent, delivery.*, with "
      "commas\n"

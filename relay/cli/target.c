@@ -29,19 +29,39 @@ is_anywhere(const struct config *c)
            !config_is_set(c, "", "state_directory");
 }
 
+/* Of a configuration with mistakes: its relay runs with an earlier one, and may
+ * be about to read this one.  A file that can't be read names no relay, least
+ * of all the usual one. */
+static char *
+named_socket(const struct cli_target *t)
+{
+    char *said = config_peek(t->file, "control", "socket");
+
+    if (said)
+        return said;
+    return mem_text(t->file && access(t->file, R_OK) != 0
+                        ? t->file
+                        : CONFIG_CONTROL_DEFAULT);
+}
+
 void
 cli_target_open(struct cli_target *t)
 {
-    const char *path = CONFIG_CONTROL_DEFAULT;
+    const struct config *c;
 
     t->lock_fd = -1;
-    if (!t->given_socket && cli_target_config(t))
-        path = t->config->control.socket;
+    if (t->given_socket) {
+        t->socket = mem_text(t->given_socket);
+        return;
+    }
+    c = cli_target_config(t);
+    t->socket = c ? mem_text(c->control.socket) : named_socket(t);
     /* A relay run as another user has it in the usual place. */
-    if (t->config && is_anywhere(t->config) && access(path, F_OK) != 0 &&
-        access(CONFIG_CONTROL_DEFAULT, F_OK) == 0)
-        path = CONFIG_CONTROL_DEFAULT;
-    t->socket = mem_text(t->given_socket ? t->given_socket : path);
+    if (c && is_anywhere(c) && access(t->socket, F_OK) != 0 &&
+        access(CONFIG_CONTROL_DEFAULT, F_OK) == 0) {
+        own_free(&t->socket);
+        t->socket = mem_text(CONFIG_CONTROL_DEFAULT);
+    }
 }
 
 void

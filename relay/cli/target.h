@@ -30,8 +30,8 @@ struct cli_target {
         .name = "socket", .value = &(t)->given_socket                          \
     }
 
-/* Finds the socket.  A configuration that can't be read is passed over: the
- * relay that runs has read another. */
+/* Finds the socket.  Of a configuration with mistakes only the socket that it
+ * names counts: the relay that runs has read another. */
 void cli_target_open(struct cli_target *t);
 /* Read when it is first asked for; NULL: it can't be. */
 const struct config *cli_target_config(struct cli_target *t);

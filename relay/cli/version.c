@@ -2,12 +2,16 @@
 #include "relay/cli/option.h"
 
 #include <ares.h>
+#include <confuse.h>
+#include <crypt.h>
+#include <idn2.h>
 #include <jansson.h>
 #include <llhttp.h>
 #include <openssl/crypto.h>
 #include <sqlite3.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unbound.h>
 #include <uv.h>
 #include <zlib.h>
 
@@ -24,11 +28,14 @@ libraries(void)
 
     (void)snprintf(llhttp, sizeof(llhttp), "%d.%d.%d", LLHTTP_VERSION_MAJOR,
                    LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "openssl",
-                     OpenSSL_version(OPENSSL_VERSION_STRING), "sqlite",
-                     sqlite3_libversion(), "libuv", uv_version_string(),
-                     "c-ares", ares_version(NULL), "llhttp", llhttp, "jansson",
-                     JANSSON_VERSION, "zlib", zlibVersion());
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}",
+                     "openssl", OpenSSL_version(OPENSSL_VERSION_STRING),
+                     "sqlite", sqlite3_libversion(), "libuv",
+                     uv_version_string(), "c-ares", ares_version(NULL),
+                     "libunbound", ub_version(), "llhttp", llhttp, "jansson",
+                     JANSSON_VERSION, "zlib", zlibVersion(), "libidn2",
+                     idn2_check_version(NULL), "libconfuse", confuse_version,
+                     "libxcrypt", XCRYPT_VERSION_STR);
 }
 
 static void
@@ -39,7 +46,7 @@ print_text(json_t *libs)
 
     printf("sealpost %s (revision %s)\n", SEALPOST_VERSION, revision());
     json_object_foreach(libs, name, version)
-        printf("  %-8s %s\n", name, json_string_value(version));
+        printf("  %-10s %s\n", name, json_string_value(version));
 }
 
 int

@@ -125,7 +125,7 @@ def test_version_and_check(sh):
     text = sh.ok("version", config=False)
     told = json.loads(sh.ok("version", "--json", config=False))
     assert told["version"] in text and told["revision"] in text
-    assert {"openssl", "sqlite", "libuv", "c-ares"} <= set(told["libraries"])
+    assert {"openssl", "sqlite", "libunbound", "libconfuse"} <= set(told["libraries"])
     assert "state_directory" in sh.ok("check")
     assert sh.json("check")["hostname"]["value"] == "relay.lab.test"
 
@@ -586,3 +586,16 @@ def test_a_relay_that_is_named_is_never_mistaken_for_the_usual_one(world, new_re
     nothing = mine.folder / "nothing.conf"
     nothing.write_text('hostname = "relay.lab.test"\n')
     assert here("healthcheck", "-c", str(nothing)).returncode == 0
+    done = here("drain", "-c", str(mine.folder / "mistyped.conf"))
+    assert done.returncode == 69 and "mistyped.conf" in done.stderr
+
+
+def test_a_configuration_with_a_mistake_still_says_where_its_relay_is(relay, tmp_path):
+    socket_path = relay.config["control"]["socket"]
+    broken = tmp_path / "broken.conf"
+    broken.write_text(f'mode = "lively"\ncontrol {{ socket = "{socket_path}" }}\n')
+    done = subprocess.run(
+        [binary(), "status", "--json", "-c", str(broken)],
+        capture_output=True, text=True, timeout=60, env=environment(),
+    )
+    assert json.loads(done.stdout)["pid"] == relay.process.pid, done

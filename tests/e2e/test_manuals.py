@@ -148,6 +148,6 @@ def test_the_manual_tells_of_each_path_of_the_api():
     aliases = {"/page.css", "/page.js", "/healthz"}
     told = {
         (method, re.sub("/[A-Z]+(?=/|$)", "/*", path))
-        for method, path in re.findall(r"^\.It Li (GET|POST) ([^ ?]+)", part("API"), re.M)
+        for method, path in re.findall(r"^\.It Li (GET|POST) ([^\s?]+)", part("API"), re.M)
     }
     assert told == {(m, p) for m, p in routes if p not in aliases}

@@ -131,6 +131,20 @@ the_manual_tells_of_every_command_and_option(void **state)
     assert_int_equal(missing, 0);
 }
 
+static void
+every_usage_fits_a_terminal(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < cli_command_count; i++) {
+        const struct cli_command *c = &cli_commands[i];
+        scoped(own_free) char *line =
+            mem_printf("usage: sealpost %s %s", c->name, c->usage);
+
+        if (strlen(line) > 79)
+            fail_msg("%s", line);
+    }
+}
+
 static bool
 is_command(const char *name)
 {
@@ -210,6 +224,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_manual_tells_of_every_command_and_option),
+        cmocka_unit_test(every_usage_fits_a_terminal),
         cmocka_unit_test(it_tells_of_no_other),
         cmocka_unit_test(it_tells_of_every_event_that_is_logged),
     };
