@@ -349,11 +349,16 @@ bool queue_store_search(struct queue_store *s, const char *address, size_t max,
                         queue_found_fn *found, void *ctx, uint64_t *before,
                         bool *end, struct err *err) must_use;
 
+/* Rows of a message's history that are told, the last ones: of thousands of
+ * recipients that nobody takes there are more each day. */
+enum { QUEUE_HISTORY_MAX = 5000 };
+
 /* What is known of one message for trace: how it came, and each attempt. */
 struct queue_history_message {
     uint64_t id;
     int64_t arrived_ms;
     uint64_t size;
+    uint64_t left_off; /* rows, older than those that are told */
     const char *from, *origin, *message_id, *envid;
 };
 typedef void queue_history_message_fn(void *ctx,

@@ -1,17 +1,22 @@
 #include "queue/store_inside.h"
 
+/* *from: the sequence of the first row to be told. */
 static bool
 tell_message(struct queue_store *s, uint64_t id,
-             queue_history_message_fn *message, void *ctx, struct err *err)
+             queue_history_message_fn *message, void *ctx, int64_t *from,
+             struct err *err)
 {
     struct db_statement *st =
         queue_store_use(s, QUEUE_ST_HISTORY_MESSAGE,
                         "SELECT arrived_ms, size, sender, origin, message_id,"
-                        " envid FROM message WHERE id = ?");
+                        " envid, max(0, coalesce((SELECT max(sequence) FROM"
+                        " attempt WHERE message = ?1) + 1 - ?2, 0))"
+                        " FROM message WHERE id = ?1");
     struct queue_history_message m = {.id = id};
     bool row;
 
     db_bind_int(st, 1, (int64_t)(id & INT64_MAX));
+    db_bind_int(st, 2, QUEUE_HISTORY_MAX);
     if (!db_step(st, &row, err))
         return false;
     if (!row) {
@@ -25,6 +30,8 @@ tell_message(struct queue_store *s, uint64_t id,
     m.origin = db_text(st, 3);
     m.message_id = db_text(st, 4);
     m.envid = db_text(st, 5);
+    *from = db_int(st, 6);
+    m.left_off = (uint64_t)*from;
     message(ctx, &m);
     db_reset(st);
     return true;
@@ -85,15 +92,17 @@ queue_store_history(struct queue_store *s, uint64_t id,
                     void *ctx, struct err *err)
 {
     struct db_statement *st;
+    int64_t from;
     bool more;
 
-    if (!tell_message(s, id, message, ctx, err))
+    if (!tell_message(s, id, message, ctx, &from, err))
         return false;
     st = queue_store_use(s, QUEUE_ST_ATTEMPT_LIST,
                          "SELECT " QUEUE_HISTORY_COLUMNS
                          " FROM attempt AS a WHERE message = ?"
-                         " ORDER BY sequence");
+                         " AND sequence >= ? ORDER BY sequence");
     db_bind_int(st, 1, (int64_t)id);
+    db_bind_int(st, 2, from);
     for (;;) {
         if (!db_step(st, &more, err))
             return false;

@@ -43,7 +43,8 @@ json_t *admin_page_json(const struct admin_page *page);
 /* One message, and in "recipients" those it still has.  ERR_MISSING. */
 bool admin_view_message(struct queue_store *s, uint64_t id, json_t **out,
                         struct err *err) must_use;
-/* The same with "events": all that happened, oldest first. */
+/* The same with "events": what happened, oldest first, "left_off" older ones
+ * not told (QUEUE_HISTORY_MAX). */
 bool admin_view_trace(struct queue_store *s, uint64_t id, json_t **out,
                       struct err *err) must_use;
 /* {"messages": [...], "next": an id, before which to search on, or null};

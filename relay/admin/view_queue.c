@@ -102,6 +102,7 @@ admin_view_queue(struct queue_store *s, const struct queue_filter *f,
 
 struct message {
     json_t *object, *events;
+    uint64_t left_off;
 };
 
 static void
@@ -110,6 +111,7 @@ tell_message(void *ctx, const struct queue_history_message *m)
     struct message *x = ctx;
     char id[ID_TEXT_SIZE];
 
+    x->left_off = m->left_off;
     x->object = json_pack(
         "{s:s, s:o, s:I, s:o, s:o, s:o, s:o}", "id", id_text(m->id, id),
         "arrived", admin_time(m->arrived_ms), "size", (json_int_t)m->size,
@@ -174,8 +176,11 @@ view(struct queue_store *s, uint64_t id, bool with_events, json_t **out,
         queue_store_list(s, &f, &cursor, RECIPIENTS_MAX, add_recipient,
                          recipients, &end, err)) {
         json_object_set_new(x.object, "recipients", recipients);
-        if (x.events)
+        if (x.events) {
+            json_object_set_new(x.object, "left_off",
+                                json_integer((json_int_t)x.left_off));
             json_object_set_new(x.object, "events", x.events);
+        }
         *out = x.object;
         return true;
     }

@@ -90,10 +90,14 @@ print_trace(const json_t *message, int64_t now_ms)
 {
     const json_t *events = json_object_get(message, "events"), *before = NULL;
     const json_t *left = json_object_get(message, "recipients");
+    json_int_t left_off =
+        json_integer_value(json_object_get(message, "left_off"));
     size_t i;
     json_t *one;
 
     cli_message_head(message, now_ms);
+    if (left_off > 0)
+        printf("\n  %lld older events are not shown\n", (long long)left_off);
     json_array_foreach(events, i, one)
     {
         print_event(one, before, now_ms);

@@ -50,6 +50,40 @@ trace(struct fixture *f, uint64_t id, struct trace *t)
 }
 
 static void
+count_message(void *ctx, const struct queue_history_message *m)
+{
+    *(uint64_t *)ctx = m->left_off;
+}
+
+static void
+count_row(void *ctx, const struct queue_attempt *a,
+          const struct queue_result *r)
+{
+    (void)a, (void)r;
+    *(uint64_t *)ctx += 1000000;
+}
+
+static void
+of_a_very_long_story_the_end_is_told(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = ENQUEUE(f, true, "a@b.example"), seen = 0;
+    static struct queue_attempt tries[QUEUE_HISTORY_MAX + 1];
+    struct queue_result sent = {.address = "a@b.example",
+                                .outcome = QUEUE_DELIVERED,
+                                .attempt = SIZE_MAX};
+    struct queue_settlement x = {id,   &sent, 1, tries, QUEUE_HISTORY_MAX + 1,
+                                 NULL, 0,     0, NULL};
+
+    for (size_t i = 0; i < QUEUE_HISTORY_MAX + 1; i++)
+        tries[i] = (struct queue_attempt){.at_ms = NOW, .host = "mx"};
+    OK(f, queue_store_settle(f->s, &x, &f->err));
+    OK(f,
+       queue_store_history(f->s, id, count_message, count_row, &seen, &f->err));
+    assert_int_equal(seen, QUEUE_HISTORY_MAX * UINT64_C(1000000) + 2);
+}
+
+static void
 the_whole_story_is_told_in_order(void **state)
 {
     struct fixture *f = *state;
@@ -265,6 +299,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_whole_story_is_told_in_order),
+        TEST(of_a_very_long_story_the_end_is_told),
         TEST(a_message_that_was_never_tried_has_a_short_story),
         TEST(an_unknown_message_is_missing),
         TEST(replies_are_kept_byte_for_byte),
