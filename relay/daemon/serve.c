@@ -34,6 +34,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 void
@@ -281,6 +282,9 @@ static void
 say_ready(const struct serve *s)
 {
     const struct config *c = s->relay.config;
+    const char *web = s->web ? net_listen_where(s->web) : "unix:";
+    scoped(own_free) char *dashboard =
+        strncmp(web, "unix:", 5) == 0 ? NULL : mem_printf("http://%s/", web);
     struct log_line line;
 
     log_begin(&line, s->relay.log, LOG_LEVEL_INFO, "relay.ready");
@@ -289,7 +293,7 @@ say_ready(const struct serve *s)
     log_int(&line, "listeners", (int64_t)s->doors.count);
     log_text(&line, "state_directory", c->state_directory);
     log_text(&line, "control", c->control.socket);
-    log_text(&line, "http", s->web ? net_listen_where(s->web) : NULL);
+    log_text(&line, "dashboard", dashboard);
     log_int(&line, "workers", c->workers);
     log_text(&line, "mode", config_mode_name(c->mode));
     log_end(&line);

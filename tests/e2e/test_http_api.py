@@ -968,4 +968,4 @@ def test_a_port_that_is_taken_stops_the_start_and_names_the_mend(api, new_relay)
 
 def test_the_log_says_where_the_page_is(api):
     (ready,) = api.log.find("relay.ready")
-    assert ready["http"] == f"{api.http_ip}:{PORT}"
+    assert ready["dashboard"] == f"http://{api.http_ip}:{PORT}/"

@@ -5,6 +5,7 @@ environment in `Recipe.lab`: where things are, and whom to trust.  Names of othe
 people's servers stay, and lead to servers of the lab."""
 
 import base64
+import json
 import os
 import pathlib
 import re
@@ -220,8 +221,28 @@ def test_the_commands_of_the_first_screen(world, new_relay):
     assert "250 2.0.0 kept" in said and "delivered" in said
     waiting = submit(relay, f"ann@{world.domain(world.nobody())}")
     relay.log.one("delivery.deferred", mid=waiting)
-    said = page.run("Look around", relay, **(words | {"ID": waiting}))
+    said = page.run("Look around", relay, [0], **(words | {"ID": waiting}))
     assert "mode live" in said[0] and waiting in said[1] and "waits" in said[2]
+
+
+def test_the_ways_to_start_of_the_first_screen(tmp_path):
+    secret = tmp_path / "secret"
+    secret.touch(0o600)
+    secret.write_text(SECRET)
+    lines = Page("README.md").blocks("Look around")[1].splitlines()
+    taken, provider, sink = [
+        json.loads(
+            subprocess.run(
+                ["sh", "-c", x.replace("./scripts/run", f"{os.path.abspath(binary())} check --json")],
+                capture_output=True, text=True, check=True, cwd=tmp_path,
+                env=environment(),
+            ).stdout
+        )
+        for x in lines if not x.startswith("#")
+    ]
+    assert taken["http.address"]["value"] == "127.0.0.1:8026"
+    assert provider["route.relayhost.user"]["value"] == "me"
+    assert sink["mode"]["value"] == "sink"
 
 
 def test_the_configuration_of_the_readme(recipe):
