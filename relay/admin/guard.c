@@ -98,28 +98,31 @@ has_body(const struct net_http_request *r)
            (length && length[strspn(length, "0")]);
 }
 
-/* What a form of another site's could send without asking first is no request
- * of ours, whatever the browser says of where it comes from. */
+/* What a page of another site's can send without asking first, a form or the
+ * address of an image, is no request of ours: also looking costs, and a probe
+ * goes out to whom it names.  The dashboard itself may be linked to. */
 static bool
 is_asked_for(const struct net_http_request *r)
 {
     const char *site = net_http_header(r, "Sec-Fetch-Site");
 
     return !site || strcasecmp(site, "same-origin") == 0 ||
-           strcasecmp(site, "none") == 0;
+           strcasecmp(site, "none") == 0 ||
+           admin_page_is_path(net_http_path(r));
 }
 
 /* False: it has been answered. */
 static bool
-may_change(struct net_http_request *r)
+may_ask(struct net_http_request *r)
 {
-    if (strcmp(net_http_method(r), "GET") == 0)
-        return true;
+    bool changes = strcmp(net_http_method(r), "GET") != 0;
+
     if (!is_asked_for(r)) {
         admin_answer_error(r, 403, "a page of some other site asks");
         return false;
     }
-    if (!admin_guard_is_type(net_http_header(r, "Content-Type"), has_body(r))) {
+    if (changes &&
+        !admin_guard_is_type(net_http_header(r, "Content-Type"), has_body(r))) {
         admin_answer_error(r, 415, "expected Content-Type application/json");
         return false;
     }
@@ -146,7 +149,7 @@ admin_guard(const struct config *c, struct net_http_request *r)
         return false;
     }
     if (!c->http.token[0] || is_for_all(net_http_path(r)) || has_token(c, r))
-        return may_change(r);
+        return may_ask(r);
     net_http_add_header(r, "WWW-Authenticate", "Bearer");
     admin_answer_error(r, 401, "a bearer token is needed");
     return false;

@@ -851,6 +851,17 @@ def test_a_change_by_json_or_without_a_body_is_taken(api):
     assert ask(api, "POST", "/v1/reload")[0] == 200
 
 
+def test_nobody_is_made_to_look_by_a_page(api):
+    """An image of its own would do; only the dashboard may be linked to."""
+    for site in ("cross-site", "same-site"):
+        foreign = {"Sec-Fetch-Site": site}
+        for path in ("/v1/probe/x.test", "/v1/plan/x.test", "/v1/queue", "/metrics"):
+            assert ask(api, "GET", path, headers=foreign)[0] == 403, path
+        for path in ("/", "/livez"):
+            assert ask(api, "GET", path, headers=foreign)[0] == 200, path
+    assert ask(api, "GET", "/v1/queue", headers={"Sec-Fetch-Site": "none"})[0] == 200
+
+
 @pytest.mark.parametrize("path", ["/v1/queue", "/v1/messages", "/v1/reload", "/livez"])
 def test_another_method_is_told_which_there_are(api, path):
     for method in ("PUT", "DELETE", "OPTIONS", "PATCH"):
