@@ -38,12 +38,6 @@ static const char details_key[] = "failure-details";
 static const char count_key[] = "failed-session-count";
 
 const char *
-policy_tlsrpt_type_name(enum policy_tlsrpt_type t)
-{
-    return type_names[t];
-}
-
-const char *
 policy_tlsrpt_result_name(enum policy_tlsrpt_result r)
 {
     return result_names[r];

@@ -59,7 +59,6 @@ struct policy_tlsrpt_session {
 
 void policy_tlsrpt_session_done(struct policy_tlsrpt_session *s);
 
-const char *policy_tlsrpt_type_name(enum policy_tlsrpt_type t);
 const char *policy_tlsrpt_result_name(enum policy_tlsrpt_result r);
 
 /* Appends to `out` the count `before` (empty: none yet) with one more session

@@ -12,8 +12,8 @@ enum {
     FLAG_HEADER_ASCII = 32
 };
 
-unsigned
-queue_store_flags(const struct queue_message *m)
+static unsigned
+flags_of(const struct queue_message *m)
 {
     return (m->envelope.body_8bit ? FLAG_BODY_8BIT : 0U) |
            (m->envelope.smtputf8 ? FLAG_SMTPUTF8 : 0U) |
@@ -225,7 +225,7 @@ put_message(struct queue_store *s, const struct queue_message *m,
         s, QUEUE_ST_MESSAGE_PUT,
         "INSERT INTO message (id, arrived_ms, size, flags, ret, sender, envid,"
         " sum, origin, message_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-    unsigned flags = queue_store_flags(m);
+    unsigned flags = flags_of(m);
 
     db_bind_int(st, 1, (int64_t)m->id);
     db_bind_int(st, 2, m->arrived_ms);

@@ -167,7 +167,6 @@ uint64_t queue_store_rcpt_sum(uint64_t id, uint32_t number,
 bool queue_store_move(struct queue_store *s, uint64_t id, uint32_t number,
                       const char *destination, uint64_t sum,
                       struct err *err) must_use;
-unsigned queue_store_flags(const struct queue_message *m);
 void queue_store_set_flags(struct queue_message *m, unsigned flags);
 
 /* --- store_receipt.c --- */

@@ -169,8 +169,9 @@ cli_mailq_print(struct cli_target *t, bool json)
     return EX_OK;
 }
 
-int
-cli_mailq_flush(struct cli_target *t, const char *id, const char *domain)
+/* Tries again now: one message, one domain, or (both NULL) all. */
+static int
+retry(struct cli_target *t, const char *id, const char *domain)
 {
     json_t *body = json_object();
     int code;
@@ -224,7 +225,7 @@ cli_postqueue(const struct cli_command *self, int argc, char **argv)
     if (list || json)
         code = cli_mailq_print(&target, json);
     else
-        code = cli_mailq_flush(&target, id, site);
+        code = retry(&target, id, site);
     cli_target_close(&target);
     return code;
 }

@@ -6,7 +6,5 @@
 
 /* As Postfix lays it out; `json`: an object per line. */
 int cli_mailq_print(struct cli_target *t, bool json);
-/* Tries again now: one message, one domain, or (both NULL) all. */
-int cli_mailq_flush(struct cli_target *t, const char *id, const char *domain);
 
 #endif

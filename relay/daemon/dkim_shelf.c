@@ -130,8 +130,8 @@ count_keys(const struct dkim_shelf *s)
     return n;
 }
 
-void
-dkim_shelf_look(struct dkim_shelf *s)
+static void
+look_at_files(struct dkim_shelf *s)
 {
     struct look *x;
 
@@ -157,7 +157,7 @@ dkim_shelf_look(struct dkim_shelf *s)
 static void
 tick(void *ctx)
 {
-    dkim_shelf_look(ctx);
+    look_at_files(ctx);
 }
 
 /* --- the shelf --------------------------------------------------------- */

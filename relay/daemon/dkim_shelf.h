@@ -24,9 +24,6 @@ void dkim_shelf_free(struct dkim_shelf **s);
 /* The relay's configuration changed. */
 void dkim_shelf_configure(struct dkim_shelf *s);
 
-/* Looks at the files now, besides. */
-void dkim_shelf_look(struct dkim_shelf *s);
-
 /* All that sign for one message.  Zeroed storage has none. */
 struct dkim_set {
     char *domain; /* owned, like what follows */

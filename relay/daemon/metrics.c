@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct metric_family metrics_families[METRICS_FAMILIES] = {
+static const struct metric_family families[METRICS_FAMILIES] = {
     [METRICS_ACCEPTED] = {"sealpost_messages_accepted",
                           "Messages taken over, committed and synced.",
                           METRIC_COUNTER,
@@ -132,7 +132,7 @@ const struct metric_family metrics_families[METRICS_FAMILIES] = {
 struct metric_set *
 metrics_new(void)
 {
-    return metric_set_new(metrics_families, METRICS_FAMILIES);
+    return metric_set_new(families, METRICS_FAMILIES);
 }
 
 const char *

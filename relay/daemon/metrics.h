@@ -43,8 +43,6 @@ enum metrics_family {
     METRICS_FAMILIES
 };
 
-extern const struct metric_family metrics_families[METRICS_FAMILIES];
-
 struct metric_set *metrics_new(void);
 
 /* metrics_count(set, family, "label", ...): one more. */

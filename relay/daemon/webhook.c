@@ -405,12 +405,6 @@ webhook_name(const struct webhook *h)
     return h->name;
 }
 
-const struct config_webhook *
-webhook_config(const struct webhook *h)
-{
-    return h->config;
-}
-
 struct webhook_state
 webhook_state(const struct webhook *h)
 {

@@ -45,7 +45,6 @@ void webhook_stock(struct webhook *h, uint64_t count);
 void webhook_more(struct webhook *h);
 
 const char *webhook_name(const struct webhook *h);
-const struct config_webhook *webhook_config(const struct webhook *h);
 
 struct webhook_state {
     const char *name;

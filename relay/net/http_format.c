@@ -2,8 +2,9 @@
 
 #include <time.h>
 
-const char *
-net_http_format_reason(int status)
+/* "Not Found" */
+static const char *
+reason_of(int status)
 {
     static const struct {
         int status;
@@ -83,8 +84,7 @@ add_framing(const struct net_http_format *f, struct buf *out)
 void
 net_http_format_head(const struct net_http_format *f, struct buf *out)
 {
-    buf_printf(out, "HTTP/1.1 %d %s\r\n", f->status,
-               net_http_format_reason(f->status));
+    buf_printf(out, "HTTP/1.1 %d %s\r\n", f->status, reason_of(f->status));
     add_date(f->unix_s, out);
     add_framing(f, out);
     buf_add_text(out, "X-Content-Type-Options: nosniff\r\n"

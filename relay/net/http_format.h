@@ -26,6 +26,4 @@ struct net_http_format {
 
 void net_http_format_head(const struct net_http_format *f, struct buf *out);
 
-const char *net_http_format_reason(int status); /* "Not Found" */
-
 #endif

@@ -133,12 +133,6 @@ net_tls_identity_free(struct net_tls_identity **slot)
     free(id);
 }
 
-const char *
-net_tls_identity_file(const struct net_tls_identity *id)
-{
-    return id->file;
-}
-
 int64_t
 net_tls_identity_not_after(const struct net_tls_identity *id)
 {

@@ -25,9 +25,6 @@ struct net_tls_identity *
 net_tls_identity_share(const struct net_tls_identity *id);
 void net_tls_identity_free(struct net_tls_identity **id);
 
-/* The file it came from. */
-const char *net_tls_identity_file(const struct net_tls_identity *id);
-
 /* The end of its own certificate, Unix seconds. */
 int64_t net_tls_identity_not_after(const struct net_tls_identity *id);
 

@@ -250,10 +250,6 @@ names_are_those_of_the_standard(void **state)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         assert_string_equal(
             policy_tlsrpt_result_name((enum policy_tlsrpt_result)i), names[i]);
-    assert_string_equal(policy_tlsrpt_type_name(POLICY_TLSRPT_STS), "sts");
-    assert_string_equal(policy_tlsrpt_type_name(POLICY_TLSRPT_TLSA), "tlsa");
-    assert_string_equal(policy_tlsrpt_type_name(POLICY_TLSRPT_NO_POLICY),
-                        "no-policy-found");
 }
 
 static void
