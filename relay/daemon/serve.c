@@ -112,6 +112,15 @@ watch(struct serve *s, uv_signal_t *handle, int number)
     uv_signal_start(handle, got_signal, number);
 }
 
+/* From here on it means nothing, and would end what is at its end: as a
+ * failure, and with lines of the log still to be written. */
+static void
+unwatch(uv_signal_t *handle, int number)
+{
+    uv_close((uv_handle_t *)handle, NULL);
+    (void)signal(number, SIG_IGN);
+}
+
 /* --- start --- */
 
 static void
@@ -339,9 +348,9 @@ shut(struct serve *s)
     net_timer_free(&s->drain_timer);
     net_timer_free(&s->broken_timer);
     pulse_stop(&relay->pulse);
-    uv_close((uv_handle_t *)&s->on_term, NULL);
-    uv_close((uv_handle_t *)&s->on_int, NULL);
-    uv_close((uv_handle_t *)&s->on_hup, NULL);
+    unwatch(&s->on_term, SIGTERM);
+    unwatch(&s->on_int, SIGINT);
+    unwatch(&s->on_hup, SIGHUP);
     maildrop_stop(s->maildrop);
     net_inbox_close(&relay->inbox);
     (void)uv_run(&relay->loop, UV_RUN_DEFAULT);

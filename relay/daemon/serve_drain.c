@@ -90,8 +90,9 @@ serve_stop(struct relay *relay)
 {
     struct serve *s = relay->serve;
 
-    if (s->drain_timer) { /* asked twice: at once */
-        s->drain_until_ms = 0;
+    if (s->drain_timer) { /* asked twice: at once, but for the store */
+        if (!s->cut)
+            s->drain_until_ms = 0;
         return;
     }
     s->drain_until_ms = net_clock_steady() + SERVE_DRAIN_MS;

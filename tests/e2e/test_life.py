@@ -58,6 +58,18 @@ def test_a_large_message_survives_kill_9(world, new_relay):
 # --- drain ---
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_no_signal_spoils_the_end(new_relay, number):
+    relay = new_relay()
+    relay.signal(signal.SIGTERM)
+    while relay.process.poll() is None:
+        relay.signal(number)
+        time.sleep(0.002)
+    assert relay.process.returncode == 0
+    relay.log.join()
+    assert relay.log.find("drain", state="done")
+
+
 def test_sigterm_lets_a_message_under_way_come_in_whole(world, new_relay):
     relay = new_relay()
     host = f"mx.{world.name()}"
