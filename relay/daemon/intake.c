@@ -119,6 +119,7 @@ log_accepted(const struct intake *in, const struct queue_message *m)
     log_begin(&line, in->worker->relay->log, LOG_LEVEL_INFO,
               "message.accepted");
     log_id(&line, "mid", m->id);
+    log_text(&line, "listener", in->source);
     log_text(&line, "client", m->origin);
     log_address(&line, "from", m->envelope.from);
     log_address(&line, "to", m->envelope.rcpt[0].address);

@@ -194,15 +194,21 @@ log_result(const struct outcome *o, size_t i)
         [QUEUE_EXPIRED] = "delivery.expired",
         [QUEUE_DEFERRED] = "delivery.deferred",
     };
+    const struct queue_message *m = outcome_message(o);
+    const struct queue_rcpt *rcpt = &m->rcpt[o->report->rcpt[i].rcpt];
     const struct queue_result *r = &o->results[i];
     const struct queue_attempt *a = attempt(o, i);
+    int64_t now_ms = net_clock_steady();
     struct log_line line;
 
     log_begin(&line, o->relay->log, LOG_LEVEL_INFO, events[r->outcome]);
-    log_id(&line, "mid", outcome_message(o)->id);
-    log_address(&line, "from", outcome_message(o)->envelope.from);
+    log_id(&line, "mid", m->id);
+    log_address(&line, "from", m->envelope.from);
     log_address(&line, "to", r->address);
+    log_text(&line, "msgid", m->message_id);
+    log_text(&line, "destination", rcpt->destination);
     if (a) {
+        log_int(&line, "attempt", (int64_t)rcpt->attempts + 1);
         log_text(&line, "mx", a->host);
         log_text(&line, "mx_ip", a->address);
         log_text(&line, "policy", a->policy);
@@ -212,8 +218,10 @@ log_result(const struct outcome *o, size_t i)
         log_text(&line, "certificate", a->verdict);
     }
     log_text(&line, "reply", r->reason);
-    log_int(&line, "delay_ms",
-            net_clock_steady() - outcome_message(o)->arrived_ms);
+    log_int(&line, "delay_ms", now_ms - m->arrived_ms);
+    if (r->outcome == QUEUE_DEFERRED)
+        log_int(&line, "next_in_s",
+                r->next_ms > now_ms ? (r->next_ms - now_ms + 999) / 1000 : 0);
     log_end(&line);
 }
 

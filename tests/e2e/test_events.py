@@ -161,8 +161,8 @@ def test_who_comes_from_another_life_is_told(relay, follow):
 def test_who_is_slow_is_told_how_many_it_missed(world, home, new_relay, follow):
     relay = new_relay()
     quick, slow = follow(of=relay), follow(kind=Slow, of=relay)
-    to = [f"{'x' * 50}{i}@{home}" for i in range(900)]
-    for _ in range(4):
+    to = [f"{'x' * 50}{i}@{home}" for i in range(600)]
+    for _ in range(6):
         mid = submit(relay, *to)
         relay.log.wait("delivery.sent", len(to), mid=mid)
     quick.until(lambda: len(quick.named("delivery.sent", mid=mid)) == len(to))

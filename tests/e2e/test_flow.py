@@ -76,6 +76,21 @@ def test_missing_date_and_message_id_are_added_and_nothing_else(world, relay):
     assert f"Message-ID: <{mid}@relay.lab.test>" in trace
 
 
+def test_the_log_follows_a_message_from_its_listener_to_its_end(world, relay):
+    mx = world.peer()
+    mx.replies["DOT"] = ["451 4.3.0 not now"]
+    domain = world.domain(mx)
+    mid = submit(relay, f"bob@{domain}", data=b"Message-ID: <4711@app.test>\r\n\r\nhi\r\n")
+    came = relay.log.one("message.accepted", mid=mid)
+    late = relay.log.one("delivery.deferred", mid=mid)
+    sent = relay.log.one("delivery.sent", mid=mid)
+    assert came["listener"] in relay.config_file.read_text()
+    assert came["msgid"] == late["msgid"] == sent["msgid"] == "<4711@app.test>"
+    assert late["destination"] == sent["destination"] == domain
+    assert (late["attempt"], sent["attempt"]) == (1, 2)
+    assert late["next_in_s"] > 0 and "next_in_s" not in sent
+
+
 def test_utf8_addresses_need_smtputf8_on_the_way_out(world, relay):
     mx = world.peer()
     domain = world.domain(mx)
