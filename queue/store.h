@@ -329,7 +329,9 @@ bool queue_store_ages(struct queue_store *s, const int64_t *borders_ms,
 bool queue_store_backlog(struct queue_store *s, const char *destination,
                          uint64_t *out, struct err *err) must_use;
 
-enum { QUEUE_SEARCH_MAX = 500 }; /* messages looked at in one call */
+/* In one call: messages looked at, and operations of the database, of which a
+ * message with thousands of recipients needs many (db_cost). */
+enum { QUEUE_SEARCH_MAX = 500, QUEUE_SEARCH_COST_MAX = 500000 };
 
 /* A message, in the queue or finished; strings are good during the call. */
 struct queue_found {

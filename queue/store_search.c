@@ -52,7 +52,8 @@ queue_store_backlog(struct queue_store *s, const char *destination,
 
 /* What is left of a message and what became of the rest. */
 static bool
-sum_up(struct queue_store *s, struct queue_found *m, struct err *err)
+sum_up(struct queue_store *s, struct queue_found *m, uint64_t *cost,
+       struct err *err)
 {
     struct db_statement *st = queue_store_use(
         s, QUEUE_ST_SUM_UP,
@@ -71,6 +72,7 @@ sum_up(struct queue_store *s, struct queue_found *m, struct err *err)
     m->waiting = row ? (uint64_t)db_int(st, 0) : 0;
     m->delivered = row ? (uint64_t)db_int(st, 1) : 0;
     m->failed = row ? (uint64_t)db_int(st, 2) : 0;
+    *cost += db_cost(st);
     db_reset(st);
     return true;
 }
@@ -79,7 +81,7 @@ sum_up(struct queue_store *s, struct queue_found *m, struct err *err)
  * any was. */
 static bool
 tell_found(struct queue_store *s, struct queue_found *m, const char *address,
-           queue_found_fn *found, void *ctx, struct err *err)
+           queue_found_fn *found, void *ctx, uint64_t *cost, struct err *err)
 {
     struct db_statement *st = queue_store_use(
         s, QUEUE_ST_FOUND_RCPT,
@@ -90,13 +92,14 @@ tell_found(struct queue_store *s, struct queue_found *m, const char *address,
         "  COLLATE NOCASE LIMIT 1");
     bool row;
 
-    if (!sum_up(s, m, err))
+    if (!sum_up(s, m, cost, err))
         return false;
     db_bind_int(st, 1, (int64_t)m->id);
     db_bind_text(st, 2, address);
     if (!db_step(st, &row, err))
         return false;
     m->to = row ? db_text(st, 0) : NULL;
+    *cost += db_cost(st);
     found(ctx, m);
     db_reset(st);
     return true;
@@ -138,9 +141,10 @@ queue_store_search(struct queue_store *s, const char *address, size_t max,
 {
     struct db_statement *st = search_begin(s, address, *before);
     size_t seen = 0, count = 0;
+    uint64_t cost = 0;
     bool row = true;
 
-    while (count < max && row) {
+    while (count < max && row && cost < QUEUE_SEARCH_COST_MAX) {
         struct queue_found m = {0};
 
         if (!db_step(st, &row, err))
@@ -148,6 +152,7 @@ queue_store_search(struct queue_store *s, const char *address, size_t max,
         if (!row)
             break;
         seen++;
+        cost += db_cost(st);
         m.id = *before = (uint64_t)db_int(st, 0);
         m.arrived_ms = db_int(st, 1);
         m.size = (uint64_t)db_int(st, 2);
@@ -156,7 +161,7 @@ queue_store_search(struct queue_store *s, const char *address, size_t max,
         if (db_int(st, 5) == 0)
             continue;
         count++;
-        if (!tell_found(s, &m, address, found, ctx, err)) {
+        if (!tell_found(s, &m, address, found, ctx, &cost, err)) {
             db_reset(st);
             return false;
         }

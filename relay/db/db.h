@@ -86,6 +86,9 @@ bool db_step(struct db_statement *st, bool *row, struct err *err) must_use;
 /* Runs a statement that gives no rows, and resets it. */
 bool db_run(struct db_statement *st, struct err *err) must_use;
 void db_reset(struct db_statement *st);
+/* How much work its steps were since this was last asked, in operations of
+ * SQLite's machine: some fifty million are a second. */
+uint64_t db_cost(struct db_statement *st);
 
 int64_t db_int(struct db_statement *st, int column);
 /* Borrowed until the next step or reset; NULL for NULL. */

@@ -162,6 +162,12 @@ db_reset(struct db_statement *st)
     st->rc = SQLITE_OK;
 }
 
+uint64_t
+db_cost(struct db_statement *st)
+{
+    return (uint64_t)sqlite3_stmt_status(st->st, SQLITE_STMTSTATUS_VM_STEP, 1);
+}
+
 int64_t
 db_int(struct db_statement *st, int column)
 {
