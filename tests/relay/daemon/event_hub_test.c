@@ -89,13 +89,16 @@ turn(struct fixture *f)
 static int64_t
 next(struct event_reader *r, struct event *e)
 {
+    scoped(own_free) char *line = NULL;
     const char *n;
 
     if (!event_reader_next(r, e))
         return -1;
     if (!e->name)
         return -2;
-    n = strstr(e->line.p, "\"n\":");
+    line = mem_copy(e->line);
+    n = strstr(line, "\"n\":");
+    assert_non_null(n);
     return strtoll(n + 4, NULL, 10);
 }
 
