@@ -92,7 +92,7 @@ queue_store_history(struct queue_store *s, uint64_t id,
                     void *ctx, struct err *err)
 {
     struct db_statement *st;
-    int64_t from;
+    int64_t from = 0;
     bool more;
 
     if (!tell_message(s, id, message, ctx, &from, err))
