@@ -116,6 +116,8 @@ queue_store_history(struct queue_store *s, uint64_t id,
 
 /* --- purging --- */
 
+enum { PURGED_MAX = 10000 }; /* rows at a time, and the rest of a message's */
+
 struct old {
     uint64_t id;
     int64_t arrived_ms;
@@ -192,6 +194,7 @@ queue_store_purge(struct queue_store *s, int64_t before_ms, uint64_t rows_max,
                   bool *more, struct err *err)
 {
     struct old page[QUEUE_PAGE];
+    uint64_t rows = s->tally.attempts;
     size_t count;
 
     *more = false;
@@ -211,6 +214,9 @@ queue_store_purge(struct queue_store *s, int64_t before_ms, uint64_t rows_max,
             !forget(s, page[i].id, err))
             return false;
         s->purged_to = page[i].id;
+        *more = rows - s->tally.attempts >= PURGED_MAX;
+        if (*more)
+            return true;
     }
     *more = count == QUEUE_PAGE;
     if (!*more)

@@ -77,7 +77,9 @@ of_a_very_long_story_the_end_is_told(void **state)
 
     for (size_t i = 0; i < QUEUE_HISTORY_MAX + 1; i++)
         tries[i] = (struct queue_attempt){.at_ms = NOW, .host = "mx"};
+    OK(f, queue_store_begin(f->s, &f->err));
     OK(f, queue_store_settle(f->s, &x, &f->err));
+    OK(f, queue_store_commit(f->s, &f->err));
     OK(f,
        queue_store_history(f->s, id, count_message, count_row, &seen, &f->err));
     assert_int_equal(seen, QUEUE_HISTORY_MAX * UINT64_C(1000000) + 2);
@@ -270,6 +272,32 @@ the_oldest_go_when_there_are_too_many(void **state)
 }
 
 static void
+long_stories_are_forgotten_few_at_a_time(void **state)
+{
+    struct fixture *f = *state;
+    static struct queue_attempt tries[6000];
+    int rounds = 1;
+
+    for (int i = 0; i < 5; i++) {
+        uint64_t id = ENQUEUE(f, true, "a@b.example");
+        struct queue_result sent = {.address = "a@b.example",
+                                    .outcome = QUEUE_DELIVERED,
+                                    .attempt = SIZE_MAX};
+        struct queue_settlement x = {id,   &sent, 1, tries, 6000,
+                                     NULL, 0,     0, NULL};
+
+        OK(f, queue_store_begin(f->s, &f->err));
+        OK(f, queue_store_settle(f->s, &x, &f->err));
+        OK(f, queue_store_commit(f->s, &f->err));
+    }
+    for (; purge(f, 0, 0); rounds++)
+        assert_int_equal(ask(f, "SELECT count(*) FROM message"),
+                         5 - 2 * rounds);
+    assert_int_equal(rounds, 3);
+    assert_int_equal(ask(f, "SELECT count(*) FROM attempt"), 0);
+}
+
+static void
 a_purge_does_a_bounded_amount_at_a_time(void **state)
 {
     struct fixture *f = *state;
@@ -307,6 +335,7 @@ main(void)
         TEST(what_is_pending_is_never_forgotten),
         TEST(a_story_is_as_old_as_its_end),
         TEST(the_oldest_go_when_there_are_too_many),
+        TEST(long_stories_are_forgotten_few_at_a_time),
         TEST(a_purge_does_a_bounded_amount_at_a_time),
     };
 
