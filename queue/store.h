@@ -276,25 +276,22 @@ enum queue_change {
     QUEUE_CHANGE_BOUNCE, /* to QUEUE_ENDED, due at once */
 };
 
-/* *count: recipients that match, of which RELEASE concerns the held ones only
- * and RETRY the others.  With `dry` nothing is changed.  A claimed recipient
- * can't be held back any more: hold, delete and bounce take effect when its
- * attempt fails; they count it all the same. */
-bool queue_store_change(struct queue_store *s, enum queue_change change,
-                        const struct queue_filter *f, int64_t now_ms, bool dry,
-                        uint64_t *count, struct err *err) must_use;
-
-/* The same in runs of at most `max` recipients and of about one turn of
+/* A change in runs of at most `max` recipients and of about one turn of
  * looking, a transaction each, so that a change of a million, or the search for
  * one in a million, does not keep everybody else waiting.  The first four
  * fields are the caller's, the rest begins as zero.  Whoever runs a failed
- * transaction again gives the struct as it was before. */
+ * transaction again gives the struct as it was before.
+ *
+ * RELEASE concerns the held recipients that match only, RETRY the others.  With
+ * `dry` nothing is changed.  A claimed recipient can't be held back any more:
+ * hold, delete and bounce take effect when its attempt fails; they count it all
+ * the same. */
 struct queue_bulk {
     enum queue_change change;
     struct queue_filter filter;
     int64_t now_ms;
     bool dry;
-    uint64_t count; /* so far */
+    uint64_t count; /* of those it concerns, so far */
     bool end;       /* there is nothing left to do */
     struct queue_cursor cursor;
 };

@@ -350,21 +350,6 @@ queue_store_bulk(struct queue_store *s, struct queue_bulk *b, size_t max,
     return true;
 }
 
-bool
-queue_store_change(struct queue_store *s, enum queue_change change,
-                   const struct queue_filter *f, int64_t now_ms, bool dry,
-                   uint64_t *count, struct err *err)
-{
-    struct queue_bulk b = {
-        .change = change, .filter = *f, .now_ms = now_ms, .dry = dry};
-
-    while (!b.end)
-        if (!queue_store_bulk(s, &b, SIZE_MAX, err))
-            return false;
-    *count = b.count;
-    return true;
-}
-
 /* --- counts --- */
 
 static bool

@@ -141,8 +141,7 @@ held_rows_are_never_due(void **state)
     int64_t next;
 
     enqueue_at(f, "a@b.example", NOW);
-    OK(f, queue_store_change(f->s, QUEUE_CHANGE_HOLD, &all, NOW, false, &n,
-                             &f->err));
+    OK(f, change_all(f->s, QUEUE_CHANGE_HOLD, &all, false, &n, &f->err));
     assert_string_equal(due(f, INT64_MAX - 1, &next), "");
     assert_true(next == INT64_MAX);
     assert_int_equal(claim_at(f, "b.example", INT64_MAX, NULL), 0);

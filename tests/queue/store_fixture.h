@@ -43,6 +43,22 @@ open_store(struct fixture *f)
     OK(f, f->s);
 }
 
+/* The whole of a change. */
+static inline bool
+change_all(struct queue_store *s, enum queue_change change,
+           const struct queue_filter *f, bool dry, uint64_t *count,
+           struct err *err)
+{
+    struct queue_bulk b = {
+        .change = change, .filter = *f, .now_ms = NOW, .dry = dry};
+
+    while (!b.end)
+        if (!queue_store_bulk(s, &b, SIZE_MAX, err))
+            return false;
+    *count = b.count;
+    return true;
+}
+
 static inline int
 set_up(void **state)
 {

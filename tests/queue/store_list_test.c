@@ -50,8 +50,7 @@ finds(struct fixture *f, struct queue_filter filter, const char *want)
 
     list(f, &filter, 100, &l);
     assert_string_equal(l.text, want);
-    OK(f, queue_store_change(f->s, QUEUE_CHANGE_HOLD, &filter, NOW, true, &n,
-                             &f->err));
+    OK(f, change_all(f->s, QUEUE_CHANGE_HOLD, &filter, true, &n, &f->err));
     assert_int_equal(n, l.count);
 }
 
@@ -158,8 +157,7 @@ fill(struct fixture *f)
     m->arrived_ms = NOW + 10;
     OK(f, queue_store_enqueue(f->s, m, false, &f->err));
     queue_message_free(&m);
-    OK(f, queue_store_change(f->s, QUEUE_CHANGE_HOLD, &second, NOW, false, &n,
-                             &f->err));
+    OK(f, change_all(f->s, QUEUE_CHANGE_HOLD, &second, false, &n, &f->err));
     settle(f, ENQUEUE(f, true, "x@sub.b.example"), 0, QUEUE_DEFERRED);
     m = message_to(f, rcpt, 1, 10);
     m->envelope.from[0] = '\0';
@@ -240,9 +238,9 @@ change(struct fixture *f, enum queue_change what, struct queue_filter filter)
 {
     uint64_t dry, n;
 
-    OK(f, queue_store_change(f->s, what, &filter, NOW, true, &dry, &f->err));
+    OK(f, change_all(f->s, what, &filter, true, &dry, &f->err));
     OK(f, queue_store_begin(f->s, &f->err));
-    OK(f, queue_store_change(f->s, what, &filter, NOW, false, &n, &f->err));
+    OK(f, change_all(f->s, what, &filter, false, &n, &f->err));
     OK(f, queue_store_commit(f->s, &f->err));
     assert_int_equal(dry, n);
     return n;
@@ -257,8 +255,8 @@ a_dry_change_changes_nothing(void **state)
 
     ENQUEUE(f, false, "a@b.example", "b@b.example");
     for (int what = QUEUE_CHANGE_HOLD; what <= QUEUE_CHANGE_DELETE; what++)
-        OK(f, queue_store_change(f->s, (enum queue_change)what, &all, NOW, true,
-                                 &n, &f->err));
+        OK(f,
+           change_all(f->s, (enum queue_change)what, &all, true, &n, &f->err));
     assert_int_equal(n, 2);
     assert_int_equal(counts(f).by_state[QUEUE_STATE_QUEUED], 2);
     assert_int_equal(claim(f, "b.example"), 2);

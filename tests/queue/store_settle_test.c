@@ -141,8 +141,7 @@ an_unclaimed_recipient_can_be_settled(void **state)
     const struct queue_filter all = {0};
     uint64_t n, id = ENQUEUE(f, false, "a@b.example", "b@b.example");
 
-    OK(f, queue_store_change(f->s, QUEUE_CHANGE_HOLD, &all, NOW, false, &n,
-                             &f->err));
+    OK(f, change_all(f->s, QUEUE_CHANGE_HOLD, &all, false, &n, &f->err));
     settle(f, id, 0, QUEUE_FAILED);
     assert_int_equal(counts(f).by_state[QUEUE_STATE_HELD], 1);
     settle(f, id, 1, QUEUE_FAILED);
@@ -223,7 +222,7 @@ change(struct fixture *f, enum queue_change what)
     const struct queue_filter all = {0};
     uint64_t n;
 
-    OK(f, queue_store_change(f->s, what, &all, NOW, false, &n, &f->err));
+    OK(f, change_all(f->s, what, &all, false, &n, &f->err));
     return n;
 }
 
@@ -363,8 +362,8 @@ counts_agree_with_the_tables_after_anything(void **state)
             const struct queue_filter one = {.id = id};
             uint64_t n;
 
-            OK(f, queue_store_change(f->s, (enum queue_change)(r / 64 % 4),
-                                     &one, NOW, false, &n, &f->err));
+            OK(f, change_all(f->s, (enum queue_change)(r / 64 % 4), &one, false,
+                             &n, &f->err));
             break;
         }
         case 6: {

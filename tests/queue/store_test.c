@@ -460,10 +460,8 @@ exercise(struct fixture *f)
     (void)!queue_store_read(f->s, 1001, 0, &value, &f->err);
     (void)!queue_store_unjam(f->s, NOW, NOW, &f->err);
     (void)!queue_store_reroute(f->s, "x", ignore_route, NULL, &f->err);
-    (void)!queue_store_change(f->s, QUEUE_CHANGE_HOLD, &all, NOW, false, &n,
-                              &f->err);
-    (void)!queue_store_change(f->s, QUEUE_CHANGE_DELETE, &all, NOW, false, &n,
-                              &f->err);
+    (void)!change_all(f->s, QUEUE_CHANGE_HOLD, &all, false, &n, &f->err);
+    (void)!change_all(f->s, QUEUE_CHANGE_DELETE, &all, false, &n, &f->err);
     (void)!queue_store_purge(f->s, NOW, 1, &more, &f->err);
     (void)!queue_store_shelf_get(f->s, "s", "k", &value, &f->err);
     queue_store_rollback(f->s);

@@ -23,8 +23,7 @@ what_waits_for_a_time_that_never_comes_becomes_due(void **state)
     deferred_to(f, "b@b.example", NOW + 101);
     deferred_to(f, "c@c.example", NOW * 100LL);
     deferred_to(f, "held@b.example", NOW);
-    OK(f, queue_store_change(f->s, QUEUE_CHANGE_HOLD, &held, NOW, false, &n,
-                             &f->err));
+    OK(f, change_all(f->s, QUEUE_CHANGE_HOLD, &held, false, &n, &f->err));
     OK(f, queue_store_unjam(f->s, NOW, NOW + 100, &f->err));
     assert_int_equal(claim(f, "b.example"), 1);
     assert_int_equal(claim(f, "c.example"), 1);
