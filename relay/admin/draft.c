@@ -185,6 +185,16 @@ read_require_tls(struct draft *d, json_t *value, struct err *err)
            err_set(err, ERR_INPUT, "expected true or false");
 }
 
+/* Names of JSON are told apart by case, those of fields are not. */
+static bool
+has_field(const struct draft *d, const char *name)
+{
+    for (size_t i = 0; i < d->compose.field_count; i++)
+        if (strcasecmp(d->fields[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 static bool
 read_headers(struct draft *d, json_t *value, struct err *err)
 {
@@ -199,11 +209,14 @@ read_headers(struct draft *d, json_t *value, struct err *err)
         mem_array(struct mail_compose_field, json_object_size(value) + 1);
     json_object_foreach(value, name, one)
     {
-        struct mail_compose_field *f = &d->fields[d->compose.field_count++];
+        struct mail_compose_field *f;
 
         if (!mail_compose_is_field(name))
             return err_set(err, ERR_INPUT, "\"%.60s\" can't be given here",
                            name);
+        if (has_field(d, name))
+            return err_set(err, ERR_INPUT, "\"%.60s\" is there twice", name);
+        f = &d->fields[d->compose.field_count++];
         f->name = name;
         if (!read_line(one, &f->value, err))
             return err_in(err, "%s", name);
@@ -446,15 +459,6 @@ make_envelope(const struct draft *d, struct mail_envelope *e)
     e->smtputf8 |= !is_ascii(from) || !is_ascii(&d->from) ||
                    !is_ascii(&d->to) || !is_ascii(&d->cc) ||
                    !is_ascii(&d->reply_to);
-}
-
-static bool
-has_field(const struct draft *d, const char *name)
-{
-    for (size_t i = 0; i < d->compose.field_count; i++)
-        if (strcasecmp(d->fields[i].name, name) == 0)
-            return true;
-    return false;
 }
 
 static void

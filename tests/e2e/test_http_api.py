@@ -651,6 +651,7 @@ BAD_JSON = {
     "a field of ours": ({"headers": {"from": "x"}}, 422, "headers: "),
     "another type": ({"headers": {"Content-Type": "x/y"}}, 422, "headers: "),
     "a signature": ({"headers": {"DKIM-Signature": "v=1"}}, 422, "headers: "),
+    "a field twice": ({"headers": {"X-A": "b", "x-a": "c"}}, 422, "headers: \"x-a\" is there twice"),
     "a file of text": ({"attachments": ["x"]}, 422, "attachments: [0]: "),
     "a file without content": (
         {"attachments": [{"filename": "x"}]},
