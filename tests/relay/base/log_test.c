@@ -223,7 +223,7 @@ addresses_are_logged_as_the_settings_want(void **state)
         log_end(&line);
         assert_non_null(strstr(finish(&f), rows[i].want));
         if (rows[i].how != LOG_ADDRESSES_FULL)
-            assert_null(strstr(f.out.p, "a@b"));
+            assert_null(strstr(f.out.p, "\"a@b")); /* a hash may end so */
     }
 }
 
