@@ -25,7 +25,7 @@ async function send(to) {
       return;
     } catch (e) {
       error = e;
-      said.retries.push(`${e.code} ${e.responseCode || ""} ${e.command || ""}`);
+      said.retries.push(`${e.code} ${e.command || ""} ${e.message}`);
       await pause(50);
     }
   }
