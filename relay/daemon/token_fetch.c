@@ -2,11 +2,10 @@
 
 #include "relay/base/mem.h"
 #include "relay/base/secret.h"
+#include "relay/net/dns_host.h"
 #include "relay/net/https.h"
 
 #include <stdlib.h>
-
-enum { ADDRESSES_MAX = 6 };
 
 struct token_fetch {
     struct token_fetch **slot;
@@ -16,17 +15,14 @@ struct token_fetch {
     struct token_fetch_place place; /* with texts of our own */
     char *host, *path;
     char *client_id, *client_secret, *refresh_token, *scope;
-    struct net_dns_query *query;
+    struct net_dns_host where;
     struct net_https *https;
-    struct addr addresses[ADDRESSES_MAX];
-    size_t count;
-    char why[160]; /* there is no address */
 };
 
 static void
 destroy(struct token_fetch *f)
 {
-    net_dns_cancel(&f->query);
+    net_dns_host_cancel(&f->where);
     net_https_cancel(&f->https);
     free(f->host);
     free(f->path);
@@ -90,8 +86,9 @@ answered(void *ctx, struct slice body, const struct err *err,
 }
 
 static void
-post(struct token_fetch *f)
+post(void *ctx)
 {
+    struct token_fetch *f = ctx;
     struct buf form scoped(secret_buf_free) = {0};
     struct token_grant_ask ask = asked(f);
     struct net_https_request request = {
@@ -99,58 +96,21 @@ post(struct token_fetch *f)
         .host = f->host,
         .path = f->path,
         .media_type = "application/json",
-        .addresses = f->addresses,
-        .address_count = f->count,
+        .addresses = f->where.address,
+        .address_count = f->where.count,
         .limit_ms = TOKEN_FETCH_LIMIT_MS,
         .body_type = "application/x-www-form-urlencoded",
     };
     struct err err;
 
-    if (f->count == 0) {
-        err_set(&err, ERR_MISSING, "%s", f->why);
+    if (f->where.count == 0) {
+        err_set(&err, ERR_MISSING, "%s", f->where.why);
         finish(f, NULL, &err);
         return;
     }
     token_grant_form(&ask, &form);
     request.body = buf_slice(&form);
     net_https_start(&f->https, f->loop, &request, answered, f);
-}
-
-static void
-note_failure(struct token_fetch *f, const struct dns_answer *answer)
-{
-    const char *why =
-        answer->outcome == DNS_FAILED ? answer->why : "it has no address";
-
-    if (!f->why[0] || answer->outcome == DNS_FAILED)
-        (void)snprintf(f->why, sizeof(f->why), "DNS: %s", why);
-}
-
-static void
-v6_known(void *ctx, const struct dns_answer *answer)
-{
-    struct token_fetch *f = ctx;
-
-    for (size_t i = 0; i < answer->count && f->count < ADDRESSES_MAX; i++)
-        f->addresses[f->count++] =
-            addr_from_v6(answer->records[i].aaaa, f->place.port);
-    note_failure(f, answer);
-    post(f);
-}
-
-static void
-v4_known(void *ctx, const struct dns_answer *answer)
-{
-    struct token_fetch *f = ctx;
-
-    for (size_t i = 0; i < answer->count && f->count < ADDRESSES_MAX / 2; i++)
-        f->addresses[f->count++] =
-            addr_from_v4(answer->records[i].a, f->place.port);
-    note_failure(f, answer);
-    if (f->place.ipv6)
-        net_dns_start(&f->query, f->place.dns, f->host, DNS_AAAA, v6_known, f);
-    else
-        post(f);
 }
 
 void
@@ -173,7 +133,8 @@ token_fetch_start(struct token_fetch **slot, uv_loop_t *loop,
     f->client_secret = mem_text(ask->client_secret);
     f->refresh_token = mem_text(ask->refresh_token);
     f->scope = mem_text(ask->scope);
-    net_dns_start(&f->query, f->place.dns, f->host, DNS_A, v4_known, f);
+    net_dns_host_start(&f->where, f->place.dns, f->host, f->place.port,
+                       f->place.ipv6, post, f);
 }
 
 void

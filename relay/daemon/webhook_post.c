@@ -1,12 +1,11 @@
 #include "relay/daemon/webhook_post.h"
 
 #include "relay/base/mem.h"
+#include "relay/net/dns_host.h"
 #include "relay/net/https.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { ADDRESSES_MAX = 6 };
 
 struct webhook_post {
     struct webhook_post **slot;
@@ -16,17 +15,14 @@ struct webhook_post {
     struct webhook_place place; /* with texts of our own */
     char *host, *path, *fields;
     struct buf body;
-    struct net_dns_query *query;
+    struct net_dns_host where;
     struct net_https *https;
-    struct addr addresses[ADDRESSES_MAX];
-    size_t count;
-    char why[160]; /* there is no address */
 };
 
 static void
 destroy(struct webhook_post *p)
 {
-    net_dns_cancel(&p->query);
+    net_dns_host_cancel(&p->where);
     net_https_cancel(&p->https);
     free(p->host);
     free(p->path);
@@ -58,14 +54,15 @@ host_field(const char *host)
 }
 
 static void
-post(struct webhook_post *p)
+post(void *ctx)
 {
+    struct webhook_post *p = ctx;
     struct net_https_request request = {
         .tls = p->place.tls,
         .host = p->host,
         .path = p->path,
-        .addresses = p->addresses,
-        .address_count = p->count,
+        .addresses = p->where.address,
+        .address_count = p->where.count,
         .limit_ms = WEBHOOK_POST_LIMIT_MS,
         .body_type = "application/json",
         .body = buf_slice(&p->body),
@@ -73,49 +70,12 @@ post(struct webhook_post *p)
     };
     struct err err;
 
-    if (p->count > 0) {
+    if (p->where.count > 0) {
         net_https_start(&p->https, p->loop, &request, answered, p);
         return;
     }
-    err_set(&err, ERR_MISSING, "%s", p->why);
+    err_set(&err, ERR_MISSING, "%s", p->where.why);
     answered(p, (struct slice){0}, &err, NULL);
-}
-
-static void
-note_failure(struct webhook_post *p, const struct dns_answer *answer)
-{
-    const char *why =
-        answer->outcome == DNS_FAILED ? answer->why : "it has no address";
-
-    if (!p->why[0] || answer->outcome == DNS_FAILED)
-        (void)snprintf(p->why, sizeof(p->why), "DNS: %s", why);
-}
-
-static void
-v6_known(void *ctx, const struct dns_answer *answer)
-{
-    struct webhook_post *p = ctx;
-
-    for (size_t i = 0; i < answer->count && p->count < ADDRESSES_MAX; i++)
-        p->addresses[p->count++] =
-            addr_from_v6(answer->records[i].aaaa, p->place.port);
-    note_failure(p, answer);
-    post(p);
-}
-
-static void
-v4_known(void *ctx, const struct dns_answer *answer)
-{
-    struct webhook_post *p = ctx;
-
-    for (size_t i = 0; i < answer->count && p->count < ADDRESSES_MAX / 2; i++)
-        p->addresses[p->count++] =
-            addr_from_v4(answer->records[i].a, p->place.port);
-    note_failure(p, answer);
-    if (p->place.ipv6)
-        net_dns_start(&p->query, p->place.dns, p->host, DNS_AAAA, v6_known, p);
-    else
-        post(p);
 }
 
 /* A literal, or "localhost". */
@@ -125,14 +85,15 @@ take_loopback(struct webhook_post *p, const char *host)
     static const char *const both[] = {"127.0.0.1", "::1"};
     struct err err;
 
-    if (addr_parse(slice_of(host), &p->addresses[0], &err))
-        p->count = 1;
-    for (size_t i = 0; p->count < 2 && i < 2 && strcmp(host, "localhost") == 0;
-         i++)
-        if (addr_parse(slice_of(both[i]), &p->addresses[p->count], &err))
-            p->count++;
-    for (size_t i = 0; i < p->count; i++)
-        addr_set_port(&p->addresses[i], p->place.port);
+    if (addr_parse(slice_of(host), &p->where.address[0], &err))
+        p->where.count = 1;
+    for (size_t i = 0;
+         p->where.count < 2 && i < 2 && strcmp(host, "localhost") == 0; i++)
+        if (addr_parse(slice_of(both[i]), &p->where.address[p->where.count],
+                       &err))
+            p->where.count++;
+    for (size_t i = 0; i < p->where.count; i++)
+        addr_set_port(&p->where.address[i], p->place.port);
 }
 
 void
@@ -153,7 +114,8 @@ webhook_post_start(struct webhook_post **slot, uv_loop_t *loop,
     p->fields = mem_text(fields);
     buf_add(&p->body, body);
     if (place->dns) {
-        net_dns_start(&p->query, place->dns, p->host, DNS_A, v4_known, p);
+        net_dns_host_start(&p->where, place->dns, p->host, p->place.port,
+                           p->place.ipv6, post, p);
         return;
     }
     take_loopback(p, place->host);

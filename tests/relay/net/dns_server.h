@@ -110,6 +110,23 @@ answer(const struct dns_asked *a, unsigned flags, int count, unsigned ttl)
     send_message(a, out, write_answer(a, flags, count, ttl, out));
 }
 
+/* An A or AAAA record, as asked. */
+static inline void
+answer_both(const struct dns_asked *a)
+{
+    static const uint8_t v6[] = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0,
+                                 0,    0,    0,    0,    0, 0, 0, 1};
+    uint8_t out[600];
+    bool is_v6 = a->query[a->question_end - 3] == 28;
+    size_t len = write_answer(a, FLAGS, is_v6 ? 0 : 1, 300, out);
+
+    if (is_v6) {
+        put16(out + 6, 1);
+        len = (size_t)(put_record(out + len, 28, 300, v6, sizeof(v6)) - out);
+    }
+    send_message(a, out, len);
+}
+
 static inline void
 forge(const struct dns_asked *a)
 {
@@ -159,6 +176,8 @@ script(const struct dns_asked *a)
         answer(a, FLAGS | 4, 0, 0);
     else if (IS("wide"))
         answer(a, FLAGS, 60, 300);
+    else if (IS("both"))
+        answer_both(a);
     else if (IS("truncated"))
         answer(a, a->is_tcp ? FLAGS : FLAGS | FLAG_TC, a->is_tcp ? 90 : 1, 300);
     else if (IS("truncated-closed")) {
