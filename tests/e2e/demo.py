@@ -22,11 +22,11 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+from lab.patience import PATIENCE  # noqa: E402
 from lab.send import submit  # noqa: E402
 from lab.signed_world import SignedWorld  # noqa: E402
 from lab.tlsa import of_host  # noqa: E402
 
-PATIENCE = 10
 SENDER = "you@sender.example"
 REPORTS = "reports.example"
 Case = collections.namedtuple("Case", "domain policy what becomes asks")

@@ -115,9 +115,9 @@ def test_swaks_is_told_to_use_tls_first(logins):
 def test_smtplib_logs_in(logins, way):
     port = getattr(logins, WAYS[way][0])
     if way == "implicit":
-        client = smtplib.SMTP_SSL(logins.ip, port, timeout=30, context=insecure())
+        client = smtplib.SMTP_SSL(logins.ip, port, timeout=60, context=insecure())
     else:
-        client = smtplib.SMTP(logins.ip, port, timeout=30)
+        client = smtplib.SMTP(logins.ip, port, timeout=60)
     with client as c:
         if way == "starttls":
             c.starttls(context=insecure())
@@ -126,7 +126,7 @@ def test_smtplib_logs_in(logins, way):
 
 
 def test_smtplib_hears_535(logins):
-    with smtplib.SMTP(logins.ip, logins.port, timeout=30) as c:
+    with smtplib.SMTP(logins.ip, logins.port, timeout=60) as c:
         with pytest.raises(smtplib.SMTPAuthenticationError) as failure:
             c.login("app", WRONG)
         assert failure.value.smtp_code == 535
@@ -267,7 +267,7 @@ def test_in_tls_1_2_there_is_nothing_to_bind_to(localhost):
     """There clients would bind by tls-unique, which nobody should."""
     context = insecure()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    with smtplib.SMTP(localhost.ip, localhost.tls_port, timeout=30) as c:
+    with smtplib.SMTP(localhost.ip, localhost.tls_port, timeout=60) as c:
         c.starttls(context=context)
         c.ehlo()
         assert c.esmtp_features["auth"].split() == ["SCRAM-SHA-256", "PLAIN", "LOGIN"]
@@ -455,7 +455,7 @@ def test_an_author_counts_as_he_goes_out(made):
 def test_received_tells_of_auth_and_names_nobody(world, made):
     relay = with_logins(made, {"": {"mode": "live"}})
     rcpt = f"bob@{world.domain(world.peer())}"
-    with smtplib.SMTP(relay.ip, relay.tls_port, timeout=30) as c:
+    with smtplib.SMTP(relay.ip, relay.tls_port, timeout=60) as c:
         c.starttls(context=insecure())
         c.login("app", PASSWORD)
         c.sendmail(FROM, [rcpt], message(sender=FROM, to=rcpt))
@@ -658,7 +658,7 @@ def test_very_many_logins_at_once_leave_the_relay_alive(made):
         while not all(f.done() for f in waiting):
             start = time.monotonic()
             with smtplib.SMTP(
-                relay.ip, relay.port, timeout=30, source_address=("127.50.0.1", 0)
+                relay.ip, relay.port, timeout=60, source_address=("127.50.0.1", 0)
             ) as c:
                 c.sendmail("a@b.example", [TO], message())
             slowest = max(slowest, time.monotonic() - start)
@@ -886,7 +886,7 @@ def send_some(relay, count, name=None, source=None, rcpts=1):
     """How many of `count` messages went through, and the last refusal."""
     where = (source, 0) if source else None
     refusal = None
-    with smtplib.SMTP(relay.ip, relay.port, timeout=30, source_address=where) as c:
+    with smtplib.SMTP(relay.ip, relay.port, timeout=60, source_address=where) as c:
         if name:
             c.login(name, PASSWORD)
         for i in range(count):

@@ -10,10 +10,9 @@ import time
 
 import pytest
 
+from lab.patience import PATIENCE
 from lab.relay import binary, environment
 from lab.send import submit
-
-PATIENCE = 15
 
 
 class Shell:

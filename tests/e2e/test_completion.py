@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from lab.patience import PATIENCE
 from lab.relay import binary, environment
 
 
@@ -114,9 +115,9 @@ def press_tab(path, start, typed):
         os.execvpe(start[0], start, {**path, "TERM": "dumb", "PS1": "$ "})
     seen = b""
 
-    def wait(what, timeout=20):
+    def wait(what):
         nonlocal seen
-        until = time.monotonic() + timeout
+        until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             if re.search(what, seen):
                 return seen

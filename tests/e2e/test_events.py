@@ -11,6 +11,7 @@ import pytest
 
 from lab.events import Curl, Slow
 from lab.net import free_port
+from lab.patience import PATIENCE
 from lab.relay import binary, environment
 from lab.send import submit
 
@@ -42,7 +43,7 @@ def http(relay, path, *options):
         + [*options, "-w", "\n%{http_code}", "http://localhost" + path],
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=PATIENCE,
     )
     body, _, status = done.stdout.rpartition("\n")
     return int(status), body

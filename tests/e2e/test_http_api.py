@@ -18,12 +18,13 @@ import pytest
 
 from lab import npm
 from lab.net import address
+from lab.patience import PATIENCE
 
 PORT = 8025
 MESSAGE = b"From: app@sender.test\nSubject: hello\n\nHello.\n"
 
 
-def ask(relay, method, path, body=None, headers=None, timeout=20):
+def ask(relay, method, path, body=None, headers=None, timeout=PATIENCE):
     """(status, headers, document or octets)"""
     c = http.client.HTTPConnection(relay.http_ip, PORT, timeout=timeout)
     c.request(method, path, body=body, headers=headers or {})
@@ -47,7 +48,7 @@ def post(relay, *to, body=MESSAGE, **more):
     return ask(relay, "POST", "/v1/messages", body, envelope(*to, **more))
 
 
-def raw(relay, octets, timeout=15):
+def raw(relay, octets, timeout=PATIENCE):
     """All that is answered to these octets, until the relay closes."""
     with socket.create_connection((relay.http_ip, PORT), timeout) as s:
         s.settimeout(timeout)
@@ -809,7 +810,7 @@ ATTACKS = {
 def test_what_is_no_request_of_ours_is_refused(api, attack):
     make, expected = ATTACKS[attack]
     with socket.create_connection((api.http_ip, PORT), 15) as s:
-        s.settimeout(15)
+        s.settimeout(PATIENCE)
         s.sendall(make(api))
         s.shutdown(socket.SHUT_WR)
         got = b"".join(iter(lambda: s.recv(65536), b""))

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from lab import script as s
+from lab.patience import PATIENCE
 from lab.relay import binary, environment
 from lab.send import Wire, message, submit, waiting
 
@@ -279,7 +280,7 @@ def test_a_wrong_configuration_stops_the_start_with_file_and_line(
             [binary(), verb, "-c", path],
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=PATIENCE,
             env=environment(),
         )
         said = done.stdout + done.stderr

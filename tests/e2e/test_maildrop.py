@@ -9,11 +9,11 @@ import time
 
 import pytest
 
+from lab.patience import PATIENCE
 from lab.relay import binary, environment
 from lab.send import SENDER
 from test_disk import fill
 
-PATIENCE = 15
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may")
 
 
@@ -360,7 +360,7 @@ def test_while_the_queue_is_full_the_files_wait(world, new_relay):
     time.sleep(0.5)
     assert len(list(drop.iterdir())) == 1
     (inside / "filler").unlink()
-    world.ledger.one(domain=d, timeout=20)
+    world.ledger.one(domain=d)
 
 
 def test_a_directory_that_others_may_empty_stops_the_start(new_relay):

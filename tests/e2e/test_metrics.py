@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from lab.net import free_port
+from lab.patience import PATIENCE
 from lab.send import Wire, submit
 
 METRICS = pathlib.Path(__file__).parents[2] / "etc/metrics.md"
@@ -26,7 +27,7 @@ def watched(world, new_relay):
 
 def page(url, accept=None):
     request = urllib.request.Request(url, headers={"Accept": accept} if accept else {})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         return answer.headers["Content-Type"], answer.read().decode()
 
 

@@ -5,12 +5,14 @@ import socket
 
 import pytest
 
+from lab.patience import PATIENCE
+
 
 class Manager:
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(path))
-        self.socket.settimeout(15)
+        self.socket.settimeout(PATIENCE)
         self.path = str(path)
         self.heard = []
 

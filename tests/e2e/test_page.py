@@ -10,6 +10,7 @@ import pytest
 
 from lab.browser import Browser
 from lab.net import free_port
+from lab.patience import PATIENCE
 from lab.send import message, submit
 from test_cli import eventually
 
@@ -32,7 +33,7 @@ class Site:
 
     def get(self, path, headers=None):
         request = urllib.request.Request(self.url + path, headers=headers or {})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.status, dict(answer.headers), answer.read().decode()
 
     def ask(self, path):

@@ -13,6 +13,7 @@ import pytest
 
 from lab.logins import WRONG, user, users_file
 from lab.net import address
+from lab.patience import PATIENCE
 from lab.prometheus import Prometheus
 from lab.send import insecure, submit
 
@@ -154,7 +155,7 @@ def ask(where, path, host, **fields):
     url = f"http://{where}{path}"
     request = urllib.request.Request(url, headers={"Host": host, **fields})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.status
     except urllib.error.HTTPError as e:
         return e.code

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from lab import script as s
+from lab.patience import PATIENCE
 from lab.send import submit
 
 FINAL = ("delivery.sent", "delivery.deferred", "delivery.bounced")
@@ -347,16 +348,16 @@ def test_when_a_dead_destination_comes_back_everything_flows(world, new_relay):
     relay.log.one("delivery.deferred", to=f"u0@{d}")
     peer = world.peer(host)
     world.dns.put(host, "A", peer.ip, ttl=1)
-    got = world.ledger.wait(domain=d, count=30, timeout=20)
+    got = world.ledger.wait(domain=d, count=30)
     assert sorted(r for m in got for r in m.rcpts) == sorted(
         f"u{n}@{d}" for n in range(30)
     )
 
 
 def test_a_peer_that_never_answers_holds_up_nobody_else(world, relay):
-    stuck = world.domain(world.scripted([s.Sleep(3), s.FIN]))
+    stuck = world.domain(world.scripted([s.Sleep(2 * PATIENCE), s.FIN]))
     alive = world.domain(world.peer())
     for n in range(10):
         submit(relay, f"u{n}@{stuck}")
         submit(relay, f"u{n}@{alive}")
-    world.ledger.wait(domain=alive, count=10, timeout=2)
+    world.ledger.wait(domain=alive, count=10)

@@ -18,6 +18,7 @@ from lab import script as s
 from lab.collector import Collector
 from lab.hooks import Receiver, new_secret
 from lab.logins import plain, user, users_file
+from lab.patience import PATIENCE
 from lab.relay import binary, environment
 from lab.send import Wire, message, submit, waiting
 from test_disk import fill, try_to_send
@@ -46,7 +47,7 @@ def state(name, config=None, within=DRAIN):
 def http(relay, text):
     """A request on the control socket, and nothing read of the answer."""
     c = socket.socket(socket.AF_UNIX)
-    c.settimeout(15)
+    c.settimeout(PATIENCE)
     c.connect(relay.config["control"]["socket"])
     c.sendall(text.replace("\r\n", "\n").replace("\n", "\r\n").encode())
     return c
@@ -80,8 +81,6 @@ def before_the_greeting(world, relay):
         c.send(b"PROXY TCP4")
         yield
         assert c.read() is None or c.buffer
-
-
 
 
 @state("a client shakes hands", within=QUICK)
@@ -270,7 +269,7 @@ def many(world, relay):
         submit(relay, *to[n : n + 4])
     yield
     relay.start()
-    world.ledger.wait(domain=d, count=50, timeout=30)
+    world.ledger.wait(domain=d, count=50, timeout=60)
     until(lambda: relay.queue() == [])
     got = [r for m in world.ledger.of(domain=d) for r in m.rcpts]
     assert sorted(got) == sorted(to)
@@ -491,7 +490,7 @@ def probe(world, relay):
     )
     until(lambda: peer.connections)
     yield
-    out, _ = asked.communicate(timeout=15)
+    out, _ = asked.communicate(timeout=PATIENCE)
     assert asked.returncode in (69, 75), out
 
 
@@ -511,7 +510,7 @@ def backup(world, relay):
     state = pathlib.Path(relay.config[""]["state_directory"])
     until(lambda: (state / "queue.backup").exists() or file.exists())
     yield
-    out, _ = asked.communicate(timeout=15)
+    out, _ = asked.communicate(timeout=PATIENCE)
     assert (asked.returncode == 0) == file.exists(), out
     world.peer(host)
     relay.start()

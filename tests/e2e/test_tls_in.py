@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from lab.patience import PATIENCE
 from lab.relay import binary, environment
 from lab.send import SENDER, Wire, insecure, message, submit
 
@@ -301,7 +302,7 @@ def test_A34_behind_starttls_all_is_forgotten(relay):
 def test_A36_clear_text_where_tls_begins_is_answered_by_no_smtp(relay):
     with Wire(relay.ip, relay.smtps_port, greeting=0) as c:
         c.send(b"EHLO x\r\n")
-        c.sock.settimeout(5)
+        c.sock.settimeout(PATIENCE)
         assert b"250" not in c.sock.recv(1000)
 
 
@@ -314,7 +315,7 @@ def test_A40_nobody_negotiates_twice(relay, starttls):
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )
     time.sleep(0.5)
-    said, _ = process.communicate(b"R\n", timeout=15)
+    said, _ = process.communicate(b"R\n", timeout=PATIENCE)
     assert b"no renegotiation" in said, said
 
 

@@ -15,6 +15,7 @@ import pytest
 from lab import net, seen
 from lab.collector import Collector
 from lab.dane_cases import publish, unknown, wrong
+from lab.patience import PATIENCE
 from lab.script import ACCEPT, EHLO_TLS, GREETING, STARTTLS
 from lab.tlsa import of_host
 from lab.send import message, submit
@@ -35,9 +36,9 @@ def wanted(world, domain, *places):
     return domain
 
 
-def counted(relay, domain, succeeded, failed, timeout=10):
+def counted(relay, domain, succeeded, failed):
     """What `report show` has, once it has that many sessions."""
-    until = time.monotonic() + timeout
+    until = time.monotonic() + PATIENCE
     while True:
         done = relay.cli("report", "show", today(), domain, "--json", check=False)
         found = json.loads(done.stdout) if done.returncode == 0 else None
@@ -814,7 +815,6 @@ def test_a_session_under_two_policies_is_one_of_each(signed, signed_relay, dane,
         assert tlsa["failure-details"][0]["result-type"] == "validation-failure"
     if web == "unknown":
         assert sts["failure-details"][0]["result-type"] == "certificate-not-trusted"
-
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ async def one_round(relay, rng):
 
 async def drain(relay, ledger):
     await relay.start()
-    done = await settle(ledger, 15)
+    done = await settle(ledger, 30)
     lost = ledger.lost()
     assert done, f"I1: {len(lost)} lost, {lost[:10]}\n{relay.tail()}"
     await asyncio.sleep(1)  # what was never acknowledged may come as well

@@ -362,7 +362,7 @@ async def second(folder):
             [w.relay.program, "serve", "-c", w.relay.config],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
         )
         assert done.returncode != 0
         await w.end()

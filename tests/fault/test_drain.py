@@ -32,7 +32,7 @@ async def stop_and_start(folder, rounds):
             await relay.stop()
         await load.close()
         await relay.start()
-        assert await settle(ledger, 15), f"{ledger.lost()[:5]}\n{relay.tail()}"
+        assert await settle(ledger, 30), f"{ledger.lost()[:5]}\n{relay.tail()}"
         await relay.stop()
         print(ledger)
         ledger.check()
@@ -70,7 +70,7 @@ async def reload(folder):
         w.relay.config.write_text(good)
         w.relay.process.send_signal(signal.SIGHUP)
         await load.close()
-        await w.settle(15)
+        await w.settle(30)
         assert w.ledger.duplicates() == 0
         assert not load.refusals, load.refusals[:5]
         assert w.relay.find("config.reload", result="ok")

@@ -166,11 +166,11 @@ class Container:
     def stop(self):
         """As an engine does; gives the exit status and what it has said."""
         os.kill(self.pid, getattr(signal, self.image.config["StopSignal"]))
-        out, _ = self.process.communicate(timeout=20)
+        out, _ = self.process.communicate(timeout=60)
         return self.process.returncode, out
 
     def kill(self):
         """The first process of the namespace takes all others with it."""
         if self.process.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
-        return self.process.communicate(timeout=20)[0]
+        return self.process.communicate(timeout=60)[0]

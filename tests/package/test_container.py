@@ -124,7 +124,7 @@ def test_a_volume_of_somebody_else_is_said_by_name(image, volume):
     os.chown(volume, 4242, 4242)
     os.chmod(volume, 0o700)
     c = Container(image, "65532:65532", volume, quiet())
-    out, _ = c.process.communicate(timeout=10)
+    out, _ = c.process.communicate(timeout=60)
     assert c.process.returncode not in (0, None)
     assert "/var/lib/sealpost" in out
 
@@ -133,7 +133,7 @@ def test_a_volume_of_somebody_else_is_said_by_name(image, volume):
 
 TALK = f"""
 import smtplib
-s = smtplib.SMTP("{ELSEWHERE}", 2525, source_address=("{ELSEWHERE}", 0), timeout=10)
+s = smtplib.SMTP("{ELSEWHERE}", 2525, source_address=("{ELSEWHERE}", 0), timeout=60)
 s.ehlo()
 said = s.mail("app@container.test")
 print(said if said[0] != 250 else s.rcpt("you@elsewhere.test"))

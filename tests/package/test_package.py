@@ -41,7 +41,7 @@ class Service:
 
     def stop(self):
         self.process.terminate()
-        out, _ = self.process.communicate(timeout=20)
+        out, _ = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, out
         return out
 
@@ -151,7 +151,7 @@ def test_systemd_hands_the_socket_over_and_the_relay_greets(debian, tmp_path):
             assert connected(s, port)[0] == 220
     finally:
         process.terminate()
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def connected(client, port):

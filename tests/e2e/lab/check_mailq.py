@@ -47,7 +47,7 @@ def check(scratch, command, warning, critical):
         + ["-c", str(critical)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         env=environment(),
     )
     return done.returncode, done.stdout

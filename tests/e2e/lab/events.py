@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-PATIENCE = 15
+from .patience import PATIENCE
 
 
 class Curl:

@@ -16,8 +16,8 @@ import time
 
 from . import net
 from .npm import folder
+from .patience import PATIENCE
 
-PATIENCE = 30
 USER = "Debian-exim"
 UID = 64999
 

@@ -18,8 +18,8 @@ import threading
 import time
 
 from . import net
+from .patience import PATIENCE
 
-PATIENCE = 15
 Request = collections.namedtuple("Request", "path headers body status time")
 
 

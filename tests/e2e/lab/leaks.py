@@ -116,7 +116,7 @@ def _forms(secret):
 
 def _ask(path, target):
     with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(5)
+        s.settimeout(60)
         s.connect(path)
         s.sendall(
             f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
@@ -152,7 +152,7 @@ def checked(relay):
         done = subprocess.run(
             [lab_relay.binary(), "check", "-c", str(relay.config_file), *words],
             capture_output=True,
-            timeout=30,
+            timeout=60,
             env=lab_relay.environment(**relay.environ),
         )
         yield " ".join(("check", *words)), done.stdout + done.stderr

@@ -4,13 +4,13 @@ import collections
 import threading
 import time
 
+from .patience import PATIENCE
+
 Delivery = collections.namedtuple(
     "Delivery", "peer host mail mail_args rcpts rcpt_args tls data session time"
 )
 # tls: None in clear, else the facts of the connection.
 Tls = collections.namedtuple("Tls", "version cipher sni")
-
-PATIENCE = 15
 
 
 class Ledger:

@@ -21,7 +21,7 @@ def user(relay, *words, password=PASSWORD, check=True):
         capture_output=True,
         text=True,
         env=environment(),
-        timeout=30,
+        timeout=60,
     )
     assert not check or done.returncode == 0, done
     return done

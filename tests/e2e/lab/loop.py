@@ -3,6 +3,8 @@
 import asyncio
 import threading
 
+from .patience import PATIENCE
+
 
 class Loop:
     def __init__(self):
@@ -15,7 +17,7 @@ class Loop:
         asyncio.set_event_loop(self.asyncio)
         self.asyncio.run_forever()
 
-    def run(self, coroutine, timeout=10):
+    def run(self, coroutine, timeout=PATIENCE):
         """Runs it on the loop and hands back what it gives."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self.asyncio)
         return future.result(timeout)

@@ -13,10 +13,10 @@ import tempfile
 import time
 
 from . import net
+from .patience import PATIENCE
 from .send import SENDER, message
 
 POSTFIX = "/usr/sbin/postfix"
-PATIENCE = 30
 
 MAIN = """
 compatibility_level = 3.6

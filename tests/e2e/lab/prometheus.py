@@ -11,8 +11,7 @@ import urllib.request
 import yaml
 
 from .net import address
-
-PATIENCE = 20
+from .patience import PATIENCE
 
 
 class Prometheus:
@@ -48,7 +47,7 @@ class Prometheus:
 
     def _get(self, path, **params):
         url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(params)}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
             return json.load(answer)["data"]
 
     def query(self, expression):

@@ -11,8 +11,8 @@ import threading
 import time
 
 from . import leaks
+from .patience import PATIENCE
 
-PATIENCE = 15
 HOSTNAME = "relay.lab.test"
 
 
@@ -298,7 +298,7 @@ class Relay:
             [binary(), verb, *rest],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             env=environment(
                 SEALPOST_CONTROL__SOCKET=self.config["control"]["socket"]
             ),

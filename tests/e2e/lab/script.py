@@ -18,6 +18,8 @@ import struct
 import threading
 import time
 
+from .patience import PATIENCE
+
 Sleep = collections.namedtuple("Sleep", "s")
 Tls = collections.namedtuple("Tls", "cert")
 FIN, RST, BODY = object(), object(), object()
@@ -137,7 +139,7 @@ class Scripted:
                 self._finished += 1
                 self._changed.notify_all()
 
-    def wait(self, count=1, timeout=15):
+    def wait(self, count=1, timeout=PATIENCE):
         """Until so many connections are over."""
         with self._changed:
             assert self._changed.wait_for(

@@ -13,7 +13,8 @@ that looks at something else than deliveries says what it saw.
 import itertools
 import time
 
-PATIENCE = 15
+from .patience import PATIENCE
+
 FAILURES = {
     "delivery.deferred": "waits",
     "delivery.bounced": "bounced",

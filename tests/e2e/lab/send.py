@@ -7,6 +7,7 @@ import ssl
 import time
 
 from . import seen
+from .patience import PATIENCE
 
 SENDER = "app@sender.lab.test"
 
@@ -128,7 +129,7 @@ class Wire:
             got = self.sock.recv(65536)
         except (TimeoutError, socket.timeout):
             got = None
-        self.sock.settimeout(15)
+        self.sock.settimeout(PATIENCE)
         assert got is None and not self.buffer, (got, self.buffer)
 
     def ready(self):

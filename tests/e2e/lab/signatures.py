@@ -110,14 +110,14 @@ def signatures(data):
 def _ask(world, name):
     """The strings of a TXT record, joined, as a resolver gets them."""
     query = dns.message.make_query(name, "TXT")
-    answer = dns.query.tcp(query, world.dns.ip, port=world.dns.port, timeout=5)
+    answer = dns.query.tcp(query, world.dns.ip, port=world.dns.port, timeout=60)
     for rrset in answer.answer:
         return b"".join(rrset[0].strings)
     return None
 
 
 def by_dkimpy(world, data):
-    def txt(name, timeout=5):
+    def txt(name, timeout=60):
         return _ask(world, name.decode() if isinstance(name, bytes) else name)
 
     good = []

@@ -42,11 +42,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from . import net
 from .dns import Question
+from .patience import PATIENCE
 
 PORT = 53
 IN = dns.rdataclass.IN
 KNOTD, KEYMGR, UNBOUND = "/usr/sbin/knotd", "/usr/sbin/keymgr", "/usr/sbin/unbound"
-PATIENCE = 10
 DAY = 24 * 3600
 
 SIGNED = (".", "lab.", "example.", "org.", "bogus.", "dnssec-failed.org.")

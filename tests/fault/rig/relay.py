@@ -81,10 +81,10 @@ class Relay:
             env=environment(env),
         )
 
-    async def ready(self, timeout=20):
+    async def ready(self, timeout=60):
         await self.wait_for("relay.ready", timeout=timeout)
 
-    async def start(self, wrap=(), env=None, timeout=20):
+    async def start(self, wrap=(), env=None, timeout=60):
         self.launch(wrap, env)
         await self.ready(timeout)
         return self
@@ -92,7 +92,7 @@ class Relay:
     def is_up(self):
         return self.process is not None and self.process.poll() is None
 
-    async def ended(self, timeout=20):
+    async def ended(self, timeout=60):
         """The exit code."""
         until = time.monotonic() + timeout
         while self.process.poll() is None:
@@ -108,7 +108,7 @@ class Relay:
         # What it had sent before arrives at the sink in this round.
         await asyncio.sleep(0.02)
 
-    async def stop(self, timeout=20):
+    async def stop(self, timeout=60):
         """SIGTERM: it must end well."""
         assert self.is_up(), "it died\n" + self.tail()
         self.process.send_signal(signal.SIGTERM)
@@ -143,7 +143,7 @@ class Relay:
             if e["event"] == event and all(e.get(k) == v for k, v in fields.items())
         ]
 
-    async def wait_for(self, event, count=1, timeout=20, **fields):
+    async def wait_for(self, event, count=1, timeout=60, **fields):
         until = time.monotonic() + timeout
         while len(found := self.find(event, **fields)) < count:
             assert self.is_up(), f"it died before {event}\n{self.tail()}"

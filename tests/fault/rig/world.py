@@ -31,7 +31,7 @@ class World:
         self.relay.close()
         self.sink.close()
 
-    async def start(self, wrap=(), timeout=20):
+    async def start(self, wrap=(), timeout=60):
         await self.relay.start(wrap, self.shim and self.shim.env, timeout)
 
     async def restart(self):
@@ -61,7 +61,7 @@ class World:
         finally:
             client.close()
 
-    async def settle(self, timeout=10):
+    async def settle(self, timeout=30):
         """I1, at rest."""
         done = await settle(self.ledger, timeout)
         lost = self.ledger.lost()
