@@ -960,7 +960,7 @@ def test_a_span_passes_and_a_listener_may_have_its_own(made):
         made,
         {
             "access": {"rate": "1/1h", "networks": ["127.0.0.0/8"]},
-            'listener "app"': {"rate": "2/3s"},
+            'listener "app"': {"rate": "2/6s"},
         },
     )
     got, (code, text) = send_some(relay, 5)

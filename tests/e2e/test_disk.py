@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from lab.patience import PATIENCE
 from lab.send import Wire, message, waiting
 
 pytestmark = pytest.mark.skipif(
@@ -63,7 +64,7 @@ def test_a_full_disk_stops_new_mail_and_not_what_is_queued(world, new_relay):
         relay.log.one("delivery.sent", mid=mid)
     assert len(world.ledger.of(peer=peer)) == 20
     filler.unlink()
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE
     with Wire(relay.ip, relay.port) as c:
         c.ready()
         while try_to_send(c, f"after@{d}", 1000) != 250:

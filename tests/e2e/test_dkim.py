@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from lab.patience import PATIENCE
 from lab.relay import binary, environment
 from lab.send import Wire, message, submit
 from lab.signatures import (
@@ -547,7 +548,7 @@ def test_a_relay_that_ends_while_it_signs_keeps_what_it_took(both):
     for c in clients:
         c.join()
     both.relay.start()
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE
     for mid in taken:
         while not (found := [d for d in both.world.ledger.of(both.rcpt)
                              if mid.encode() in d.data]):

@@ -122,7 +122,7 @@ def test_format_and_level_of_the_log_are_its_own(world, home, new_relay, follow)
         start=False,
     )
     relay.start(ready=False)
-    end = time.monotonic() + 15
+    end = time.monotonic() + PATIENCE
     while not (relay.folder / "control.sock").exists():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -185,7 +185,7 @@ def test_there_is_room_for_so_many_readers(new_relay, follow):
     status, body = http(relay, "/v1/events")
     assert status == 503 and "too many" in json.loads(body)["error"]
     readers[0].close()
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while http(relay, "/v1/events", "--max-time", "0.2")[0] == 503:
         assert time.monotonic() < end
     assert http(relay, "/v1/status")[0] == 200
@@ -214,7 +214,7 @@ class Terminal:
             text=True,
             env=environment(),
         )
-        end = time.monotonic() + 15
+        end = time.monotonic() + PATIENCE
         while json.loads(http(relay, "/v1/status")[1])["event_readers"] == 0:
             assert time.monotonic() < end and self.process.poll() is None
             time.sleep(0.02)

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from lab import script as s
+from lab.patience import PATIENCE
 from lab.send import SENDER, Wire, message, submit
 
 ACCEPTING = [*s.ACCEPT, *s.GOODBYE]
@@ -154,12 +155,12 @@ def resident(relay):
 
 def test_B38_a_host_that_ignores_quit_holds_nobody_up(world, new_relay):
     relay = new_relay({"delivery": {"messages_per_connection": 1}})
-    d = domain_of(world, [*s.ACCEPT, "QUIT", s.Sleep(4)])
+    d = domain_of(world, [*s.ACCEPT, "QUIT", s.Sleep(30)])
     began = time.monotonic()
     for n in range(5):
         mid = submit(relay, f"u{n}@{d}")
         relay.log.one("delivery.sent", mid=mid)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 25
 
 
 def test_B40_replies_split_between_cr_and_lf_are_the_same(world, relay):
@@ -274,7 +275,7 @@ def test_A89_more_clients_than_there_is_room_for_are_told_421(world, new_relay):
     finally:
         for c in wires:
             c.sock.close()
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     while True:
         try:
             submit(relay, f"bob@{d}")

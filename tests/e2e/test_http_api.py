@@ -286,7 +286,7 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing(world, api):
     d = waiting(world)
     with begin(api, f"a@{d}", length=1000000, Idempotency_Key="left") as s:
         s.sendall(MESSAGE + 200000 * b"x\n")
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     while True:
         status = post(api, f"a@{d}", Idempotency_Key="left")[0]
         if status != 409 or time.monotonic() > until:
@@ -925,7 +925,7 @@ def test_pipelined_requests_are_answered_in_order(api):
 
 def test_the_commands_get_in_while_the_port_is_full(api):
     held = [socket.create_connection((api.http_ip, PORT), 15) for _ in range(64)]
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     while not raw(api, b"").startswith(b"HTTP/1.1 503 "):
         assert time.monotonic() < until
     assert api.cli("status").returncode == 0

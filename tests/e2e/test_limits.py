@@ -156,9 +156,9 @@ def test_a_host_that_is_dead_costs_the_first_message_its_patience_only(
     d = world.domain(name, live)
     with black_hole(ip, world.mx_port):
         submit(relay, f"first@{d}")
-        assert world.ledger.one(f"first@{d}", timeout=40)
+        assert world.ledger.one(f"first@{d}", timeout=60)
         began = time.monotonic()
         for i in range(5):
             submit(relay, f"u{i}@{d}")
         world.ledger.wait(domain=d, count=6)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20

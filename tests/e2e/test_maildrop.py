@@ -392,7 +392,7 @@ def test_kills_lose_nothing(world, relay):
         time.sleep(pause)
         relay.kill()
     relay.start()
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE
     while {r for g in world.ledger.of(domain=d) for r in g.rcpts} != everybody:
         assert time.monotonic() < until
         time.sleep(0.1)

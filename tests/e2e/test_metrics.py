@@ -41,7 +41,7 @@ def numbers(url):
 
 
 def until(url, name, value):
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while (got := numbers(url)[name]) != value:
         assert time.monotonic() < end, (name, value, got)
         time.sleep(0.05)

@@ -214,7 +214,7 @@ def test_mail_waits_for_the_first_token(world, new_relay, provider, tokens):
     assert not relay.log.find("delivery.deferred", mid=mid)
     begin = time.monotonic()
     relay.stop()  # and does not keep the relay from ending
-    assert time.monotonic() - begin < 9
+    assert time.monotonic() - begin < 20
 
 
 BROKEN = [

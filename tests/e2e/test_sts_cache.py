@@ -112,7 +112,7 @@ def test_22_an_expired_policy_is_no_policy(world, relay):
     host = f"mx.{world.name()}"
     bad = world.peer(host, cert=world.ca.good("elsewhere.test"))
     d = world.domain(bad, ttl=1)
-    world.sts(d, text=policy("enforce", [host], max_age=2), ttl=1)
+    world.sts(d, text=policy("enforce", [host], max_age=4), ttl=1)
     assert "4.7.5" in reply(relay, submit(relay, f"a@{d}"))
     world.dns.drop(f"_mta-sts.{d}")
     assert world.ledger.one(f"a@{d}").tls, "sent once the policy had expired"

@@ -25,8 +25,8 @@ from test_disk import fill, try_to_send
 from test_tlsrpt import counted, wanted
 
 DRAIN = 8  # seconds for what is under way
-SMALL = 3  # for the rest, on a machine with other things to do
-QUICK = 3  # where nothing is under way that is worth a wait
+SMALL = 6  # for the rest, on a machine with other things to do
+QUICK = 1  # where nothing is under way that is worth a wait
 FOREVER = s.Sleep(40)
 
 STATES = {}  # name -> (row, configuration, seconds)
@@ -54,7 +54,7 @@ def http(relay, text):
 
 
 def until(condition):
-    end = time.monotonic() + 15
+    end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "the state is not reached"
         time.sleep(0.005)
@@ -460,7 +460,7 @@ def event_stream(world, relay):
 def webhook(world, relay):
     """What it was not told is told later."""
     receiver = Receiver()
-    receiver.delay = 60
+    receiver.hold()
     secret = new_secret(relay.folder)
     hook = {"url": f"http://127.0.0.1:{receiver.port}/", "secret_file": str(secret)}
     relay.write_config({'webhook "app"': hook})
@@ -471,7 +471,7 @@ def webhook(world, relay):
     relay.log.one("delivery.sent", mid=mid)
     time.sleep(0.3)
     yield
-    receiver.delay = 0
+    receiver.forget()
     relay.start()
     assert receiver.one("delivery.sent", mid=mid)
     receiver.close()

@@ -11,6 +11,7 @@ import pytest
 from lab import net
 from lab.clock import DAY, Clock
 from lab.collector import Collector
+from lab.patience import PATIENCE
 from lab.send import submit
 from test_tlsrpt import read_mail, wanted
 
@@ -51,7 +52,7 @@ def counted(world, relay, clock, *places):
     d = wanted(world, world.domain(world.peer()), *places)
     day = clock.day()
     submit(relay, f"bob@{d}")
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     while not [r for r in listed(relay) if r["domain"] == d and r["day"] == day]:
         assert time.monotonic() < until, listed(relay)
         time.sleep(0.1)
@@ -73,7 +74,7 @@ def pass_hours(relay, clock, hours, step=15 * MINUTE, until=lambda: False):
 
 
 def eventually(condition):
-    until = time.monotonic() + 15
+    until = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -150,7 +150,7 @@ class Container:
     def wait_until_healthy(self):
         words = self.image.config["Healthcheck"]["Test"]
         assert words[0] == "CMD"
-        end = time.monotonic() + 15
+        end = time.monotonic() + 60
         while True:
             try:
                 done = self.execute(*words[1:])

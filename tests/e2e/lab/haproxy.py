@@ -6,6 +6,8 @@ import subprocess
 import tempfile
 import time
 
+from .patience import PATIENCE
+
 
 class HAProxy:
     def __init__(self, ip, ways):
@@ -28,7 +30,7 @@ class HAProxy:
             self._wait_for(port)
 
     def _wait_for(self, port):
-        until = time.monotonic() + 10
+        until = time.monotonic() + PATIENCE
         while True:
             try:
                 socket.create_connection((self.ip, port), 1).close()

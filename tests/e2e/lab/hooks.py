@@ -2,7 +2,8 @@
 what it is told to and believes signatures only.
 
     r = Receiver(cert)                     # cert None: HTTP
-    r.status, r.delay = 500, 1             # from now on
+    r.status = 500                         # from now on
+    r.hold(), r.release(), r.forget()      # answers none; all; no old one
     r.one("delivery.sent", mid=...)        # an event that it took
     r.requests                             # [Request], refused ones as well
 """
@@ -45,7 +46,8 @@ class Receiver:
     def __init__(self, cert=None, ip="127.0.0.1", port=None):
         self.cert, self.ip = cert, ip
         self.port = port or net.free_port()
-        self.status, self.delay = 200, 0
+        self.status = 200
+        self.forget()
         self.requests = []
         self._changed = threading.Condition()
         self.start()
@@ -77,10 +79,21 @@ class Receiver:
 
     close = stop
 
+    def hold(self):
+        self._may_answer = threading.Event()
+
+    def release(self):
+        self._may_answer.set()
+
+    def forget(self):
+        self.hold()
+        self.release()
+
     def take(self, request):
         status = self.status
         body = request.rfile.read(int(request.headers["Content-Length"]))
-        time.sleep(self.delay)
+        if not self._may_answer.wait(2 * PATIENCE):
+            return
         # What it has not said yes to, it does not have.
         with self._changed:
             self.requests.append(

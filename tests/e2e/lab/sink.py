@@ -5,6 +5,8 @@ import socket
 import subprocess
 import time
 
+from .patience import PATIENCE
+
 SMTP_SINK = "/usr/sbin/smtp-sink"
 
 
@@ -16,7 +18,7 @@ class SmtpSink:
             + [f"{ip}:{port}", "100"],
             stderr=subprocess.DEVNULL,
         )
-        until = time.monotonic() + 5
+        until = time.monotonic() + PATIENCE
         while True:
             try:
                 socket.create_connection((ip, port), 1).close()
