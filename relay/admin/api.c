@@ -3,7 +3,7 @@
 #include "relay/admin/answer.h"
 #include "relay/admin/guard.h"
 #include "relay/admin/routes.h"
-#include "relay/daemon/event_hub.h"
+#include "relay/watch/event_hub.h"
 
 #include <string.h>
 

@@ -3,8 +3,8 @@
 #include "relay/admin/answer.h"
 #include "relay/admin/routes.h"
 #include "relay/base/mem.h"
-#include "relay/daemon/event_hub.h"
 #include "relay/net/timer.h"
+#include "relay/watch/event_hub.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

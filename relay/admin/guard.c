@@ -3,7 +3,7 @@
 #include "relay/admin/answer.h"
 #include "relay/admin/page.h"
 #include "relay/base/addr.h"
-#include "relay/daemon/digest.h"
+#include "relay/guard/digest.h"
 
 #include <strings.h>
 

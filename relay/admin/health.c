@@ -2,8 +2,8 @@
 
 #include "relay/admin/answer.h"
 #include "relay/admin/routes.h"
-#include "relay/daemon/pulse.h"
 #include "relay/daemon/worker.h"
+#include "relay/watch/pulse.h"
 
 /* --- the verdict --- */
 

@@ -11,8 +11,8 @@
 
 #include "queue/message.h"
 #include "relay/admin/inject.h"
-#include "relay/daemon/digest.h"
 #include "relay/daemon/relay.h"
+#include "relay/guard/digest.h"
 #include "relay/mail/address.h"
 #include "relay/mail/envelope.h"
 #include "relay/mail/status.h"

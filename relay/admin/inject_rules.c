@@ -2,7 +2,7 @@
 #include "relay/admin/guard.h"
 #include "relay/admin/inject_inside.h"
 #include "relay/base/mem.h"
-#include "relay/daemon/quota.h"
+#include "relay/guard/quota.h"
 #include "relay/net/timer.h"
 bool
 admin_inject_is_able(const struct inject *x, struct mail_status *why)

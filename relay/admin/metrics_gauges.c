@@ -6,8 +6,8 @@
 #include "relay/daemon/cert_watch.h"
 #include "relay/daemon/dnssec.h"
 #include "relay/daemon/expiring.h"
-#include "relay/daemon/gate.h"
 #include "relay/daemon/sts_shelf.h"
+#include "relay/guard/gate.h"
 #include "relay/net/timer.h"
 
 #include <sys/stat.h>

@@ -6,8 +6,8 @@
 #include "relay/daemon/account.h"
 #include "relay/daemon/dispatch.h"
 #include "relay/daemon/router.h"
-#include "relay/daemon/sites.h"
 #include "relay/net/timer.h"
+#include "relay/watch/sites.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ struct route {
     unsigned active;
 };
 
-/* Sites are few, besides those that have no name: see relay/daemon/sites.h. */
+/* Sites are few, besides those that have no name: see relay/watch/sites.h. */
 enum { SITES = SITES_MAX + 2 };
 
 struct site {

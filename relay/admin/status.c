@@ -6,9 +6,9 @@
 #include "relay/admin/status_parts.h"
 #include "relay/base/mem.h"
 #include "relay/daemon/dnssec.h"
-#include "relay/daemon/event_hub.h"
-#include "relay/daemon/gate.h"
+#include "relay/guard/gate.h"
 #include "relay/net/timer.h"
+#include "relay/watch/event_hub.h"
 
 #include <stdlib.h>
 #include <sys/resource.h>

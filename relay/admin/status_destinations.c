@@ -2,7 +2,7 @@
 #include "relay/admin/answer.h"
 #include "relay/admin/status_parts.h"
 #include "relay/daemon/dispatch.h"
-#include "relay/daemon/recent.h"
+#include "relay/watch/recent.h"
 
 enum {
     DESTINATIONS_MAX = 20, /* shown of those with work */

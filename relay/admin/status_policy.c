@@ -3,8 +3,8 @@
 #include "relay/admin/status_parts.h"
 #include "relay/daemon/cert_watch.h"
 #include "relay/daemon/expiring.h"
-#include "relay/daemon/refusals.h"
 #include "relay/net/timer.h"
+#include "relay/watch/refusals.h"
 
 static void
 add_refusal(void *ctx, const struct refusals_row *row)

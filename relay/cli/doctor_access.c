@@ -1,7 +1,7 @@
 /* doctor: may strangers relay? */
 #include "policy/access.h"
 #include "relay/cli/doctor.h"
-#include "relay/daemon/gateway.h"
+#include "relay/guard/gateway.h"
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
 #include "policy/channel.h"
 #include "relay/base/mem.h"
 #include "relay/daemon/deliver_inside.h"
-#include "relay/daemon/metrics.h"
-#include "relay/daemon/refusals.h"
+#include "relay/watch/metrics.h"
+#include "relay/watch/refusals.h"
 
 void
 deliver_count_refusal(const struct deliver *d, bool is_shadow,

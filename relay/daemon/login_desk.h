@@ -10,9 +10,9 @@
 #include "relay/base/err.h"
 #include "relay/base/own.h"
 #include "relay/config/users.h"
-#include "relay/daemon/guesses.h"
 #include "relay/daemon/hasher.h"
-#include "relay/daemon/login_cache.h"
+#include "relay/guard/guesses.h"
+#include "relay/guard/login_cache.h"
 
 enum { LOGIN_DESK_SECRET = 32 };
 

@@ -1,8 +1,8 @@
 #include "relay/daemon/notify.h"
 
 #include "relay/base/mem.h"
-#include "relay/daemon/gate.h"
 #include "relay/daemon/worker.h"
+#include "relay/guard/gate.h"
 #include "relay/net/timer.h"
 
 #include <inttypes.h>

@@ -4,11 +4,11 @@
 #include "relay/daemon/history.h"
 #include "relay/daemon/lifetime.h"
 #include "relay/daemon/outcome_inside.h"
-#include "relay/daemon/recent.h"
 #include "relay/daemon/router.h"
-#include "relay/daemon/sites.h"
 #include "relay/daemon/webhooks.h"
 #include "relay/net/timer.h"
+#include "relay/watch/recent.h"
+#include "relay/watch/sites.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 #include "relay/daemon/process.h"
 
 #include "relay/daemon/directory.h"
-#include "relay/daemon/gate.h"
+#include "relay/guard/gate.h"
 
 #include <grp.h>
 #include <pwd.h>

@@ -1,5 +1,5 @@
-#include "relay/daemon/quota.h"
 #include "relay/daemon/receive_inside.h"
+#include "relay/guard/quota.h"
 
 static struct quota_limits
 limits_of(const struct receive *r)

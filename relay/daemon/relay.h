@@ -10,10 +10,10 @@
 #include "relay/base/id.h"
 #include "relay/base/log.h"
 #include "relay/config/config.h"
-#include "relay/daemon/metrics.h"
-#include "relay/daemon/pulse.h"
 #include "relay/daemon/store_thread.h"
 #include "relay/daemon/task.h"
+#include "relay/watch/metrics.h"
+#include "relay/watch/pulse.h"
 
 #include <stdatomic.h>
 
@@ -47,7 +47,7 @@ struct relay {
     struct id_source ids;
     struct store_thread *store;
     struct net_inbox inbox;        /* of the main loop */
-    struct metric_set *metrics;    /* relay/daemon/metrics.h */
+    struct metric_set *metrics;    /* relay/watch/metrics.h */
     struct dkim_shelf *dkim;       /* any thread may take keys */
     struct sender_shelf *senders;  /* any thread may borrow the map */
     struct refusals *refusals;     /* any thread may add */

@@ -3,10 +3,10 @@
 #include "relay/daemon/account.h"
 #include "relay/daemon/dispatch.h"
 #include "relay/daemon/doors.h"
-#include "relay/daemon/gate.h"
 #include "relay/daemon/maildrop.h"
 #include "relay/daemon/notify.h"
 #include "relay/daemon/worker.h"
+#include "relay/guard/gate.h"
 #include "relay/net/http_server.h"
 
 #include <unistd.h>

@@ -7,12 +7,12 @@
 #include "relay/daemon/dkim_shelf.h"
 #include "relay/daemon/dnssec.h"
 #include "relay/daemon/doors.h"
-#include "relay/daemon/gateway.h"
 #include "relay/daemon/notify.h"
 #include "relay/daemon/sender_shelf.h"
 #include "relay/daemon/user_book.h"
 #include "relay/daemon/webhooks.h"
 #include "relay/daemon/worker.h"
+#include "relay/guard/gateway.h"
 
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 #include "relay/daemon/store_thread.h"
 
 #include "relay/base/mem.h"
-#include "relay/daemon/metrics.h"
-#include "relay/daemon/pulse.h"
 #include "relay/net/timer.h"
+#include "relay/watch/metrics.h"
+#include "relay/watch/pulse.h"
 
 #include <assert.h>
 #include <stdatomic.h>

@@ -52,7 +52,7 @@ struct store_thread;
 /* Runs on the store thread whenever health changes: `why` NULL is healthy. */
 typedef void store_health_fn(void *ctx, const struct err *why);
 
-/* Takes the store over.  `metrics`: see relay/daemon/metrics.h. */
+/* Takes the store over.  `metrics`: see relay/watch/metrics.h. */
 struct store_thread *store_thread_start(struct queue_store **store,
                                         struct log *log,
                                         struct metric_set *metrics,

@@ -2,9 +2,9 @@
 
 #include "relay/base/mem.h"
 #include "relay/base/secret.h"
-#include "relay/daemon/metrics.h"
 #include "relay/daemon/token_shelf.h"
 #include "relay/net/timer.h"
+#include "relay/watch/metrics.h"
 
 #include <stdlib.h>
 

@@ -1,10 +1,10 @@
 #include "relay/daemon/webhook.h"
 
 #include "relay/base/mem.h"
-#include "relay/daemon/webhook_event.h"
-#include "relay/daemon/webhook_post.h"
-#include "relay/daemon/webhook_sign.h"
 #include "relay/net/timer.h"
+#include "relay/watch/webhook_event.h"
+#include "relay/watch/webhook_post.h"
+#include "relay/watch/webhook_sign.h"
 
 #include <stdlib.h>
 

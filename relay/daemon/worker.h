@@ -9,8 +9,8 @@
 #define RELAY_DAEMON_WORKER_H
 
 #include "relay/daemon/dnssec.h"
-#include "relay/daemon/gate.h"
 #include "relay/daemon/relay.h"
+#include "relay/guard/gate.h"
 #include "relay/net/conn.h"
 #include "relay/net/dns.h"
 #include "relay/net/timer.h"

@@ -1,7 +1,7 @@
 #include "relay/admin/health.h"
 
 #include "relay/base/own.h"
-#include "relay/daemon/pulse.h"
+#include "relay/watch/pulse.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 #include "relay/daemon/store_thread.h"
 
 #include "relay/base/mem.h"
-#include "relay/daemon/metrics.h"
+#include "relay/watch/metrics.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
