@@ -20,6 +20,7 @@ struct change {
 struct queue_claims {
     struct entry *entries;
     size_t count[QUEUE_STATE_ACTIVE + 1];
+    struct queue_share led[QUEUE_STATE_ACTIVE + 1];
     bool in_transaction;
     struct change *changes;
     size_t change_count, change_cap;
@@ -80,24 +81,50 @@ queue_claims_count(const struct queue_claims *c, enum queue_state state)
     return c->count[state];
 }
 
+const struct queue_share *
+queue_claims_led(const struct queue_claims *c, enum queue_state state)
+{
+    return &c->led[state];
+}
+
+static void
+count_in(struct queue_claims *c, const struct queue_claim *claim)
+{
+    if (claim->is_bad)
+        return;
+    c->count[claim->state]++;
+    if (claim->leads)
+        queue_share_add(&c->led[claim->state], claim->size);
+}
+
+static void
+count_out(struct queue_claims *c, const struct queue_claim *claim)
+{
+    if (claim->is_bad)
+        return;
+    c->count[claim->state]--;
+    if (claim->leads)
+        queue_share_take(&c->led[claim->state], claim->size);
+}
+
 static void
 put(struct queue_claims *c, struct entry *e, const struct queue_claim *claim)
 {
     if (e) {
-        c->count[e->claim.state] -= !e->claim.is_bad;
+        count_out(c, &e->claim);
     } else {
         e = mem_new(struct entry);
         e->key = key_of(claim->id, claim->number);
         HASH_ADD(hh, c->entries, key, sizeof(e->key), e);
     }
     e->claim = *claim;
-    c->count[claim->state] += !claim->is_bad;
+    count_in(c, &e->claim);
 }
 
 static void
 drop(struct queue_claims *c, struct entry *e)
 {
-    c->count[e->claim.state] -= !e->claim.is_bad;
+    count_out(c, &e->claim);
     HASH_DEL(c->entries, e);
     free(e);
 }

@@ -19,7 +19,8 @@ struct queue_claim {
     bool is_bad;    /* claimed by nobody: the row failed its checks, and is
                        kept out of the way */
     bool is_whole;  /* it is all of its message, which has no history yet */
-    uint64_t size;  /* of the message, where is_whole */
+    bool leads;     /* it has the lowest number of its message */
+    uint64_t size;  /* of the message */
 };
 
 struct queue_claims;
@@ -36,6 +37,9 @@ void queue_claims_drop(struct queue_claims *c, uint64_t id, uint32_t number);
 
 /* Claims with rows of that state beneath, bad ones left out. */
 size_t queue_claims_count(const struct queue_claims *c, enum queue_state state);
+/* The messages that those among them lead. */
+const struct queue_share *queue_claims_led(const struct queue_claims *c,
+                                           enum queue_state state);
 
 void queue_claims_begin(struct queue_claims *c);
 void queue_claims_commit(struct queue_claims *c);

@@ -180,7 +180,7 @@ query(struct queue_store *s, const char *sql, int64_t *out, size_t columns,
 static bool
 take_stock(struct queue_store *s, struct err *err)
 {
-    int64_t rows[3], messages[2], attempts, fed, last[2];
+    int64_t rows[3], led[6], attempts, fed, last[2];
 
     if (!query(s,
                "SELECT coalesce(sum(held <> 1 AND attempts <= 0), 0),"
@@ -188,10 +188,15 @@ take_stock(struct queue_store *s, struct err *err)
                " coalesce(sum(held = 1), 0) FROM recipient",
                rows, 3, err) ||
         !query(s,
-               "SELECT count(*), coalesce(sum(m.size), 0)"
-               " FROM (SELECT DISTINCT message AS id FROM recipient) AS r"
-               " CROSS JOIN message AS m ON m.id = r.id",
-               messages, 2, err) ||
+               "SELECT coalesce(sum(held <> 1 AND attempts <= 0), 0),"
+               " coalesce(sum(size * (held <> 1 AND attempts <= 0)), 0),"
+               " coalesce(sum(held <> 1 AND attempts > 0), 0),"
+               " coalesce(sum(size * (held <> 1 AND attempts > 0)), 0),"
+               " coalesce(sum(held = 1), 0), coalesce(sum(size * (held = 1)),"
+               " 0) FROM (SELECT message AS id, min(number), held, attempts"
+               "  FROM recipient GROUP BY message) AS r"
+               " LEFT JOIN message AS m ON m.id = r.id",
+               led, 6, err) ||
         !query(s, "SELECT count(*) FROM attempt", &attempts, 1, err) ||
         !query(s, "SELECT coalesce(max(number), 0) FROM feed", &fed, 1, err) ||
         !query(s,
@@ -200,8 +205,9 @@ take_stock(struct queue_store *s, struct err *err)
                last, 2, err))
         return false;
     s->tally = (struct queue_tally){
-        .messages = (uint64_t)messages[0],
-        .octets = (uint64_t)messages[1],
+        .led = {[QUEUE_STATE_QUEUED] = {(uint64_t)led[0], (uint64_t)led[1]},
+                [QUEUE_STATE_DEFERRED] = {(uint64_t)led[2], (uint64_t)led[3]},
+                [QUEUE_STATE_HELD] = {(uint64_t)led[4], (uint64_t)led[5]}},
         .rows = {[QUEUE_STATE_QUEUED] = (uint64_t)rows[0],
                  [QUEUE_STATE_DEFERRED] = (uint64_t)rows[1],
                  [QUEUE_STATE_HELD] = (uint64_t)rows[2]},

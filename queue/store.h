@@ -298,13 +298,44 @@ struct queue_bulk {
 bool queue_store_bulk(struct queue_store *s, struct queue_bulk *b, size_t max,
                       struct err *err) must_use;
 
+struct queue_share {
+    uint64_t messages, octets;
+};
+
+static inline void
+queue_share_add(struct queue_share *s, uint64_t octets)
+{
+    s->messages++;
+    s->octets += octets;
+}
+
+static inline void
+queue_share_take(struct queue_share *s, uint64_t octets)
+{
+    s->messages--;
+    s->octets -= octets;
+}
+
+/* A message counts once, in the state of its leader: of its recipients that
+ * are left, the one with the lowest number.  So the shares add up to the whole,
+ * and no other recipient has to be looked at when one goes. */
 struct queue_counts {
     uint64_t messages, recipients, octets;
     uint64_t by_state[QUEUE_STATE_ACTIVE + 1]; /* recipients */
-    int64_t oldest_ms;                         /* arrived; 0: empty */
+    struct queue_share led[QUEUE_STATE_ACTIVE + 1];
+    uint64_t in_doubt; /* recipients; see queue_store_count_doubt */
+    struct queue_share led_in_doubt;
+    int64_t oldest_ms; /* arrived; 0: empty */
 };
 bool queue_store_count(struct queue_store *s, struct queue_counts *out,
                        struct err *err) must_use;
+
+/* Recipients of a message that are with a host, which has yet to say whether
+ * it took it: in `counts`, which are of now, they are no longer active but in
+ * doubt.  Those that nobody has claimed are passed over. */
+void queue_store_count_doubt(const struct queue_store *s, uint64_t id,
+                             const uint32_t *numbers, size_t count,
+                             struct queue_counts *counts);
 
 /* When the oldest message with a recipient in a state arrived; 0: there is
  * none. Looks at the oldest QUEUE_OLDEST_ROWS recipients: a state that none of

@@ -409,14 +409,46 @@ load_bodies(struct batch *b, size_t *budget, struct err *err)
     return true;
 }
 
+/* Which of those at hand leads the message: `count` when another one does. */
+static bool
+find_leader(struct queue_store *s, const struct queue_message *m, size_t *out,
+            struct err *err)
+{
+    size_t n = m->envelope.rcpt_count;
+    bool leads;
+
+    *out = n;
+    for (size_t i = 0; i < n; i++)
+        if (*out == n || m->rcpt[i].number < m->rcpt[*out].number)
+            *out = i;
+    if (*out == n)
+        return true;
+    if (!queue_store_leads(s, m->id, m->rcpt[*out].number, &leads, err))
+        return false;
+    if (!leads)
+        *out = n;
+    return true;
+}
+
+static bool
+find_leaders(struct batch *b, size_t *leader, struct err *err)
+{
+    for (size_t i = 0; i < b->count; i++)
+        if (!find_leader(b->store, b->out[i], &leader[i], err))
+            return false;
+    return true;
+}
+
 static void
-claim_rcpts(struct queue_store *s, const struct queue_message *m)
+claim_rcpts(struct queue_store *s, const struct queue_message *m, size_t leader)
 {
     for (size_t i = 0; i < m->envelope.rcpt_count; i++) {
         struct queue_claim claim = {
             .id = m->id,
             .number = m->rcpt[i].number,
             .state = queue_store_state(m->rcpt[i].attempts, QUEUE_FREE),
+            .leads = i == leader,
+            .size = m->size,
         };
 
         queue_claims_put(s->claims, &claim);
@@ -476,6 +508,7 @@ queue_store_claim(struct queue_store *s, const char *destination,
 {
     scoped(own_free) struct key *keys = mem_array(struct key, max);
     scoped(own_free) enum queue_hold *held = mem_array(enum queue_hold, max);
+    scoped(own_free) size_t *leader = mem_array(size_t, max);
     struct batch b = {.store = s,
                       .destination = destination,
                       .keys = keys,
@@ -485,12 +518,13 @@ queue_store_claim(struct queue_store *s, const char *destination,
 
     *count = 0;
     *more = false;
-    if (!fill(&b, now_ms, max, &budget, more, err)) {
+    if (!fill(&b, now_ms, max, &budget, more, err) ||
+        !find_leaders(&b, leader, err)) {
         free_all(&b);
         return false;
     }
     for (size_t i = 0; i < b.count; i++)
-        claim_rcpts(s, out[i]);
+        claim_rcpts(s, out[i], leader[i]);
     *body_budget = budget;
     *count = b.count;
     return true;
@@ -537,17 +571,19 @@ queue_store_claim_aged(struct queue_store *s, uint64_t before, size_t max,
 {
     scoped(own_free) struct key *keys = mem_array(struct key, max);
     scoped(own_free) enum queue_hold *held = mem_array(enum queue_hold, max);
+    scoped(own_free) size_t *leader = mem_array(size_t, max);
     struct batch b = {.store = s, .keys = keys, .held = held, .out = out};
     uint64_t from = *last;
 
     *count = 0;
-    if (!find_aged(&b, before, max, last, err) || !load_all(&b, err)) {
+    if (!find_aged(&b, before, max, last, err) || !load_all(&b, err) ||
+        !find_leaders(&b, leader, err)) {
         free_all(&b);
         *last = from;
         return false;
     }
     for (size_t i = 0; i < b.count; i++)
-        claim_rcpts(s, out[i]);
+        claim_rcpts(s, out[i], leader[i]);
     *count = b.count;
     return true;
 }

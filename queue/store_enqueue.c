@@ -295,9 +295,28 @@ queue_store_check(const struct queue_message *m, struct err *err)
     return true;
 }
 
+static size_t
+leader(const struct queue_message *m)
+{
+    size_t first = 0;
+
+    for (size_t i = 1; i < m->envelope.rcpt_count; i++)
+        if (m->rcpt[i].number < m->rcpt[first].number)
+            first = i;
+    return first;
+}
+
+static enum queue_state
+state_of(const struct queue_rcpt *q)
+{
+    return queue_store_state(q->attempts, q->held ? QUEUE_HELD : QUEUE_FREE);
+}
+
 static void
 claim_all(struct queue_store *s, const struct queue_message *m)
 {
+    size_t first = leader(m);
+
     for (size_t i = 0; i < m->envelope.rcpt_count; i++) {
         const struct queue_rcpt *q = &m->rcpt[i];
         struct queue_claim claim = {
@@ -305,6 +324,7 @@ claim_all(struct queue_store *s, const struct queue_message *m)
             .number = q->number,
             .state = queue_store_state(q->attempts, QUEUE_FREE),
             .is_whole = m->envelope.rcpt_count == 1,
+            .leads = i == first,
             .size = m->size,
         };
 
@@ -326,14 +346,11 @@ queue_store_enqueue(struct queue_store *s, const struct queue_message *m,
         (m->receipt && !queue_store_receipt_put(s, m, err)))
         return false;
     for (size_t i = 0; i < m->envelope.rcpt_count; i++) {
-        enum queue_hold held = m->rcpt[i].held ? QUEUE_HELD : QUEUE_FREE;
-
         if (!put_rcpt(s, m, i, err))
             return false;
-        s->tally.rows[queue_store_state(m->rcpt[i].attempts, held)]++;
+        s->tally.rows[state_of(&m->rcpt[i])]++;
     }
-    s->tally.messages++;
-    s->tally.octets += m->size;
+    queue_share_add(&s->tally.led[state_of(&m->rcpt[leader(m)])], m->size);
     if (m->id > s->last_id)
         s->last_id = m->id;
     if (claim)

@@ -51,15 +51,15 @@ enum queue_statement {
     QUEUE_ST_BODY_DROP_ALL,
     QUEUE_ST_MESSAGE_PUT,
     QUEUE_ST_MESSAGE_GET,
-    QUEUE_ST_MESSAGE_SIZE,
     QUEUE_ST_PIECE_MISSING,
     QUEUE_ST_MESSAGE_DROP,
     QUEUE_ST_MESSAGE_PAGE,
     QUEUE_ST_RCPT_PUT,
     QUEUE_ST_RCPT_GET,
     QUEUE_ST_RCPT_STATE,
+    QUEUE_ST_RCPT_LEADER,
+    QUEUE_ST_RCPT_LEADS,
     QUEUE_ST_RCPT_ADDRESS,
-    QUEUE_ST_RCPT_ANY,
     QUEUE_ST_RCPT_FIRST,
     QUEUE_ST_RCPT_OLDEST,
     QUEUE_ST_MESSAGE_ARRIVED,
@@ -110,7 +110,9 @@ enum queue_statement {
 
 /* What is in the tables, kept up so that nobody needs to count. */
 struct queue_tally {
-    uint64_t messages, octets;             /* with recipients pending */
+    struct queue_share led[QUEUE_STATE_ACTIVE + 1]; /* messages with
+                              recipients pending, by the state of the leader's
+                              row */
     uint64_t rows[QUEUE_STATE_ACTIVE + 1]; /* recipients, by the row's state */
     uint64_t attempts;
     uint64_t fed; /* number of the last row of a feed */
@@ -190,6 +192,23 @@ bool queue_store_feed_put(struct queue_store *s,
                           const struct queue_settlement *x,
                           const struct queue_result *r, int64_t sequence,
                           struct err *err) must_use;
+
+/* --- store_lead.c --- */
+/* What is known of a recipient's row: from its claim, or else read. */
+bool queue_store_find_row(struct queue_store *s, uint64_t id, uint32_t number,
+                          bool *is_there, struct queue_claim *out,
+                          struct err *err) must_use;
+/* Is there no recipient with a lower number? */
+bool queue_store_leads(struct queue_store *s, uint64_t id, uint32_t number,
+                       bool *leads, struct err *err) must_use;
+/* A row is in another state now.  The claim, if any, is the caller's. */
+void queue_store_tally_move(struct queue_store *s,
+                            const struct queue_claim *row, enum queue_state to);
+/* A row is gone: it may have been the leader, and then there is another one,
+ * unless it was the last (*was_last). */
+bool queue_store_tally_drop(struct queue_store *s,
+                            const struct queue_claim *row, bool *was_last,
+                            struct err *err) must_use;
 
 /* --- store_settle.c --- */
 /* An operator's end for a recipient that nobody works on. */

@@ -224,6 +224,15 @@ struct target {
 };
 
 static bool
+is_worked_on(const struct queue_store *s, const struct target *t)
+{
+    const struct queue_claim *claim =
+        queue_claims_find(s->claims, t->id, t->number);
+
+    return claim && !claim->is_bad;
+}
+
+static bool
 set_held(struct queue_store *s, const struct target *t, enum queue_hold held,
          int64_t next_ms, struct err *err)
 {
@@ -231,34 +240,26 @@ set_held(struct queue_store *s, const struct target *t, enum queue_hold held,
         queue_store_use(s, QUEUE_ST_RCPT_SET_HELD,
                         "UPDATE recipient SET held = ?3, next_ms = ?4"
                         " WHERE message = ?1 AND number = ?2");
-    const struct queue_claim *claim =
-        queue_claims_find(s->claims, t->id, t->number);
+    struct queue_claim row;
+    bool is_there;
 
+    if (!queue_store_find_row(s, t->id, t->number, &is_there, &row, err))
+        return false;
+    if (!is_there)
+        return true;
     db_bind_int(st, 1, (int64_t)t->id);
     db_bind_int(st, 2, t->number);
     db_bind_int(st, 3, held);
     db_bind_int(st, 4, next_ms);
     if (!db_run(st, err))
         return false;
-    s->tally.rows[queue_store_state(t->attempts, t->held)]--;
-    s->tally.rows[queue_store_state(t->attempts, held)]++;
-    if (claim && !claim->is_bad) {
-        struct queue_claim now = *claim;
-
-        now.state = queue_store_state(t->attempts, held);
-        now.is_doomed = held == QUEUE_DOOMED;
-        queue_claims_put(s->claims, &now);
+    queue_store_tally_move(s, &row, queue_store_state(t->attempts, held));
+    if (is_worked_on(s, t)) {
+        row.state = queue_store_state(t->attempts, held);
+        row.is_doomed = held == QUEUE_DOOMED;
+        queue_claims_put(s->claims, &row);
     }
     return true;
-}
-
-static bool
-is_worked_on(const struct queue_store *s, const struct target *t)
-{
-    const struct queue_claim *claim =
-        queue_claims_find(s->claims, t->id, t->number);
-
-    return claim && !claim->is_bad;
 }
 
 static bool
@@ -369,6 +370,21 @@ find_oldest(struct queue_store *s, int64_t *arrived_ms, struct err *err)
     return true;
 }
 
+static void
+count_led(const struct queue_store *s, enum queue_state state,
+          struct queue_counts *out)
+{
+    const struct queue_share *all = &s->tally.led[state];
+    const struct queue_share *active = queue_claims_led(s->claims, state);
+
+    out->messages += all->messages;
+    out->octets += all->octets;
+    out->led[state] = (struct queue_share){all->messages - active->messages,
+                                           all->octets - active->octets};
+    out->led[QUEUE_STATE_ACTIVE].messages += active->messages;
+    out->led[QUEUE_STATE_ACTIVE].octets += active->octets;
+}
+
 bool
 queue_store_count(struct queue_store *s, struct queue_counts *out,
                   struct err *err)
@@ -376,8 +392,7 @@ queue_store_count(struct queue_store *s, struct queue_counts *out,
     static const enum queue_state states[] = {
         QUEUE_STATE_QUEUED, QUEUE_STATE_DEFERRED, QUEUE_STATE_HELD};
 
-    *out = (struct queue_counts){.messages = s->tally.messages,
-                                 .octets = s->tally.octets};
+    *out = (struct queue_counts){0};
     for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++) {
         uint64_t rows = s->tally.rows[states[i]];
         uint64_t active = queue_claims_count(s->claims, states[i]);
@@ -385,7 +400,28 @@ queue_store_count(struct queue_store *s, struct queue_counts *out,
         out->recipients += rows;
         out->by_state[states[i]] = rows - active;
         out->by_state[QUEUE_STATE_ACTIVE] += active;
+        count_led(s, states[i], out);
     }
     out->by_state[QUEUE_STATE_ANY] = out->recipients;
     return find_oldest(s, &out->oldest_ms, err);
+}
+
+void
+queue_store_count_doubt(const struct queue_store *s, uint64_t id,
+                        const uint32_t *numbers, size_t count,
+                        struct queue_counts *counts)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct queue_claim *claim =
+            queue_claims_find(s->claims, id, numbers[i]);
+
+        if (!claim || claim->is_bad)
+            continue;
+        counts->by_state[QUEUE_STATE_ACTIVE]--;
+        counts->in_doubt++;
+        if (!claim->leads)
+            continue;
+        queue_share_take(&counts->led[QUEUE_STATE_ACTIVE], claim->size);
+        queue_share_add(&counts->led_in_doubt, claim->size);
+    }
 }

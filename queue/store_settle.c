@@ -21,10 +21,9 @@ queue_outcome_name(enum queue_outcome o)
 struct job {
     struct queue_store *store;
     const struct queue_settlement *x;
-    bool is_whole;    /* the message has no other recipient and no history */
-    uint64_t size;    /* where is_whole */
-    int64_t sequence; /* of the next row of history; negative: not known */
-    size_t removed;
+    uint64_t size;      /* of the message, once a row was found */
+    int64_t sequence;   /* of the next row of history; negative: not known */
+    bool is_empty;      /* the last recipient is gone */
     const char *untold; /* why nobody can be told of an end; NULL: they can */
     bool has_begun;     /* attempts that decided nothing are written */
 };
@@ -127,35 +126,6 @@ put_result(struct job *j, const struct queue_result *r, struct err *err)
 
 /* --- recipients --- */
 
-/* What is known of the recipient's row: from its claim, or else read. */
-static bool
-find_row(struct queue_store *s, uint64_t id, uint32_t number, bool *row,
-         struct queue_claim *out, struct err *err)
-{
-    const struct queue_claim *claim = queue_claims_find(s->claims, id, number);
-    struct db_statement *st;
-
-    if (claim && !claim->is_bad) {
-        *out = *claim;
-        *row = true;
-        return true;
-    }
-    st = queue_store_use(s, QUEUE_ST_RCPT_STATE,
-                         "SELECT attempts, held FROM recipient"
-                         " WHERE message = ? AND number = ?");
-    db_bind_int(st, 1, (int64_t)id);
-    db_bind_int(st, 2, number);
-    if (!db_step(st, row, err))
-        return false;
-    *out = (struct queue_claim){.id = id, .number = number};
-    if (*row) {
-        out->state = queue_store_state(db_int(st, 0), db_int(st, 1));
-        out->is_doomed = db_int(st, 1) == QUEUE_DOOMED;
-    }
-    db_reset(st);
-    return true;
-}
-
 static bool
 remove_row(struct job *j, const struct queue_claim *row, struct err *err)
 {
@@ -166,11 +136,7 @@ remove_row(struct job *j, const struct queue_claim *row, struct err *err)
 
     db_bind_int(st, 1, (int64_t)row->id);
     db_bind_int(st, 2, row->number);
-    if (!db_run(st, err))
-        return false;
-    s->tally.rows[row->state]--;
-    j->removed++;
-    return true;
+    return db_run(st, err) && queue_store_tally_drop(s, row, &j->is_empty, err);
 }
 
 static bool
@@ -195,13 +161,8 @@ defer_row(struct job *j, const struct queue_claim *row,
     db_bind_text(st, 5, r->reason);
     if (!db_run(st, err))
         return false;
-    s->tally.rows[row->state]--;
-    if (is_held)
-        s->tally.rows[QUEUE_STATE_HELD]++;
-    else if (!r->untried)
-        s->tally.rows[QUEUE_STATE_DEFERRED]++;
-    else
-        s->tally.rows[row->state]++;
+    if (!is_held && !r->untried)
+        queue_store_tally_move(s, row, QUEUE_STATE_DEFERRED);
     return true;
 }
 
@@ -269,8 +230,7 @@ set_aside(struct job *j, const struct queue_claim *row,
     db_bind_text(st, 5, reason);
     if (!db_run(st, err))
         return false;
-    s->tally.rows[row->state]--;
-    s->tally.rows[QUEUE_STATE_HELD]++;
+    queue_store_tally_move(s, row, QUEUE_STATE_HELD);
     return true;
 }
 
@@ -297,15 +257,13 @@ settle_one(struct job *j, const struct queue_result *r, struct err *err)
     struct queue_claim row;
     bool is_there, ok;
 
-    if (!find_row(s, j->x->id, r->number, &is_there, &row, err))
+    if (!queue_store_find_row(s, j->x->id, r->number, &is_there, &row, err))
         return false;
     if (!is_there)
         return true;
-    if (row.is_whole) {
-        j->is_whole = true;
-        j->size = row.size;
+    j->size = row.size;
+    if (row.is_whole)
         j->sequence = 0;
-    }
     ok = change_row(j, &row, r, err);
     queue_claims_drop(s->claims, j->x->id, r->number);
     return ok;
@@ -313,52 +271,12 @@ settle_one(struct job *j, const struct queue_result *r, struct err *err)
 
 /* --- messages --- */
 
-static bool
-has_recipients(struct queue_store *s, uint64_t id, bool *has, struct err *err)
-{
-    struct db_statement *st =
-        queue_store_use(s, QUEUE_ST_RCPT_ANY,
-                        "SELECT 1 FROM recipient WHERE message = ? LIMIT 1");
-
-    db_bind_int(st, 1, (int64_t)id);
-    if (!db_step(st, has, err))
-        return false;
-    db_reset(st);
-    return true;
-}
-
-static bool
-find_size(struct queue_store *s, uint64_t id, uint64_t *size, struct err *err)
-{
-    struct db_statement *st = queue_store_use(
-        s, QUEUE_ST_MESSAGE_SIZE, "SELECT size FROM message WHERE id = ?");
-    bool row;
-
-    db_bind_int(st, 1, (int64_t)id);
-    if (!db_step(st, &row, err))
-        return false;
-    *size = row ? (uint64_t)db_int(st, 0) : 0;
-    db_reset(st);
-    return true;
-}
-
 /* The body goes with the last recipient. */
 static bool
 end_message(struct job *j, struct err *err)
 {
-    struct queue_store *s = j->store;
-    bool has = false;
-
-    if (j->removed == 0)
-        return true;
-    if (!j->is_whole && (!has_recipients(s, j->x->id, &has, err) ||
-                         (!has && !find_size(s, j->x->id, &j->size, err))))
-        return false;
-    if (has)
-        return true;
-    s->tally.messages--;
-    s->tally.octets -= j->size;
-    return queue_store_drop_body(s, j->x->id, j->size, err);
+    return !j->is_empty ||
+           queue_store_drop_body(j->store, j->x->id, j->size, err);
 }
 
 /* True: each of them can be enqueued. */
@@ -424,10 +342,11 @@ queue_store_delete(struct queue_store *s, uint64_t id, uint32_t number,
     struct queue_claim row;
     bool is_there;
 
-    if (!find_row(s, id, number, &is_there, &row, err))
+    if (!queue_store_find_row(s, id, number, &is_there, &row, err))
         return false;
     if (!is_there)
         return true;
+    j.size = row.size;
     return find_address(s, id, number, &address, err) &&
            put_deleted(&j, number, buf_text(&address), err) &&
            remove_row(&j, &row, err) && end_message(&j, err);

@@ -22,7 +22,7 @@ work(struct store_call *call, struct queue_store *store, struct err *err)
 {
     struct metrics_call *x = own_container(call, struct metrics_call, call);
 
-    return admin_metrics_look(&x->store, store, x->directory, err);
+    return admin_metrics_look(&x->store, store, x->relay, x->directory, err);
 }
 
 static void

@@ -24,8 +24,8 @@ void admin_metrics_look_disk(struct admin_metrics_store *out,
                              const char *state_directory);
 /* All of it, on the store thread. */
 bool admin_metrics_look(struct admin_metrics_store *out,
-                        struct queue_store *store, const char *state_directory,
-                        struct err *err) must_use;
+                        struct queue_store *store, const struct relay *relay,
+                        const char *state_directory, struct err *err) must_use;
 
 /* Adds a gauge without labels. */
 void admin_metrics_add(struct metric_page *page, const char *name,

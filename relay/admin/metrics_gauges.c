@@ -9,6 +9,7 @@
 #include "relay/daemon/sts_shelf.h"
 #include "relay/guard/gate.h"
 #include "relay/net/timer.h"
+#include "relay/watch/doubt.h"
 
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -54,13 +55,33 @@ admin_metrics_look_disk(struct admin_metrics_store *out,
     out->wal = octets_of(state_directory, "queue.db-wal");
 }
 
+/* One at a time: meanwhile no claim changes, so that nobody is counted in two
+ * states. */
+struct doubt_look {
+    const struct queue_store *store;
+    struct queue_counts *counts;
+};
+
+static void
+count_doubt(void *ctx, uint64_t message, const uint32_t *numbers, size_t count)
+{
+    const struct doubt_look *x = ctx;
+
+    queue_store_count_doubt(x->store, message, numbers, count, x->counts);
+}
+
 bool
 admin_metrics_look(struct admin_metrics_store *out, struct queue_store *store,
-                   const char *state_directory, struct err *err)
+                   const struct relay *relay, const char *state_directory,
+                   struct err *err)
 {
+    struct doubt_look look = {store, &out->counts};
+
     admin_metrics_look_disk(out, state_directory);
-    return queue_store_count(store, &out->counts, err) &&
-           queue_store_oldest(store, out->oldest_ms, err) &&
+    if (!queue_store_count(store, &out->counts, err))
+        return false;
+    doubt_each(relay->doubt, count_doubt, &look);
+    return queue_store_oldest(store, out->oldest_ms, err) &&
            queue_store_shelf_count(store, STS_SHELF, &out->sts_entries, err);
 }
 
@@ -70,42 +91,83 @@ age_s(int64_t arrived_ms)
     return arrived_ms ? (double)(net_clock_steady() - arrived_ms) / 1000 : 0;
 }
 
+static const struct {
+    const char *name;
+    enum queue_state state;
+} states[] = {
+    {"ready", QUEUE_STATE_QUEUED},
+    {"active", QUEUE_STATE_ACTIVE},
+    {"deferred", QUEUE_STATE_DEFERRED},
+    {"held", QUEUE_STATE_HELD},
+};
+
+enum { STATES = sizeof(states) / sizeof(*states) };
+
+#define IN_DOUBT LABELS("in_doubt")
+
+static void
+add_recipients(struct metric_page *p, const struct queue_counts *c)
+{
+    static const struct metric_family family = {"sealpost_queue_recipients",
+                                                "Recipients in the queue.",
+                                                METRIC_GAUGE,
+                                                {"state"}};
+
+    metric_page_family(p, &family);
+    for (size_t i = 0; i < STATES; i++)
+        metric_page_sample(p, &family, LABELS(states[i].name),
+                           (double)c->by_state[states[i].state]);
+    metric_page_sample(p, &family, IN_DOUBT, (double)c->in_doubt);
+}
+
+static void
+add_messages(struct metric_page *p, const struct queue_counts *c)
+{
+    static const struct metric_family family = {
+        "sealpost_queue_messages",
+        "Messages in the queue, by the state of their first recipient left.",
+        METRIC_GAUGE,
+        {"state"}};
+
+    metric_page_family(p, &family);
+    for (size_t i = 0; i < STATES; i++)
+        metric_page_sample(p, &family, LABELS(states[i].name),
+                           (double)c->led[states[i].state].messages);
+    metric_page_sample(p, &family, IN_DOUBT, (double)c->led_in_doubt.messages);
+}
+
+static void
+add_octets(struct metric_page *p, const struct queue_counts *c)
+{
+    static const struct metric_family family = {
+        "sealpost_queue_bytes",
+        "Size of those messages, by the same state.",
+        METRIC_GAUGE,
+        {"state"}};
+
+    metric_page_family(p, &family);
+    for (size_t i = 0; i < STATES; i++)
+        metric_page_sample(p, &family, LABELS(states[i].name),
+                           (double)c->led[states[i].state].octets);
+    metric_page_sample(p, &family, IN_DOUBT, (double)c->led_in_doubt.octets);
+}
+
 static void
 add_queue(struct metric_page *p, const struct admin_metrics_store *store)
 {
-    const struct queue_counts *c = &store->counts;
     static const struct metric_family oldest = {
         "sealpost_queue_oldest_seconds",
         "Age of the oldest message with a recipient in that state.",
         METRIC_GAUGE,
         {"state"}};
-    static const struct metric_family recipients = {"sealpost_queue_recipients",
-                                                    "Recipients in the queue.",
-                                                    METRIC_GAUGE,
-                                                    {"state"}};
-    static const struct {
-        const char *name;
-        enum queue_state state;
-    } states[] = {
-        {"queued", QUEUE_STATE_QUEUED},
-        {"active", QUEUE_STATE_ACTIVE},
-        {"deferred", QUEUE_STATE_DEFERRED},
-        {"held", QUEUE_STATE_HELD},
-    };
-    enum { STATES = sizeof(states) / sizeof(*states) };
 
-    metric_page_family(p, &recipients);
-    for (size_t i = 0; i < STATES; i++)
-        metric_page_sample(p, &recipients, LABELS(states[i].name),
-                           (double)c->by_state[states[i].state]);
+    add_recipients(p, &store->counts);
+    add_messages(p, &store->counts);
+    add_octets(p, &store->counts);
     metric_page_family(p, &oldest);
     for (size_t i = 0; i < STATES; i++)
         metric_page_sample(p, &oldest, LABELS(states[i].name),
                            age_s(store->oldest_ms[states[i].state]));
-    add(p, "sealpost_queue_messages", "Messages in the queue.",
-        (double)c->messages);
-    add(p, "sealpost_queue_bytes", "Octets of the messages in the queue.",
-        (double)c->octets);
 }
 
 static void

@@ -96,6 +96,7 @@ struct deliver {
     uint64_t body_sent;
     bool waits_to_send;
     struct mail_downgrade *convert; /* NULL: the message goes as it is */
+    struct doubt_entry *doubt;      /* the host has it all, and says nothing */
     bool is_looking;                /* at all of it, ahead of MAIL */
     bool is_unconvertible;
     enum want want;
@@ -190,6 +191,8 @@ void deliver_reply_status(const struct smtp_reply *reply,
 /* Recipients of this message without a word yet; when the host gets too much
  * they are put off. */
 bool deliver_has_more_to_fly(struct deliver *d);
+/* Keeps up who is in doubt. */
+void deliver_note_doubt(struct deliver *d);
 /* Of this connection: by the configuration, and by what the host says. */
 unsigned deliver_messages_max(const struct deliver *d);
 

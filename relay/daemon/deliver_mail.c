@@ -1,5 +1,6 @@
 #include "relay/daemon/deliver_inside.h"
 
+#include "relay/watch/doubt.h"
 #include "smtp/request.h"
 
 #include <string.h>
@@ -213,6 +214,27 @@ deliver_has_more_to_fly(struct deliver *d)
                                           : "this relay can't go on now");
     report_decide_rest(d->report, &status);
     return false;
+}
+
+void
+deliver_note_doubt(struct deliver *d)
+{
+    struct doubt *doubt = d->worker->relay->doubt;
+    uint32_t numbers[SMTP_CLIENT_RCPT_MAX];
+    size_t n = 0;
+
+    if (!d->smtp || !smtp_client_is_in_doubt(d->smtp)) {
+        doubt_drop(doubt, &d->doubt);
+        return;
+    }
+    if (d->doubt)
+        return;
+    for (size_t k = 0; k < d->flight.count; k++)
+        if (!d->flight.is_left[k] &&
+            !d->report->rcpt[d->flight.place[k]].decided)
+            numbers[n++] =
+                deliver_job(d)->message->rcpt[d->flight.rcpt[k]].number;
+    d->doubt = doubt_add(doubt, deliver_job(d)->message->id, numbers, n);
 }
 
 unsigned

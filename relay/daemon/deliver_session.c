@@ -17,6 +17,7 @@ deliver_hang_up(struct deliver *d, bool politely)
     }
     net_conn_close(&d->conn, politely ? DELIVER_GOODBYE_MS : 0);
     smtp_client_free(&d->smtp);
+    deliver_note_doubt(d);
     own_free(&d->key);
 }
 
@@ -286,6 +287,7 @@ deliver_pump(struct deliver *d)
 
     while (d->smtp && d->want == WANT_NOTHING && smtp_client_next(d->smtp, &ev))
         act_on(d, &ev);
+    deliver_note_doubt(d);
     if (!d->conn)
         return;
     net_conn_send(d->conn, smtp_client_output(d->smtp));

@@ -23,6 +23,7 @@ struct cert_watch;
 struct dispatch;
 struct dkim_shelf;
 struct dnssec;
+struct doubt;
 struct event_hub;
 struct expiring;
 struct gate;
@@ -50,6 +51,7 @@ struct relay {
     struct metric_set *metrics;    /* relay/watch/metrics.h */
     struct dkim_shelf *dkim;       /* any thread may take keys */
     struct sender_shelf *senders;  /* any thread may borrow the map */
+    struct doubt *doubt;           /* any thread */
     struct refusals *refusals;     /* any thread may add */
     struct login_desk *login_desk; /* any thread */
     struct user_book *user_book;   /* any thread may take the list */

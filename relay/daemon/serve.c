@@ -27,6 +27,7 @@
 #include "relay/mail/date.h"
 #include "relay/net/listen.h"
 #include "relay/net/work.h"
+#include "relay/watch/doubt.h"
 #include "relay/watch/event_hub.h"
 #include "relay/watch/recent.h"
 #include "relay/watch/refusals.h"
@@ -250,6 +251,7 @@ start(struct serve *s, struct err *err)
 
     relay->metrics = metrics_new();
     relay->sites = sites_new();
+    relay->doubt = doubt_new();
     relay->refusals = refusals_new();
     relay->recent = recent_new();
     relay->gate = gate_new(process_client_limit());
@@ -362,6 +364,7 @@ shut(struct serve *s)
     log_close(&relay->log);
     metric_set_free(&relay->metrics);
     sites_free(&relay->sites);
+    doubt_free(&relay->doubt);
     refusals_free(&relay->refusals);
     recent_free(&relay->recent);
     if (s->keys)

@@ -47,8 +47,8 @@ STORIES = {
         [("sealpost_disk_free_bytes", "10x9"), ("sealpost_disk_size_bytes", "100x9")],
     ),
     "SealpostBacklog": (
-        ("", 6, [('sealpost_queue_oldest_seconds{state="queued"}', "901x9")]),
-        [('sealpost_queue_oldest_seconds{state="queued"}', "900x9")],
+        ("", 6, [('sealpost_queue_oldest_seconds{state="ready"}', "901x9")]),
+        [('sealpost_queue_oldest_seconds{state="ready"}', "900x9")],
         [('sealpost_queue_oldest_seconds{state="held"}', "999999x9")],
     ),
     "SealpostMailDeferred": (

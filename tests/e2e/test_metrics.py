@@ -5,6 +5,7 @@ import collections
 import pathlib
 import re
 import subprocess
+import threading
 import time
 import urllib.request
 
@@ -13,6 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from lab.net import free_port
 from lab.patience import PATIENCE
+from lab.script import GOODBYE, SENT
 from lab.send import Wire, submit
 
 METRICS = pathlib.Path(__file__).parents[2] / "etc/metrics.md"
@@ -118,8 +120,51 @@ def test_what_becomes_of_mail_is_counted(world, watched):
     assert got["sealpost_policy_refusals_total"] >= 1
     # The notice of the bounce may be there as well.
     assert got['sealpost_queue_recipients{state="deferred"}'] >= 1
-    assert got["sealpost_queue_messages"] >= 1
+    assert got['sealpost_queue_messages{state="deferred"}'] >= 1
+    assert got['sealpost_queue_bytes{state="deferred"}'] > 0
     assert got['sealpost_queue_oldest_seconds{state="deferred"}'] > 0
+
+
+def in_queue(url, what):
+    """{state: number}, without the states that nobody is in"""
+    prefix = f"sealpost_queue_{what}{{"
+    found = {k: v for k, v in numbers(url).items() if k.startswith(prefix)}
+    assert len(found) == 5  # as etc/metrics.md says
+    return {re.search(r'state="(\w+)"', k)[1]: v for k, v in found.items() if v}
+
+
+def test_the_states_of_the_queue_add_up_while_a_host_keeps_its_word_back(world, new_relay):
+    port = free_port()
+    relay = new_relay(
+        {"http": {"address": f"127.0.0.1:{port}"}, "retry": {"schedule": ["10m"]}}
+    )
+    url = f"http://127.0.0.1:{port}/metrics"
+    said = threading.Event()
+    script = [*SENT, lambda _: said.wait(PATIENCE), b"250 2.0.0 kept\r\n", *GOODBYE]
+    slow = world.domain(world.scripted(script))
+    peer = world.peer()
+    peer.replies["RCPT"] = lambda _: "452 4.2.2 full"
+    full = world.domain(peer)
+    try:
+        first = submit(relay, f"full@{full}")
+        # The first of the two leads the message, however the other one fares.
+        submit(relay, f"bob@{slow}", f"full@{full}")
+        until(url, 'sealpost_queue_recipients{state="deferred"}', 2)
+        until(url, 'sealpost_queue_recipients{state="in_doubt"}', 1)
+        assert in_queue(url, "recipients") == {"deferred": 2, "in_doubt": 1}
+        assert in_queue(url, "messages") == {"deferred": 1, "in_doubt": 1}
+        octets = in_queue(url, "bytes")
+        assert octets.keys() == {"deferred", "in_doubt"}
+    finally:
+        said.set()
+    # Now the one that is left leads it.
+    until(url, 'sealpost_queue_messages{state="deferred"}', 2)
+    assert in_queue(url, "recipients") == {"deferred": 2}
+    assert in_queue(url, "bytes") == {"deferred": sum(octets.values())}
+    relay.cli("queue", "hold", first)
+    assert in_queue(url, "messages") == {"deferred": 1, "held": 1}
+    relay.cli("queue", "delete", "--yes", first)
+    assert in_queue(url, "messages") == {"deferred": 1}
 
 
 def test_a_client_that_is_refused_is_counted_by_the_reply(watched):

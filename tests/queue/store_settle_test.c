@@ -326,6 +326,50 @@ rollback_keeps_the_counts(void **state)
     check_counts(f);
 }
 
+/* A message counts in the state of the first of those that are left. */
+static void
+a_message_counts_once_where_its_first_recipient_is(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = ENQUEUE(f, true, "a@b.example", "b@c.example", "c@d.example");
+
+    ENQUEUE(f, false, "a@e.example");
+    assert_int_equal(counts(f).led[QUEUE_STATE_QUEUED].messages, 1);
+    assert_int_equal(counts(f).led[QUEUE_STATE_ACTIVE].messages, 1);
+    settle(f, id, 1, QUEUE_DEFERRED);
+    assert_int_equal(counts(f).led[QUEUE_STATE_ACTIVE].messages, 1);
+    settle(f, id, 0, QUEUE_DELIVERED);
+    assert_int_equal(counts(f).led[QUEUE_STATE_ACTIVE].messages, 0);
+    assert_int_equal(counts(f).led[QUEUE_STATE_DEFERRED].messages, 1);
+    assert_int_equal(counts(f).led[QUEUE_STATE_DEFERRED].octets, 100);
+    settle(f, id, 1, QUEUE_DELIVERED);
+    assert_int_equal(counts(f).led[QUEUE_STATE_ACTIVE].octets, 100);
+    settle(f, id, 2, QUEUE_DELIVERED);
+    assert_int_equal(counts(f).messages, 1);
+    assert_int_equal(counts(f).octets, 100);
+}
+
+static void
+who_is_in_doubt_is_not_active(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = ENQUEUE(f, true, "a@b.example", "b@c.example");
+    const uint32_t second[] = {1, 7}, first[] = {0};
+    struct queue_counts c = counts(f);
+
+    queue_store_count_doubt(f->s, id, second, 2, &c);
+    assert_int_equal(c.in_doubt, 1);
+    assert_int_equal(c.by_state[QUEUE_STATE_ACTIVE], 1);
+    assert_int_equal(c.led_in_doubt.messages, 0);
+    queue_store_count_doubt(f->s, id, first, 1, &c);
+    assert_int_equal(c.in_doubt, 2);
+    assert_int_equal(c.by_state[QUEUE_STATE_ACTIVE], 0);
+    assert_int_equal(c.led_in_doubt.messages, 1);
+    assert_int_equal(c.led_in_doubt.octets, 100);
+    assert_int_equal(c.led[QUEUE_STATE_ACTIVE].messages, 0);
+    assert_int_equal(c.recipients, 2);
+}
+
 /* Random changes, some rolled back; the counts kept must be those counted. */
 static void
 counts_agree_with_the_tables_after_anything(void **state)
@@ -362,7 +406,7 @@ counts_agree_with_the_tables_after_anything(void **state)
             const struct queue_filter one = {.id = id};
             uint64_t n;
 
-            OK(f, change_all(f->s, (enum queue_change)(r / 64 % 4), &one, false,
+            OK(f, change_all(f->s, (enum queue_change)(r / 64 % 5), &one, false,
                              &n, &f->err));
             break;
         }
@@ -379,6 +423,7 @@ counts_agree_with_the_tables_after_anything(void **state)
             queue_store_rollback(f->s);
         else
             OK(f, queue_store_commit(f->s, &f->err));
+        check_against_list(f);
         if (round % 30 == 0)
             check_counts(f);
     }
@@ -410,6 +455,8 @@ main(void)
         TEST(a_delete_during_an_attempt_waits_for_its_end),
         TEST(a_delete_outlives_a_crash_during_the_attempt),
         TEST(a_held_claim_that_is_deleted_goes),
+        TEST(a_message_counts_once_where_its_first_recipient_is),
+        TEST(who_is_in_doubt_is_not_active),
         TEST(rollback_keeps_the_counts),
         TEST(counts_agree_with_the_tables_after_anything),
     };
