@@ -121,11 +121,10 @@ answer_unknown(struct net_http_request *r)
 static void
 handle(void *ctx, struct net_http_request *r)
 {
-    const struct relay *relay = ctx;
     const struct route *route;
     struct slice part;
 
-    if (!admin_guard(relay->config, r))
+    if (!admin_guard(ctx, r))
         return;
     route = find_route(r, &part);
     if (route)
@@ -139,11 +138,10 @@ handle(void *ctx, struct net_http_request *r)
 static void
 meet(void *ctx, struct net_http_request *r)
 {
-    const struct relay *relay = ctx;
     const struct route *route;
     struct slice part;
 
-    if (!admin_guard(relay->config, r))
+    if (!admin_guard(ctx, r))
         return;
     route = find_route(r, &part);
     if (!route)

@@ -1,9 +1,9 @@
 #include "relay/admin/guard.h"
 
 #include "relay/admin/answer.h"
+#include "relay/admin/bearer.h"
 #include "relay/admin/page.h"
 #include "relay/base/addr.h"
-#include "relay/guard/digest.h"
 
 #include <strings.h>
 
@@ -20,16 +20,6 @@ admin_guard_is_host(const struct config *c, const char *host)
     name = slice_cut(&rest, ':');
     return slice_is_nocase(name, "localhost") ||
            slice_is_nocase(name, c->hostname);
-}
-
-bool
-admin_guard_is_token(const char *field, const char *token)
-{
-    static const char scheme[] = "Bearer ";
-    size_t skip = sizeof(scheme) - 1;
-
-    return field && strncasecmp(field, scheme, skip) == 0 &&
-           digest_same(slice_of(field + skip), slice_of(token));
 }
 
 bool
@@ -61,14 +51,6 @@ static bool
 is_for_all(const char *path)
 {
     return is_probe(path) || admin_page_is_path(path);
-}
-
-static bool
-has_token(const struct config *c, const struct net_http_request *r)
-{
-    return c->http.token[0] &&
-           admin_guard_is_token(net_http_header(r, "Authorization"),
-                                c->http.token);
 }
 
 bool
@@ -130,17 +112,21 @@ may_ask(struct net_http_request *r)
 }
 
 bool
-admin_guard(const struct config *c, struct net_http_request *r)
+admin_guard(struct relay *relay, struct net_http_request *r)
 {
+    const struct config *c = relay->config;
     const char *host = net_http_header(r, "Host");
+    bool has_token;
 
     if (net_http_peer(r)->any.sa_family == AF_UNSPEC)
         return true;
     if (is_probe(net_http_path(r)))
         return true;
+    if (!admin_bearer(relay, r, &has_token))
+        return false;
     /* Who brings the token may call us as he likes: a name of a container, or
      * of a service. */
-    if (!host || (!has_token(c, r) && !admin_guard_is_host(c, host))) {
+    if (!host || (!has_token && !admin_guard_is_host(c, host))) {
         admin_answer_error(r, 421, "the Host field names some other machine");
         return false;
     }
@@ -148,7 +134,7 @@ admin_guard(const struct config *c, struct net_http_request *r)
         admin_answer_error(r, 403, "a page of some other site asks");
         return false;
     }
-    if (!c->http.token[0] || is_for_all(net_http_path(r)) || has_token(c, r))
+    if (!c->http.token[0] || is_for_all(net_http_path(r)) || has_token)
         return may_ask(r);
     net_http_add_header(r, "WWW-Authenticate", "Bearer");
     admin_answer_error(r, 401, "a bearer token is needed");

@@ -4,7 +4,8 @@
  * The Unix socket is guarded by its file mode.  Over TCP the request must name
  * this machine in its Host field, so that a page of some other site can't have
  * a browser ask (DNS rebinding), must not come from such a page, and must bring
- * the token where one is configured; with the token any name will do.  The
+ * the token where one is configured (relay/admin/bearer); with the token any
+ * name will do.  The
  * probes are for everybody by whatever name, and so is the dashboard, which
  * holds no facts of its own.
  */
@@ -18,8 +19,8 @@
 bool admin_guard_is_trusted(const struct config *c,
                             const struct net_http_request *r);
 
-/* False: the request has been answered, 401, 403, 415 or 421. */
-bool admin_guard(const struct config *c, struct net_http_request *r);
+/* False: the request has been answered, 401, 403, 415, 421 or 429. */
+bool admin_guard(struct relay *relay, struct net_http_request *r);
 
 /* Is `host`, out of a Host field, this machine?  Its name, "localhost", or any
  * IP address, each with or without a port. */
@@ -33,9 +34,5 @@ bool admin_guard_is_own(const char *origin, const char *host);
 /* May a request that changes something have a body of this type?  None (NULL)
  * only without a body. */
 bool admin_guard_is_type(const char *type, bool has_body);
-
-/* Is this the value of an Authorization field with the token?  Takes as long
- * for any wrong one of the same length. */
-bool admin_guard_is_token(const char *field, const char *token);
 
 #endif

@@ -65,7 +65,8 @@ login_desk_open(const char *state_directory, struct err *err)
     draw(&hash, sizeof(hash));
     d->hasher = hasher_new();
     d->cache = login_cache_new(key);
-    d->guesses = guesses_new(&hash);
+    d->guesses = guesses_new(&hash, GUESSES_OF_PASSWORDS);
+    d->tokens = guesses_new(&hash, GUESSES_OF_TOKENS);
     explicit_bzero(key, sizeof(key));
     return take(&d);
 }
@@ -80,6 +81,7 @@ login_desk_close(struct login_desk **place)
     hasher_free(&d->hasher);
     login_cache_free(&d->cache);
     guesses_free(&d->guesses);
+    guesses_free(&d->tokens);
     explicit_bzero(d, sizeof(*d));
     free(d);
 }

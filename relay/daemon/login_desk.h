@@ -20,6 +20,7 @@ struct login_desk {
     struct hasher *hasher;
     struct login_cache *cache;
     struct guesses *guesses;
+    struct guesses *tokens; /* wrong ones, by HTTP */
     /* Kept in the state directory: who asks about a user that isn't there hears
      * the same salt for ever, as he would of one that is. */
     uint8_t secret[LOGIN_DESK_SECRET];

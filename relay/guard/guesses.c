@@ -15,12 +15,29 @@ enum {
 enum kind { OF_NET, OF_NET_WIDER, OF_NET_WIDEST, OF_USER, OF_PAIR, KINDS };
 
 static const struct {
+    unsigned bits4, bits6;
+} nets[KINDS] = {
+    [OF_NET] = {32, 64},
+    [OF_NET_WIDER] = {26, 48},
+    [OF_NET_WIDEST] = {21, 32},
+    [OF_PAIR] = {32, 64},
+};
+
+/* 0: no limit. */
+struct limit {
     unsigned minute, day;
-    unsigned bits4, bits6; /* of a network */
-} limits[KINDS] = {
-    [OF_NET] = {10, 50, 32, 64},         [OF_NET_WIDER] = {30, 150, 26, 48},
-    [OF_NET_WIDEST] = {90, 450, 21, 32}, [OF_USER] = {30, 150, 0, 0},
-    [OF_PAIR] = {10, 50, 32, 64},
+};
+
+static const struct limit limits[][KINDS] = {
+    [GUESSES_OF_PASSWORDS] = {[OF_NET] = {10, 50},
+                              [OF_NET_WIDER] = {30, 150},
+                              [OF_NET_WIDEST] = {90, 450},
+                              [OF_USER] = {30, 150},
+                              [OF_PAIR] = {10, 50}},
+    [GUESSES_OF_TOKENS] = {[OF_NET] = {10, 0},
+                           [OF_NET_WIDER] = {30, 0},
+                           [OF_NET_WIDEST] = {90, 0},
+                           [OF_PAIR] = {10, 0}},
 };
 
 /* Of which one can tell neither addresses nor names. */
@@ -36,16 +53,18 @@ struct count {
 struct guesses {
     pthread_mutex_t lock;
     struct hash_key key;
+    const struct limit *limits; /* of each kind */
     struct count *counts, *known;
 };
 
 struct guesses *
-guesses_new(const struct hash_key *key)
+guesses_new(const struct hash_key *key, enum guesses_of what)
 {
     struct guesses *g = mem_new(struct guesses);
 
     pthread_mutex_init(&g->lock, NULL);
     g->key = *key;
+    g->limits = limits[what];
     return g;
 }
 
@@ -88,10 +107,10 @@ put_net(struct name *n, const struct addr *peer, enum kind kind)
 
     if (peer->any.sa_family == AF_INET) {
         from = (const unsigned char *)&peer->v4.sin_addr;
-        bits = limits[kind].bits4;
+        bits = nets[kind].bits4;
     } else if (peer->any.sa_family == AF_INET6) {
         from = (const unsigned char *)&peer->v6.sin6_addr;
-        bits = limits[kind].bits6;
+        bits = nets[kind].bits6;
     }
     for (unsigned i = 0; i * 8 < bits; i++) {
         unsigned keep = bits - i * 8 < 8 ? bits - i * 8 : 8;
@@ -174,16 +193,22 @@ seconds_to(int64_t until_ms, int64_t now_ms)
     return until_ms > now_ms ? (unsigned)((until_ms - now_ms + 999) / 1000) : 0;
 }
 
+static bool
+is_reached(unsigned count, unsigned limit)
+{
+    return limit > 0 && count >= limit;
+}
+
 static unsigned
-wait_for(const struct count *c, int64_t now_ms)
+wait_for(const struct guesses *g, const struct count *c, int64_t now_ms)
 {
     unsigned wait = 0, other = 0;
 
     if (!c)
         return 0;
-    if (c->minute >= limits[c->kind].minute)
+    if (is_reached(c->minute, g->limits[c->kind].minute))
         wait = seconds_to(c->minute_ms + MINUTE_MS, now_ms);
-    if (c->day >= limits[c->kind].day)
+    if (is_reached(c->day, g->limits[c->kind].day))
         other = seconds_to(c->day_ms + DAY_MS, now_ms);
     return wait > other ? wait : other;
 }
@@ -205,6 +230,12 @@ first_kind(const struct addr *peer)
     return is_near(peer) ? OF_USER : OF_NET;
 }
 
+static bool
+is_counted(const struct guesses *g, const struct addr *peer)
+{
+    return g->limits[OF_USER].minute > 0 || !is_near(peer);
+}
+
 /* The pair, when this user has logged in from there. */
 static struct count *
 known_pair(const struct guesses *g, const struct addr *peer, const char *user,
@@ -222,13 +253,15 @@ guesses_wait(struct guesses *g, const struct addr *peer, const char *user,
     const struct count *pair;
     unsigned most = 0;
 
+    if (!is_counted(g, peer))
+        return 0;
     pthread_mutex_lock(&g->lock);
     pair = known_pair(g, peer, user, now_ms);
     if (pair)
-        most = wait_for(pair, now_ms);
+        most = wait_for(g, pair, now_ms);
     for (enum kind kind = first_kind(peer); !pair && kind < OF_PAIR; kind++) {
         unsigned wait =
-            wait_for(find(g->counts, key_of(g, kind, peer, user)), now_ms);
+            wait_for(g, find(g->counts, key_of(g, kind, peer, user)), now_ms);
 
         most = wait > most ? wait : most;
     }
@@ -253,6 +286,8 @@ guesses_failed(struct guesses *g, const struct addr *peer, const char *user,
     struct count *pair;
     unsigned failures = 0;
 
+    if (!is_counted(g, peer))
+        return 0;
     pthread_mutex_lock(&g->lock);
     pair = known_pair(g, peer, user, now_ms);
     if (pair) {
@@ -260,9 +295,12 @@ guesses_failed(struct guesses *g, const struct addr *peer, const char *user,
         failures = pair->day;
     }
     for (enum kind kind = first_kind(peer); !pair && kind < OF_PAIR; kind++) {
-        struct count *c = touch(&g->counts, GUESSES_COUNTS_MAX,
-                                key_of(g, kind, peer, user), kind);
+        struct count *c;
 
+        if (g->limits[kind].minute == 0)
+            continue;
+        c = touch(&g->counts, GUESSES_COUNTS_MAX, key_of(g, kind, peer, user),
+                  kind);
         add_one(c, now_ms);
         if (kind == first_kind(peer))
             failures = c->day;

@@ -1,5 +1,5 @@
 /*
- * relay/guard/guesses - who has tried how many wrong passwords.
+ * relay/guard/guesses - who has tried how many wrong passwords, or tokens.
  *
  * Counted for a client's address and the networks around it, and for the user
  * that was tried, each in a minute and in a day.  What goes beyond a limit is
@@ -7,6 +7,10 @@
  * machine, so there only the user is counted.  A client from where a user has
  * logged in before is counted for that user apart, so that nobody who guesses
  * elsewhere, or at another name next door, locks that user out.
+ *
+ * A token is long, and all who bring it are one user: of tokens only addresses
+ * and networks are counted, and only in a minute, so that who got the right
+ * one at last is soon let in; and on this machine nothing is.
  *
  * Of bounded size: what was touched longest ago is forgotten first.  Any
  * thread; time is net_clock_steady's.
@@ -30,11 +34,13 @@ enum {
 
 struct guesses;
 
-struct guesses *guesses_new(const struct hash_key *key);
+enum guesses_of { GUESSES_OF_PASSWORDS, GUESSES_OF_TOKENS };
+
+struct guesses *guesses_new(const struct hash_key *key, enum guesses_of what);
 void guesses_free(struct guesses **g);
 
-/* May this client try a password of this user?  0, or in how many seconds it
- * may. */
+/* May this client try a password of this user, or a token (of user "")?  0, or
+ * in how many seconds it may. */
 unsigned guesses_wait(struct guesses *g, const struct addr *peer,
                       const char *user, int64_t now_ms);
 

@@ -102,7 +102,8 @@ static const struct metric_family families[METRICS_FAMILIES] = {
                         METRIC_COUNTER,
                         {"result", "listener"}},
     [METRICS_AUTH_FAILURES] = {"sealpost_auth_failures",
-                               "Logins that were refused.",
+                               "Logins that were refused, and requests with a "
+                               "wrong token.",
                                METRIC_COUNTER,
                                {"listener"}},
     [METRICS_RELOADS] = {"sealpost_config_reloads",

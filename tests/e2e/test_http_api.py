@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from lab import npm
+from lab import leaks, npm
 from lab.net import address
 from lab.patience import PATIENCE
 
@@ -24,9 +24,11 @@ PORT = 8025
 MESSAGE = b"From: app@sender.test\nSubject: hello\n\nHello.\n"
 
 
-def ask(relay, method, path, body=None, headers=None, timeout=PATIENCE):
-    """(status, headers, document or octets)"""
-    c = http.client.HTTPConnection(relay.http_ip, PORT, timeout=timeout)
+def ask(relay, method, path, body=None, headers=None, timeout=PATIENCE, ip=None):
+    """(status, headers, document or octets); `ip` is where it comes from."""
+    c = http.client.HTTPConnection(
+        relay.http_ip, PORT, timeout=timeout, source_address=ip and (ip, 0)
+    )
     c.request(method, path, body=body, headers=headers or {})
     r = c.getresponse()
     octets = r.read()
@@ -964,6 +966,54 @@ def test_wrong_tokens_are_all_the_same(new_relay, tmp_path):
         ),
     )
     assert upload.startswith(b"HTTP/1.1 401 ") and b"100 Continue" not in upload
+
+
+def test_g12_wrong_tokens_are_not_looked_at_for_ever(new_relay, tmp_path):
+    file = tmp_path / "token"
+    file.write_text("0123456789abcdef\n")
+    file.chmod(0o600)
+    relay = with_api(new_relay, {"http": {"token_file": str(file)}})
+    known, guesser, stranger = address(), address(), address()
+
+    def status(ip, token, path="/v1/status"):
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return ask(relay, "GET", path, headers=headers, ip=ip)[0]
+
+    right, wrong = "0123456789abcdef", "a-guess-of-a-token"
+    leaks.keep(wrong)
+    assert status(known, right) == 200
+    assert [status(guesser, wrong) for _ in range(10)] == 10 * [401]
+    curl = ["curl", "-s", "--interface", guesser, "-w", "\n%{http_code} %header{retry-after}"]
+    for token in (right, wrong):
+        done = subprocess.run(
+            [*curl, "-H", f"Authorization: Bearer {token}",
+             f"http://{relay.http_ip}:{PORT}/v1/status"],
+            capture_output=True, text=True, timeout=PATIENCE,
+        )  # fmt: skip
+        document, _, line = done.stdout.rpartition("\n")
+        code, after = line.split()
+        assert code == "429" and 0 < int(after) <= 60
+        assert json.loads(document) == {"error": "too many wrong tokens, try again later"}
+    # a name in Host is no way to find out either
+    assert ask(relay, "GET", "/", ip=guesser,
+               headers={"Host": "x.test", "Authorization": f"Bearer {right}"})[0] == 429  # fmt: skip
+    # who brings none guesses nothing
+    assert status(guesser, None) == 401
+    assert status(guesser, None, "/") == status(guesser, wrong, "/livez") == 200
+    # others are not stopped, least of all on this machine
+    assert status(stranger, right) == 200
+    assert {status(None, wrong) for _ in range(40)} == {401}
+    assert status(None, right) == 200
+    assert relay.cli("status").returncode == 0
+    # and who is known not by what a neighbour does, but by what he does himself
+    assert [status(known, wrong) for _ in range(10)] == 10 * [401]
+    assert status(known, right) == 429
+    said = relay.log.wait("session.auth", 60, listener="http", ok=False)
+    mine = [e["reason"] for e in said if e["client_ip"] == guesser]
+    assert mine == 9 * ["wrong token"] + ["wrong token, and too many of them"]
+    assert len(said) == 60 and all(e["mechanism"] == "bearer" for e in said)
+    numbers = ask(relay, "GET", "/metrics", headers={"Authorization": f"Bearer {right}"})
+    assert b'sealpost_auth_failures_total{listener="http"} 64\n' in numbers[2]
 
 
 # --- where it listens ---

@@ -98,7 +98,8 @@ class Client:
         responses = self.described["paths"][template][method.lower()]["responses"]
         found = responses.get(str(status)) or responses["default"]
         if "$ref" in found:
-            found = self.described["components"]["responses"]["Error"]
+            name = found["$ref"].removeprefix("#/components/responses/")
+            found = self.described["components"]["responses"][name]
         return found
 
     def __call__(self, template, method="GET", body=None, query="", **parts):

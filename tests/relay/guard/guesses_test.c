@@ -57,7 +57,8 @@ pass(struct guesses *g, const char *from, const char *user, int64_t now)
 static void
 from_the_fourth_on_answers_come_later_and_later(void **state)
 {
-    scoped(guesses_free) struct guesses *g = guesses_new(&key);
+    scoped(guesses_free) struct guesses *g =
+        guesses_new(&key, GUESSES_OF_PASSWORDS);
 
     (void)state;
     for (unsigned i = 0; i < 3; i++)
@@ -106,7 +107,8 @@ networks_are_counted_at_three_widths(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++) {
-        scoped(guesses_free) struct guesses *g = guesses_new(&key);
+        scoped(guesses_free) struct guesses *g =
+            guesses_new(&key, GUESSES_OF_PASSWORDS);
 
         for (unsigned j = 0; j < nets[i].count; j++) {
             char from[ADDR_TEXT_SIZE], user[32];
@@ -131,7 +133,8 @@ networks_are_counted_at_three_widths(void **state)
 static void
 a_user_is_counted_wherever_guesses_come_from(void **state)
 {
-    scoped(guesses_free) struct guesses *g = guesses_new(&key);
+    scoped(guesses_free) struct guesses *g =
+        guesses_new(&key, GUESSES_OF_PASSWORDS);
 
     (void)state;
     for (unsigned i = 0; i < 30; i++) {
@@ -152,7 +155,8 @@ on_this_machine_only_the_user_is_counted(void **state)
 
     (void)state;
     for (size_t i = 0; i < 3; i++) {
-        scoped(guesses_free) struct guesses *g = guesses_new(&key);
+        scoped(guesses_free) struct guesses *g =
+            guesses_new(&key, GUESSES_OF_PASSWORDS);
 
         for (unsigned j = 0; j < 29; j++)
             (void)miss(g, near[i], "a", start);
@@ -167,7 +171,8 @@ on_this_machine_only_the_user_is_counted(void **state)
 static void
 a_minute_and_a_day_pass(void **state)
 {
-    scoped(guesses_free) struct guesses *g = guesses_new(&key);
+    scoped(guesses_free) struct guesses *g =
+        guesses_new(&key, GUESSES_OF_PASSWORDS);
     int64_t now = start;
 
     (void)state;
@@ -189,7 +194,8 @@ a_minute_and_a_day_pass(void **state)
 static void
 a_known_client_is_not_locked_out_by_others(void **state)
 {
-    scoped(guesses_free) struct guesses *g = guesses_new(&key);
+    scoped(guesses_free) struct guesses *g =
+        guesses_new(&key, GUESSES_OF_PASSWORDS);
 
     (void)state;
     pass(g, "192.0.2.1", "a", start);
@@ -209,7 +215,8 @@ a_known_client_is_not_locked_out_by_others(void **state)
 static void
 it_is_forgotten_who_has_not_come_for_a_month(void **state)
 {
-    scoped(guesses_free) struct guesses *g = guesses_new(&key);
+    scoped(guesses_free) struct guesses *g =
+        guesses_new(&key, GUESSES_OF_PASSWORDS);
     int64_t later = start + GUESSES_KNOWN_MS;
 
     (void)state;
@@ -223,7 +230,8 @@ it_is_forgotten_who_has_not_come_for_a_month(void **state)
 static void
 what_was_touched_longest_ago_makes_room(void **state)
 {
-    scoped(guesses_free) struct guesses *g = guesses_new(&key);
+    scoped(guesses_free) struct guesses *g =
+        guesses_new(&key, GUESSES_OF_PASSWORDS);
 
     (void)state;
     for (unsigned i = 0; i < 30; i++)
@@ -241,6 +249,69 @@ what_was_touched_longest_ago_makes_room(void **state)
     assert_int_equal(wait_of(g, "192.0.2.1", "y", start), 0);
 }
 
+/* FAULTS G12. */
+static void
+wrong_tokens_stop_a_network_for_a_minute(void **state)
+{
+    static const struct {
+        const char *from, *other;
+        bool is_stopped;
+    } rows[] = {
+        {"192.0.2.1", "192.0.2.1", true},
+        {"192.0.2.1", "192.0.2.2", false},
+        {"2001:db8::1", "2001:db8::ffff:1", true},
+        {"2001:db8::1", "2001:db8:0:1::1", false},
+        /* everybody on this machine */
+        {NULL, NULL, false},
+        {"127.0.0.1", "127.0.0.1", false},
+        {"::1", "::1", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        scoped(guesses_free) struct guesses *g =
+            guesses_new(&key, GUESSES_OF_TOKENS);
+        int64_t now = start;
+
+        /* however often in a day */
+        for (unsigned j = 0; j < 200; j++) {
+            if (j % 10 == 0)
+                now += MINUTE;
+            assert_int_equal(wait_of(g, rows[i].other, "", now), 0);
+            (void)miss(g, rows[i].from, "", now);
+        }
+        if (wait_of(g, rows[i].other, "", now) != (rows[i].is_stopped ? 60 : 0))
+            fail_msg("row %zu", i);
+    }
+}
+
+static void
+no_number_of_guessers_locks_out_who_has_the_token(void **state)
+{
+    scoped(guesses_free) struct guesses *g =
+        guesses_new(&key, GUESSES_OF_TOKENS);
+
+    (void)state;
+    pass(g, "10.0.0.1", "", start);
+    pass(g, "127.0.0.1", "", start);
+    for (unsigned i = 0; i < 1000; i++) {
+        char from[ADDR_TEXT_SIZE];
+
+        (void)snprintf(from, sizeof(from), "10.0.%u.%u", i % 8, i % 250);
+        if (i % 250 != 1)
+            (void)miss(g, from, "", start);
+        (void)miss(g, "127.0.0.1", "", start);
+    }
+    assert_int_equal(wait_of(g, "10.0.0.1", "", start), 0);
+    assert_int_equal(wait_of(g, "127.0.0.1", "", start), 0);
+    assert_int_equal(wait_of(g, "192.0.2.1", "", start), 0);
+    assert_int_equal(wait_of(g, "10.0.0.99", "", start), 60);
+    /* but by its own wrong ones */
+    for (unsigned i = 0; i < 10; i++)
+        (void)miss(g, "10.0.0.1", "", start);
+    assert_int_equal(wait_of(g, "10.0.0.1", "", start), 60);
+}
+
 int
 main(void)
 {
@@ -253,6 +324,8 @@ main(void)
         cmocka_unit_test(a_known_client_is_not_locked_out_by_others),
         cmocka_unit_test(it_is_forgotten_who_has_not_come_for_a_month),
         cmocka_unit_test(what_was_touched_longest_ago_makes_room),
+        cmocka_unit_test(wrong_tokens_stop_a_network_for_a_minute),
+        cmocka_unit_test(no_number_of_guessers_locks_out_who_has_the_token),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
