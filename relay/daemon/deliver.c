@@ -21,13 +21,21 @@ deliver_end_order(struct deliver *d)
     d->want = WANT_END;
 }
 
-/* Messages of one order may ask for different things (RFC 8689). */
+bool
+deliver_is_current(const struct deliver *d)
+{
+    return d->serial == d->worker->config->serial;
+}
+
+/* Messages of one order may ask for different things (RFC 8689), and the order
+ * may outlast what was known when it began. */
 bool
 deliver_is_planned(const struct deliver *d)
 {
     const struct queue_message *m = deliver_job(d)->message;
 
-    return mail_envelope_demands_requiretls(&m->envelope) == d->requiretls &&
+    return deliver_is_current(d) && net_clock_steady() < d->good_until_ms &&
+           mail_envelope_demands_requiretls(&m->envelope) == d->requiretls &&
            m->tls_required_no == d->tls_required_no;
 }
 
@@ -188,12 +196,26 @@ next_address(struct deliver *d)
     deliver_connect(d, true);
 }
 
+/* No further host is asked under a configuration of before.  A message that
+ * somebody has already stays with its plan: it goes no further; see
+ * deliver_has_more_to_fly. */
+static enum want
+wanted_now(const struct deliver *d)
+{
+    bool is_for_host = d->want == WANT_AGAIN || d->want == WANT_NEXT;
+
+    return is_for_host && !deliver_is_current(d) &&
+                   !(d->report && report_has_decided(d->report))
+               ? WANT_PLAN
+               : d->want;
+}
+
 /* The only place where an order ends; called last by every callback. */
 void
 deliver_settle(struct deliver *d)
 {
     while (d->want != WANT_NOTHING) {
-        enum want want = d->want;
+        enum want want = wanted_now(d);
 
         d->want = WANT_NOTHING;
         switch (want) {
@@ -257,6 +279,7 @@ make_plan(struct deliver *d, const struct policy_facts *facts)
     struct policy_inputs in = router_inputs(
         d->worker->config, d->order->destination, facts, net_clock_wall());
 
+    d->good_until_ms = facts->good_until_ms;
     d->sts_in_force = is_in_force(facts);
     in.requiretls = d->requiretls;
     in.tls_required_no = d->tls_required_no;
@@ -328,6 +351,7 @@ use_facts(struct deliver *d, const struct policy_facts *facts)
     const struct config_route *route =
         router_route(d->worker->config, d->order->destination, &gone);
 
+    d->serial = d->worker->config->serial;
     if (gone) {
         route_is_gone(d);
     } else if (!deliver_may_authenticate(d)) {
@@ -407,6 +431,8 @@ deliver_start(struct worker *w, struct queue_order *order,
     d->worker = w;
     d->order = order;
     d->credential = credential;
+    d->serial = w->config->serial;
+    d->good_until_ms = INT64_MAX;
     d->count = order->count;
     d->next = w->deliveries;
     d->at = &w->deliveries;

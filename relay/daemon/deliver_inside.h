@@ -52,6 +52,8 @@ struct deliver {
     size_t done, count;         /* of its jobs */
     struct resolver_wait *wait;
     struct policy_plan plan;
+    uint64_t serial;       /* of the configuration that it follows */
+    int64_t good_until_ms; /* for messages that are not begun by then */
     bool requiretls, tls_required_no; /* of the messages that it is for */
     bool sts_in_force;             /* an MTA-STS policy had a say in the plan */
     struct tls_result *tls_result; /* NULL: nobody is told how TLS went */
@@ -205,7 +207,10 @@ void deliver_connect(struct deliver *d, bool may_share);
 
 /* --- deliver.c --- */
 
+/* Is the plan for the message that comes next, too? */
 bool deliver_is_planned(const struct deliver *d);
+/* Is the plan still that of the configuration? */
+bool deliver_is_current(const struct deliver *d);
 void deliver_next_job(struct deliver *d);
 /* The order ends here; what was not begun is tried again another time. */
 void deliver_end_order(struct deliver *d);

@@ -206,12 +206,13 @@ deliver_has_more_to_fly(struct deliver *d)
 {
     struct mail_status status = {0};
 
-    if (!d->report->is_throttled && deliver_can_record(d))
+    if (!d->report->is_throttled && deliver_can_record(d) &&
+        deliver_is_current(d))
         return report_has_undecided(d->report);
     mail_status_set(&status, 451, "4.4.5",
                     "%s; the other recipients of the message wait",
-                    deliver_can_record(d) ? "the host gets too much now"
-                                          : "this relay can't go on now");
+                    d->report->is_throttled ? "the host gets too much now"
+                                            : "this relay can't go on now");
     report_decide_rest(d->report, &status);
     return false;
 }

@@ -32,10 +32,13 @@ on_loop(struct deliver *d)
     deliver_end_loop(d, how);
 }
 
+/* What was proven under another configuration, maybe by other trust anchors,
+ * is worth nothing under this one. */
 static void
 keep_or_quit(struct deliver *d)
 {
-    if (d->messages >= deliver_messages_max(d) || d->worker->is_stopping) {
+    if (d->messages >= deliver_messages_max(d) || d->worker->is_stopping ||
+        !deliver_is_current(d)) {
         deliver_hang_up(d, true);
         return;
     }
@@ -88,6 +91,10 @@ on_ready(struct deliver *d)
             deliver_next_job(d);
             return;
         }
+    } else if (!deliver_is_current(d)) {
+        deliver_hang_up(d, true);
+        d->want = WANT_PLAN;
+        return;
     } else if (!deliver_is_good_enough(d)) {
         return;
     } else if (strcasecmp(smtp_client_capability(d->smtp)->name, c->hostname) ==
@@ -504,7 +511,7 @@ deliver_connect(struct deliver *d, bool may_share)
     d->key = key_of(d);
     d->lost_requiretls = false;
     d->began_ms = net_clock_steady();
-    if (may_share &&
+    if (may_share && deliver_is_current(d) &&
         pool_take(d->worker->pool, d->key, &d->conn, &d->smtp, &d->messages)) {
         metrics_count(d->worker->relay->metrics, METRICS_CONNECTIONS_OUT,
                       "reused");
