@@ -20,31 +20,16 @@ is_our_listener(const struct addr *a, const struct config *c)
     return false;
 }
 
-/* How many hosts before this one have its name: a route may name one host
- * several times, with different ports. */
-static size_t
-namesakes(const struct policy_plan *plan, size_t host)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < host; i++)
-        count += strcasecmp(plan->hosts[i].name, plan->hosts[host].name) == 0;
-    return count;
-}
-
-/* Hosts of one route may have ports of their own. */
+/* Hosts of one route may have ports of their own, and one host several: which
+ * of them it is tells its place, in the route as among the facts. */
 static void
-route_port(struct candidate *c, const struct config_route *route, size_t skip)
+route_port(struct candidate *c, const struct config_route *route)
 {
-    for (size_t i = 0; route && i < route->via_count; i++) {
-        const struct config_via *via = &route->via[i];
+    size_t place = route && !route->via[0].is_mx ? c->host->index : 0;
 
-        if (!via->is_mx && strcasecmp(via->host, c->host->name) != 0)
-            continue;
-        addr_set_port(&c->address, via->port);
-        c->implicit_tls = via->implicit_tls;
-        if (via->is_mx || skip-- == 0)
-            break;
+    if (route && place < route->via_count) {
+        addr_set_port(&c->address, route->via[place].port);
+        c->implicit_tls = route->via[place].implicit_tls;
     }
     if (c->implicit_tls && c->proof < POLICY_PROOF_ENCRYPT)
         c->proof = POLICY_PROOF_ENCRYPT;
@@ -106,7 +91,7 @@ candidate_list(const struct policy_plan *plan, const struct config *c,
                 .proof = host->proof,
             };
 
-            route_port(&x, route, namesakes(plan, h));
+            route_port(&x, route);
             source(&x, c, route);
             if (is_our_listener(&x.address, c))
                 *loops = true;

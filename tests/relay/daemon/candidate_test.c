@@ -141,6 +141,7 @@ hosts_of_a_route_have_ports_of_their_own(void **state)
     bool loops;
 
     (void)state;
+    hosts[1].index = 1;
     assert_int_equal(candidate_list(&plan, &config, &route, out, &loops), 2);
     assert_int_equal(addr_port(&out[0].address), 465);
     assert_true(out[0].implicit_tls);
@@ -164,10 +165,33 @@ a_host_named_twice_has_both_its_ports(void **state)
     bool loops;
 
     (void)state;
+    hosts[1].index = 1;
+    hosts[2].index = 2;
     assert_int_equal(candidate_list(&plan, &config, &route, out, &loops), 3);
     assert_int_equal(addr_port(&out[0].address), 2525);
     assert_int_equal(addr_port(&out[1].address), 25);
     assert_int_equal(addr_port(&out[2].address), 587);
+}
+
+/* What was asked about one port says nothing of another. */
+static void
+a_host_named_twice_and_refused_once_has_the_other_port(void **state)
+{
+    struct config_via via[] = {
+        {.host = "a.example", .port = 25},
+        {.host = "a.example", .port = 465, .implicit_tls = true}};
+    struct config_route route = {.via = via, .via_count = 2};
+    struct policy_host hosts[] = {
+        host("a.example", POLICY_PROOF_ENCRYPT, "192.0.2.1")};
+    struct policy_plan plan = {.hosts = hosts, .host_count = 1};
+    struct candidate out[POLICY_ADDRESSES_MAX];
+    bool loops;
+
+    (void)state;
+    hosts[0].index = 1; /* nothing could be learnt about the first */
+    assert_int_equal(candidate_list(&plan, &config, &route, out, &loops), 1);
+    assert_int_equal(addr_port(&out[0].address), 465);
+    assert_true(out[0].implicit_tls);
 }
 
 static void
@@ -187,6 +211,8 @@ a_port_for_tls_demands_it_whatever_the_route_says(void **state)
     bool loops;
 
     (void)state;
+    hosts[1].index = 1;
+    hosts[2].index = 2;
     assert_int_equal(candidate_list(&plan, &config, &route, out, &loops), 3);
     assert_int_equal(out[0].proof, POLICY_PROOF_NONE);
     assert_int_equal(out[1].proof, POLICY_PROOF_ENCRYPT);
@@ -306,6 +332,8 @@ main(void)
         cmocka_unit_test(our_own_listener_is_never_a_candidate),
         cmocka_unit_test(hosts_of_a_route_have_ports_of_their_own),
         cmocka_unit_test(a_host_named_twice_has_both_its_ports),
+        cmocka_unit_test(
+            a_host_named_twice_and_refused_once_has_the_other_port),
         cmocka_unit_test(a_port_for_tls_demands_it_whatever_the_route_says),
         cmocka_unit_test(keys_differ_in_everything_that_matters),
         cmocka_unit_test(the_handshake_checks_what_the_plan_wants),
