@@ -20,6 +20,7 @@ class Message:
     size: int
     sha: bytes
     acked: bool = False
+    reply: str = ""  # that acknowledged it
 
     @property
     def sender(self):

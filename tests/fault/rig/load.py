@@ -81,7 +81,8 @@ class Client:
             raise Refused(refused)
         self.writer.write(body.replace(b"\r\n.", b"\r\n..") + b".\r\n")
         await self.writer.drain()
-        return await self.expect("250")
+        message.reply = await self.expect("250")
+        return message.reply
 
     def close(self):
         if self.writer:

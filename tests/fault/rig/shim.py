@@ -1,4 +1,4 @@
-"""shim.c, compiled once, and the page through which a test drives it."""
+"""What is preloaded, compiled once, and the page through which a test drives it."""
 
 import ctypes
 import functools
@@ -11,9 +11,9 @@ FOREVER = 1 << 40
 
 
 @functools.cache
-def library():
+def library(source="shim.c"):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="fault-shim-"))
-    source = pathlib.Path(__file__).with_name("shim.c")
+    source = pathlib.Path(__file__).with_name(source)
     subprocess.run(
         ["cc", "-O1", "-fPIC", "-shared", "-o", folder / "shim.so", source, "-ldl"],
         check=True,
