@@ -102,18 +102,11 @@ why_held(const struct account *a)
                : mem_printf("no access token: %s", token_keeper_why(a->keeper));
 }
 
-bool
-accounts_admit(struct accounts *all, struct queue_order *order,
-               struct credential **out)
+static bool
+admit(struct account *a, struct queue_order *order, struct credential **out)
 {
-    struct account *a = find(all, order->destination);
     scoped(own_free) char *why = NULL;
 
-    *out = NULL;
-    if (!a || all->is_over)
-        return true;
-    if (state_of(a) == ACCOUNT_HELD && a->keeper)
-        token_keeper_retry(a->keeper); /* it is time for a probe */
     switch (state_of(a)) {
     case ACCOUNT_GOOD:
         *out = credential_of(a);
@@ -123,16 +116,31 @@ accounts_admit(struct accounts *all, struct queue_order *order,
         return false;
     case ACCOUNT_HELD:
         why = why_held(a);
-        dispatch_hold(all->relay, order, why);
+        dispatch_hold(a->all->relay, order, why);
         break;
     }
     return false;
 }
 
+bool
+accounts_admit(struct accounts *all, struct queue_order *order,
+               struct credential **out)
+{
+    struct account *a = find(all, order->destination);
+
+    *out = NULL;
+    if (!a || all->is_over)
+        return true;
+    if (state_of(a) == ACCOUNT_HELD && a->keeper)
+        token_keeper_retry(a->keeper); /* it is time for a probe */
+    return admit(a, order, out);
+}
+
+/* Who waited for an answer has it, also where it is a refusal: a probe is for
+ * the next order. */
 static void
 unpark(struct account *a)
 {
-    struct accounts *all = a->all;
     struct parked *p = take(&a->parked);
 
     while (p) {
@@ -141,8 +149,8 @@ unpark(struct account *a)
         struct credential *credential;
 
         free(p);
-        if (accounts_admit(all, order, &credential))
-            dispatch_go(all->relay, order, credential);
+        if (admit(a, order, &credential))
+            dispatch_go(a->all->relay, order, credential);
         p = next;
     }
 }

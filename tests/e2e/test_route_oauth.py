@@ -271,6 +271,21 @@ def test_an_answer_without_a_token_holds_the_route_with_its_reason(
     assert not relay.log.find("delivery.bounced")
 
 
+def test_a_refusal_that_comes_late_is_not_asked_for_again_at_once(
+    world, new_relay, provider, tokens
+):
+    """Mail that waits for it hears of it, and the endpoint has its rest."""
+    tokens.delay = 1.2
+    tokens.answers = [tokens.refusal("invalid_client", "wrong")] * 50
+    relay = new_relay(
+        {'route "out"': by_token(world, provider, tokens), "retry": LATER}
+    )
+    mid = submit(relay, f"bob@{world.name()}")
+    assert "invalid_client: wrong" in deferred(relay, mid)
+    assert account(relay)["state"] == "held"
+    assert len(tokens.asked) <= 2  # the start, and this mail
+
+
 def test_the_route_goes_on_once_there_is_a_token(
     world, new_relay, provider, tokens, secret
 ):

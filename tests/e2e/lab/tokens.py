@@ -21,6 +21,7 @@ class Tokens:
         self.ip, self.port = ip, port
         self.life = 3600
         self.rotates = False  # a new refresh token with each answer
+        self.delay = 0  # s before each answer
         self.answers = []
         self.asked, self.given, self.times, self.heads = [], [], [], []
         self._numbers = itertools.count(1)
@@ -73,6 +74,7 @@ class Tokens:
             self.heads.append(head)
             self.asked.append(dict(urllib.parse.parse_qsl(body.decode())))
             self.times.append(time.monotonic())
+            await asyncio.sleep(self.delay)
             what = self.answers.pop(0) if self.answers else self._grant()
             if what is None:  # never
                 await asyncio.sleep(60)
