@@ -183,7 +183,7 @@ class Relay:
             # the root.
             "resolver": {
                 "servers": [f"{w.dns.ip}:{w.dns.port}"],
-                "timeout": "1s",
+                "timeout": "4s",
                 "dnssec": "off",
             },
             "policy": {
