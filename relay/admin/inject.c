@@ -5,6 +5,7 @@
 #include "relay/admin/routes.h"
 #include "relay/base/mem.h"
 #include "relay/daemon/submit.h"
+#include "relay/mail/trace_parent.h"
 #include "relay/net/timer.h"
 
 #include <stdio.h>
@@ -143,6 +144,17 @@ hand_over(struct inject *x)
     }
 }
 
+/* One that is no trace is none: it is not what the request is about. */
+static void
+note_trace(struct inject *x)
+{
+    const char *field = net_http_header(x->request, "traceparent");
+    char id[MAIL_TRACE_ID_SIZE];
+
+    if (field && mail_trace_id(slice_of(field), id))
+        submit_trace(x->submit, id);
+}
+
 /* False: it has been answered. */
 static bool
 begin(struct inject *x)
@@ -155,6 +167,7 @@ begin(struct inject *x)
     }
     x->submit = submit_new(x->relay, &x->envelope, "http",
                            net_http_peer(x->request), turned, x);
+    note_trace(x);
     return true;
 }
 

@@ -91,7 +91,7 @@ static void
 tell_log(const struct inject *x, const struct addr *peer,
          const struct mail_status *why)
 {
-    char ip[ADDR_TEXT_SIZE];
+    char ip[ADDR_TEXT_SIZE], enhanced[16];
     struct log_line line;
 
     log_begin(&line, x->relay->log, LOG_LEVEL_INFO, "session.reject");
@@ -100,6 +100,7 @@ tell_log(const struct inject *x, const struct addr *peer,
     log_text(&line, "source", "http");
     log_address(&line, "address", x->envelope.from);
     log_int(&line, "code", why->code);
+    log_text(&line, "dsn", mail_status_enhanced(why, enhanced));
     log_text(&line, "reason", why->text);
     log_end(&line);
     metrics_refuse(x->relay->metrics, why);

@@ -175,14 +175,22 @@ has_twin(const struct log_line *line)
     return line->is_tapped && !(line->is_logged && line->form.json);
 }
 
+/* `plain`: as it stands in a line for people. */
+static void
+put_either(struct log_line *line, const char *key, struct slice json,
+           struct slice plain, bool is_text)
+{
+    if (line->log && line->is_logged)
+        add_field(&line->form, key, line->form.json ? json : plain, is_text);
+    if (line->log && has_twin(line))
+        add_field(&line->twin, key, json, is_text);
+}
+
 static void
 put_field(struct log_line *line, const char *key, struct slice value,
           bool is_text)
 {
-    if (line->log && line->is_logged)
-        add_field(&line->form, key, value, is_text);
-    if (line->log && has_twin(line))
-        add_field(&line->twin, key, value, is_text);
+    put_either(line, key, value, value, is_text);
 }
 
 /* --- a line ------------------------------------------------------------ */
@@ -388,6 +396,44 @@ void
 log_bool(struct log_line *line, const char *key, bool value)
 {
     put_field(line, key, slice_of(value ? "true" : "false"), false);
+}
+
+/* "queue":12,"dns":3 or queue:12,dns:3 */
+static size_t
+list_numbers(const struct log_number *list, size_t count, const char *quote,
+             char *out, size_t size)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        int n = snprintf(out + len, size - len, "%s%s%s%s:%" PRId64,
+                         i > 0 ? "," : "", quote, list[i].name, quote,
+                         list[i].value);
+
+        assert(n > 0 && (size_t)n < size - len);
+        len += (size_t)n;
+    }
+    return len;
+}
+
+void
+log_numbers(struct log_line *line, const char *key,
+            const struct log_number *list, size_t count)
+{
+    enum { ROOM = LOG_NUMBERS_MAX * 48 };
+    char json[ROOM + 2], plain[ROOM];
+    size_t len;
+
+    assert(count > 0 && count <= LOG_NUMBERS_MAX);
+    if (!line->log)
+        return;
+    json[0] = '{';
+    len = 1 + list_numbers(list, count, "\"", json + 1, ROOM);
+    json[len++] = '}';
+    put_either(
+        line, key, (struct slice){json, len},
+        (struct slice){plain, list_numbers(list, count, "", plain, ROOM)},
+        false);
 }
 
 void

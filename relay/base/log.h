@@ -28,9 +28,10 @@
 #include <stdint.h>
 
 enum {
-    LOG_LINE_MAX = 8192,          /* octets of a line; what no longer fits is
-                                     left out, and "cut":true says so */
-    LOG_VALUE_MAX = 1024,         /* octets of one text that are looked at */
+    LOG_LINE_MAX = 8192,  /* octets of a line; what no longer fits is
+                             left out, and "cut":true says so */
+    LOG_VALUE_MAX = 1024, /* octets of one text that are looked at */
+    LOG_NUMBERS_MAX = 8,
     LOG_BUFFER_MAX = 1024 * 1024, /* octets waiting to be written */
 };
 
@@ -107,6 +108,15 @@ void log_text(struct log_line *line, const char *key,
 void log_slice(struct log_line *line, const char *key, struct slice value);
 void log_int(struct log_line *line, const char *key, int64_t value);
 void log_bool(struct log_line *line, const char *key, bool value);
+
+struct log_number {
+    const char *name; /* a word of ours */
+    int64_t value;
+};
+/* Several under one key, at most LOG_NUMBERS_MAX: an object in JSON, else
+ * "key=name:1,other:2". */
+void log_numbers(struct log_line *line, const char *key,
+                 const struct log_number *list, size_t count);
 void log_id(struct log_line *line, const char *key, uint64_t id);
 /* As the settings for addresses want it; "" is written "<>". */
 void log_address(struct log_line *line, const char *key, const char *address);

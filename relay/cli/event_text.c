@@ -29,13 +29,33 @@ add_string(const json_t *value, struct buf *out)
     buf_add_byte(out, '"');
 }
 
+/* As a log for people has it; nothing else is known to be an object. */
 static void
-add_value(const json_t *value, struct buf *out)
+add_numbers(json_t *object, struct buf *out)
+{
+    const char *name, *mark = "";
+    json_t *value;
+
+    json_object_foreach(object, name, value)
+    {
+        buf_add_text(out, mark);
+        text_clean(slice_of(name), SIZE_MAX, out);
+        buf_printf(out, ":%" PRId64, (int64_t)json_integer_value(value));
+        mark = ",";
+    }
+    if (mark[0] == '\0')
+        buf_add_byte(out, '?');
+}
+
+static void
+add_value(json_t *value, struct buf *out)
 {
     if (json_is_string(value))
         add_string(value, out);
     else if (json_is_integer(value))
         buf_printf(out, "%" PRId64, (int64_t)json_integer_value(value));
+    else if (json_is_object(value))
+        add_numbers(value, out);
     else if (json_is_boolean(value))
         buf_add_text(out, json_is_true(value) ? "true" : "false");
     else

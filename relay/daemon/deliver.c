@@ -439,6 +439,7 @@ deliver_start(struct worker *w, struct queue_order *order,
     if (d->next)
         d->next->at = &d->next;
     w->deliveries = d;
+    deliver_begin_turn(d);
     if (w->is_stopping)
         deliver_end_order(d);
     else if (!is_known(d))

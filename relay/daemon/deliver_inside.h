@@ -32,6 +32,9 @@ enum want {
     WANT_END,   /* the order is over */
 };
 
+/* What a job's time goes to. */
+enum stage { STAGE_NONE, STAGE_DNS, STAGE_CONNECT, STAGE_DATA, STAGES };
+
 /* One transaction: a message with more recipients than a host takes at a time
  * is sent several times. */
 struct flight {
@@ -83,6 +86,10 @@ struct deliver {
     struct report *report;    /* of the job under way; NULL: none begun */
     enum metrics_phase phase; /* under way, */
     int64_t phase_us;         /* and since when */
+    enum stage stage;         /* under way, */
+    int64_t stage_ms;         /* and since when; */
+    int64_t spent_ms[STAGES]; /* on those before */
+    int64_t turn_ms;          /* when the job's turn came */
     int64_t began_ms;         /* of the attempt */
     int64_t job_began_ms;
     unsigned failures;    /* of addresses; */
@@ -129,6 +136,8 @@ void deliver_send_report(struct deliver *d, enum report_contact contact);
 /* How long the parts of an attempt take; one that is not ended is not
  * counted. */
 void deliver_begin_phase(struct deliver *d, enum metrics_phase phase);
+/* The next job's turn has come: its times begin. */
+void deliver_begin_turn(struct deliver *d);
 void deliver_end_phase(struct deliver *d, enum metrics_phase phase);
 /* A connection has come as far as MAIL for the first time. */
 void deliver_count_session(const struct deliver *d);

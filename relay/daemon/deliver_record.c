@@ -20,9 +20,60 @@ describe_tls(struct deliver *d, struct queue_attempt *a)
                                   tls->why);
 }
 
+static void
+enter(struct deliver *d, enum stage stage)
+{
+    int64_t now = net_clock_steady();
+
+    d->spent_ms[d->stage] += now - d->stage_ms;
+    d->stage = stage;
+    d->stage_ms = now;
+}
+
+void
+deliver_begin_turn(struct deliver *d)
+{
+    memset(d->spent_ms, 0, sizeof(d->spent_ms));
+    d->stage = STAGE_NONE;
+    d->stage_ms = d->turn_ms = net_clock_steady();
+}
+
+/* Greeting, EHLO and AUTH are what comes behind the handshake. */
+static enum stage
+stage_of(enum metrics_phase phase)
+{
+    switch (phase) {
+    case METRICS_NO_PHASE:
+        return STAGE_NONE;
+    case METRICS_DNS:
+        return STAGE_DNS;
+    case METRICS_CONNECT:
+    case METRICS_HANDSHAKE:
+        return STAGE_CONNECT;
+    case METRICS_MAIL:
+    case METRICS_DATA:
+        return STAGE_DATA;
+    }
+    return STAGE_NONE;
+}
+
+static struct report_delays
+delays(struct deliver *d, const struct queue_message *m)
+{
+    enter(d, STAGE_NONE);
+    return (struct report_delays){
+        .is_known = true,
+        .queue = d->turn_ms > m->arrived_ms ? d->turn_ms - m->arrived_ms : 0,
+        .dns = d->spent_ms[STAGE_DNS],
+        .connect = d->spent_ms[STAGE_CONNECT],
+        .data = d->spent_ms[STAGE_DATA],
+    };
+}
+
 void
 deliver_begin_phase(struct deliver *d, enum metrics_phase phase)
 {
+    enter(d, stage_of(phase));
     d->phase = phase;
     d->phase_us = net_clock_us();
 }
@@ -103,7 +154,7 @@ log_attempt(struct deliver *d, const struct mail_status *status,
             const char *step)
 {
     struct log_line line;
-    char address[ADDR_TEXT_SIZE];
+    char address[ADDR_TEXT_SIZE], enhanced[16];
 
     log_begin(&line, d->worker->relay->log, LOG_LEVEL_INFO, "delivery.attempt");
     log_id(&line, "mid", deliver_job(d)->message->id);
@@ -117,6 +168,7 @@ log_attempt(struct deliver *d, const struct mail_status *status,
     }
     log_text(&line, "step", step);
     log_int(&line, "code", status->code);
+    log_text(&line, "dsn", mail_status_enhanced(status, enhanced));
     log_text(&line, "reason", status->text);
     log_end(&line);
 }
@@ -152,6 +204,8 @@ deliver_send_report(struct deliver *d, enum report_contact contact)
         d->report->peer_has_dsn = smtp_client_capability(d->smtp)->dsn;
     if (d->candidate < d->candidate_count && !d->report->remote)
         d->report->remote = mem_text(deliver_here(d)->host->name);
+    d->report->delays = delays(d, deliver_job(d)->message);
+    deliver_begin_turn(d);
     d->report->is_last = ++d->done == d->count;
     dispatch_report(d->worker->relay, take(&d->report));
 }

@@ -23,6 +23,7 @@ intake_destroy(struct intake *in)
     dkim_signer_free(&in->signer);
     free(in->signed_by);
     free(in->source);
+    free(in->trace_id);
     free(in->user);
     free(in->certificate);
     free(in);
@@ -119,6 +120,8 @@ log_accepted(const struct intake *in, const struct queue_message *m)
     log_begin(&line, in->worker->relay->log, LOG_LEVEL_INFO,
               "message.accepted");
     log_id(&line, "mid", m->id);
+    if (in->sid)
+        log_id(&line, "sid", in->sid);
     log_text(&line, "listener", in->source);
     log_text(&line, "client", m->origin);
     log_address(&line, "from", m->envelope.from);
@@ -129,6 +132,10 @@ log_accepted(const struct intake *in, const struct queue_message *m)
     log_text(&line, "dkim", in->signed_by);
     log_text(&line, "user", in->user);
     log_text(&line, "certificate", in->certificate);
+    if (in->trace_id)
+        log_text(&line, "trace_id", in->trace_id);
+    else if (in->scan.trace_id[0])
+        log_text(&line, "trace_id", in->scan.trace_id);
     log_end(&line);
 }
 
@@ -381,6 +388,8 @@ intake_new(struct worker *w, const struct intake_client *client,
     in->message = queue_message_new();
     in->message->arrived_ms = net_clock_steady();
     in->message->id = id_next(&w->relay->ids, in->message->arrived_ms);
+    in->sid = client->sid;
+    in->trace_id = mem_text(client->trace_id);
     in->source = mem_text(client->source);
     in->user = mem_text(client->user);
     if (client->has_certificate)

@@ -27,8 +27,10 @@ enum {
 
 /* Who hands the message over; good during intake_new. */
 struct intake_client {
-    const char *source; /* the listener's name, or another way in */
-    const char *ip;     /* NULL: a Unix socket */
+    uint64_t sid;         /* the session's, for the log; 0: there is none */
+    const char *trace_id; /* of the request; NULL: the message may say one */
+    const char *source;   /* the listener's name, or another way in */
+    const char *ip;       /* NULL: a Unix socket */
     const char *helo;
     bool is_esmtp;
     const struct net_tls_facts *tls; /* NULL in clear */

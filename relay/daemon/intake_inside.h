@@ -27,6 +27,8 @@
 struct intake {
     struct worker *worker;
     struct queue_message *message; /* envelope empty until intake_end */
+    uint64_t sid;                  /* 0: no session */
+    char *trace_id;                /* of the request; NULL: none */
     char *user;                    /* NULL: nobody has logged in */
     char *certificate;             /* whom it names; NULL: none that counts */
     char *source;                  /* which way it comes in, for metrics */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 struct login {
+    uint64_t sid;
     struct worker *worker;
     struct login **slot;
     login_fn *done;
@@ -34,6 +35,7 @@ say(const struct relay *relay, const struct login_ask *ask, bool is_ok,
     struct log_line line;
 
     log_begin(&line, relay->log, LOG_LEVEL_INFO, "session.auth");
+    log_id(&line, "sid", ask->sid);
     log_text(&line, "client_ip", ask->peer_text);
     log_text(&line, "listener", ask->listener);
     log_text(&line, "user", ask->auth->user);
@@ -150,7 +152,8 @@ pass(struct relay *relay, const struct login_ask *ask)
 static struct login_ask
 ask_of(const struct login *l, const struct smtp_server_auth *auth)
 {
-    return (struct login_ask){.peer = &l->peer,
+    return (struct login_ask){.sid = l->sid,
+                              .peer = &l->peer,
                               .peer_text = l->peer_text,
                               .listener = l->listener,
                               .is_tls = l->is_tls,
@@ -195,6 +198,7 @@ new_login(struct worker *w, const struct login_ask *ask, login_fn *done,
     l->worker = w;
     l->done = done;
     l->ctx = ctx;
+    l->sid = ask->sid;
     l->peer = *ask->peer;
     l->peer_text = mem_text(ask->peer_text);
     l->listener = mem_text(ask->listener);

@@ -16,6 +16,7 @@ enum { LOGIN_NONCE_SIZE = 25 }; /* 18 octets as text, and a NUL */
 
 /* Good during the call. */
 struct login_ask {
+    uint64_t sid; /* of the session, for the log */
     const struct addr *peer;
     const char *peer_text; /* for the log, as is: */
     const char *listener;

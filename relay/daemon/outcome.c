@@ -6,6 +6,7 @@
 #include "relay/daemon/outcome_inside.h"
 #include "relay/daemon/router.h"
 #include "relay/daemon/webhooks.h"
+#include "relay/mail/remote_id.h"
 #include "relay/net/timer.h"
 #include "relay/watch/recent.h"
 #include "relay/watch/sites.h"
@@ -185,6 +186,44 @@ attempt(const struct outcome *o, size_t i)
     return n < o->report->attempt_count ? &o->report->attempts[n] : NULL;
 }
 
+/* Which of a message's recipients it is, from the first attempt to the last. */
+static void
+log_rid(struct log_line *line, const struct outcome *o, size_t i)
+{
+    char mid[ID_TEXT_SIZE], rid[ID_TEXT_SIZE + 12];
+
+    (void)snprintf(rid, sizeof(rid), "%s.%u",
+                   id_text(outcome_message(o)->id, mid), o->results[i].number);
+    log_text(line, "rid", rid);
+}
+
+static void
+log_status(struct log_line *line, const struct mail_status *status,
+           bool is_taken)
+{
+    char enhanced[16], remote[MAIL_REMOTE_ID_MAX + 1];
+
+    log_int(line, "code", status->code);
+    log_text(line, "dsn", mail_status_enhanced(status, enhanced));
+    if (is_taken && status->is_reply &&
+        mail_remote_id(slice_of(status->text), remote))
+        log_text(line, "remote_id", remote);
+}
+
+static void
+log_delays(struct log_line *line, const struct report_delays *d)
+{
+    const struct log_number list[] = {
+        {"queue", d->queue},
+        {"dns", d->dns},
+        {"connect", d->connect},
+        {"data", d->data},
+    };
+
+    if (d->is_known)
+        log_numbers(line, "delays", list, sizeof(list) / sizeof(*list));
+}
+
 static void
 log_result(const struct outcome *o, size_t i)
 {
@@ -206,6 +245,7 @@ log_result(const struct outcome *o, size_t i)
     log_address(&line, "from", m->envelope.from);
     log_address(&line, "to", r->address);
     log_text(&line, "msgid", m->message_id);
+    log_rid(&line, o, i);
     log_text(&line, "destination", rcpt->destination);
     if (a) {
         log_int(&line, "attempt", (int64_t)rcpt->attempts + 1);
@@ -217,8 +257,11 @@ log_result(const struct outcome *o, size_t i)
         log_text(&line, "cipher", a->tls_cipher);
         log_text(&line, "certificate", a->verdict);
     }
+    log_status(&line, &o->report->rcpt[i].status,
+               r->outcome == QUEUE_DELIVERED);
     log_text(&line, "reply", r->reason);
     log_int(&line, "delay_ms", now_ms - m->arrived_ms);
+    log_delays(&line, &o->report->delays);
     if (r->outcome == QUEUE_DEFERRED)
         log_int(&line, "next_in_s",
                 r->next_ms > now_ms ? (r->next_ms - now_ms + 999) / 1000 : 0);
@@ -242,6 +285,7 @@ note_aside(struct outcome *o, size_t i)
         return false;
     log_begin(&line, o->relay->log, LOG_LEVEL_ERROR, "bounce.refused");
     log_id(&line, "mid", outcome_message(o)->id);
+    log_rid(&line, o, i);
     log_address(&line, "to", r->address);
     log_text(&line, "reason", o->untold.text);
     log_text(&line, "reply", r->reason);
@@ -263,6 +307,7 @@ log_untold(const struct outcome *o, size_t i)
         return;
     log_begin(&line, o->relay->log, LOG_LEVEL_WARNING, "bounce.dropped");
     log_id(&line, "mid", m->id);
+    log_rid(&line, o, i);
     log_text(&line, "origin", m->origin);
     log_address(&line, "to", r->address);
     log_text(&line, "reply", r->reason);

@@ -7,12 +7,15 @@ receive_log_reject(struct receive *r, const struct mail_status *status,
                    const struct mail_address *address)
 {
     struct log_line line;
+    char enhanced[16];
 
     log_begin(&line, r->worker->relay->log, LOG_LEVEL_INFO, "session.reject");
+    log_id(&line, "sid", r->sid);
     log_text(&line, "client_ip", r->peer_text);
     if (address)
         log_address(&line, "address", address->text);
     log_int(&line, "code", status->code);
+    log_text(&line, "dsn", mail_status_enhanced(status, enhanced));
     log_text(&line, "reason", status->text);
     log_end(&line);
     metrics_refuse(r->worker->relay->metrics, status);
@@ -125,6 +128,7 @@ receive_on_data(struct receive *r)
 {
     struct mail_status status = {0};
     struct intake_client client = {
+        .sid = r->sid,
         .ip = r->peer.any.sa_family == AF_UNSPEC ? NULL : r->peer_text,
         .source = r->pass.listener,
         .helo = smtp_server_helo(r->smtp),

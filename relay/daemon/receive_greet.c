@@ -57,6 +57,7 @@ receive_start(struct worker *w, int fd, const struct addr *peer,
     };
 
     r->worker = w;
+    r->sid = id_next(&w->relay->ids, net_clock_steady());
     r->pass = *pass;
     r->peer = *peer;
     r->tls = l->tls;

@@ -20,6 +20,7 @@ struct receive {
     struct receive *next, **at; /* of worker->sessions */
     struct net_conn *conn;
     struct smtp_server *smtp;
+    uint64_t sid;          /* for the log */
     struct gate_pass pass; /* names the listener */
     struct addr peer;
     enum config_tls tls;

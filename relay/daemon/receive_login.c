@@ -5,7 +5,8 @@
 static struct login_ask
 ask_of(const struct receive *r, const struct smtp_server_event *ev)
 {
-    return (struct login_ask){.peer = &r->peer,
+    return (struct login_ask){.sid = r->sid,
+                              .peer = &r->peer,
                               .peer_text = r->peer_text,
                               .listener = r->pass.listener,
                               .is_tls = net_conn_tls(r->conn) != NULL,

@@ -23,6 +23,7 @@ static void
 begin_line(const struct receive *r, struct log_line *line, const char *event)
 {
     log_begin(line, r->worker->relay->log, LOG_LEVEL_INFO, event);
+    log_id(line, "sid", r->sid);
     log_text(line, "listener", r->pass.listener);
     log_text(line, "client_ip", r->peer_text);
 }

@@ -32,6 +32,16 @@ struct report_rcpt {
     size_t attempt; /* index; SIZE_MAX none */
 };
 
+/* What the time since the message was accepted went to, in ms; sums to the
+ * moment of the report. */
+struct report_delays {
+    bool is_known;
+    int64_t queue;   /* until this attempt; others before it are in here */
+    int64_t dns;     /* look-ups of hosts and policies */
+    int64_t connect; /* until a host was ready for the message */
+    int64_t data;    /* from MAIL to the last word */
+};
+
 struct report {
     struct task task; /* on the main thread */
     struct relay *relay;
@@ -49,6 +59,7 @@ struct report {
     size_t attempt_count;
     bool peer_has_dsn;
     bool is_throttled; /* the peer says that it gets too much */
+    struct report_delays delays;
     char *remote;      /* the host that took or refused it; or NULL */
     char *explanation; /* for bounces: policy, host, expected, seen; or NULL */
 };

@@ -17,6 +17,7 @@ struct submit {
     submit_fn *done;
     void *ctx;
     const char *source;
+    char *trace_id; /* or NULL */
     struct addr client;
     struct mail_envelope envelope;
     enum turn turn;
@@ -49,6 +50,7 @@ come_home(struct task *task)
     }
     mail_envelope_done(&s->envelope);
     buf_free(&s->octets);
+    free(s->trace_id);
     free(s->receipt);
     free(s);
     done(ctx, &status);
@@ -101,6 +103,7 @@ begin(struct submit *s)
         .source = s->source,
         .ip = has_ip ? addr_text(&s->client, ip) : NULL,
         .helo = "api",
+        .trace_id = s->trace_id,
         .is_esmtp = true,
     };
     struct worker *w = s->worker;
@@ -230,6 +233,13 @@ submit_new(struct relay *relay, struct mail_envelope *envelope,
     s->done = done;
     s->ctx = ctx;
     return s;
+}
+
+void
+submit_trace(struct submit *s, const char *trace_id)
+{
+    own_free(&s->trace_id);
+    s->trace_id = mem_text(trace_id);
 }
 
 /* At the relay's end there is no worker any more, and it has cut what it

@@ -27,6 +27,9 @@ struct submit *submit_new(struct relay *relay, struct mail_envelope *envelope,
                           const char *source, const struct addr *client,
                           submit_fn *done, void *ctx);
 
+/* The trace that the request belongs to, for the log; before all else. */
+void submit_trace(struct submit *s, const char *trace_id);
+
 /* Each of these is answered by `done` before the next may be called; at the
  * relay's end from within. */
 void submit_piece(struct submit *s, struct buf *octets); /* leaves it empty */

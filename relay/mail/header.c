@@ -63,6 +63,8 @@ settle(struct mail_header_scan *s)
         s->is_signed = true;
     else if (slice_is_nocase(name, "Message-ID"))
         settle_message_id(s, value);
+    else if (slice_is_nocase(name, "Traceparent") && s->trace_id[0] == '\0')
+        (void)mail_trace_id(value, s->trace_id);
     else if (slice_is_nocase(name, "TLS-Required"))
         settle_tls_required(s, value);
 }

@@ -9,6 +9,7 @@
 #define RELAY_MAIL_HEADER_H
 
 #include "relay/base/buf.h"
+#include "relay/mail/trace_parent.h"
 
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ struct mail_header_scan {
     bool is_signed;       /* has a DKIM-Signature */
     bool tls_required_no; /* TLS-Required: No, every instance (RFC 8689) */
     char message_id[MAIL_HEADER_ID_MAX + 1]; /* printable, "" when none */
+    char trace_id[MAIL_TRACE_ID_SIZE];       /* of the first good Traceparent */
     bool ended;     /* saw the blank line, or the budget is used up */
     bool is_cut;    /* it was the budget */
     size_t section; /* octets of the fields, the blank line not among them;

@@ -428,7 +428,9 @@ def test_a_user_names_only_himself_as_the_author(senders, name, fields, code):
         c.send(f"{fields}\r\nTo: bob\r\n\r\nx\r\n.\r\n".encode())
         c.expect(code, "5.7.1" if code == 550 else "")
     if code == 550:
-        assert senders.log.wait("session.reject", code=550)
+        line = senders.log.wait("session.reject", code=550)[-1]
+        assert line["dsn"] == "5.7.1"
+        assert senders.log.find("session.auth", sid=line["sid"], ok=True)
 
 
 def test_an_author_is_not_hidden_behind_a_header_section_too_large(senders):
@@ -465,6 +467,7 @@ def test_received_tells_of_auth_and_names_nobody(world, made):
     accepted = relay.log.one("message.accepted")
     assert accepted["user"] == "app"
     event = relay.log.one("session.auth")
+    assert event["sid"] == accepted["sid"]
     assert event["tls"] is True and event["ok"] is True and event["listener"] == "tls"
 
 

@@ -92,6 +92,57 @@ def test_the_log_follows_a_message_from_its_listener_to_its_end(world, relay):
     assert late["next_in_s"] > 0 and "next_in_s" not in sent
 
 
+def test_the_log_names_session_recipient_reply_and_times(world, relay):
+    mx = world.peer()
+    domain = world.domain(mx)
+    one, two = f"one@{domain}", f"two@{domain}"
+    mx.replies["RCPT"] = {two: ["450 4.2.1 later", "250 2.1.5 ok"]}
+    mx.replies["DOT"] = lambda _: "250 2.0.0 Ok: queued as 4XyZ0pBq12z3f"
+    with Wire(relay.ip, relay.port) as w:
+        w.data(one, two)
+        w.send(message() + b".\r\n")
+        mid = re.search(r"queued as (\S+)", w.expect(250)[0]).group(1)
+    first = relay.log.one("delivery.sent", mid=mid, to=one)
+    late = relay.log.one("delivery.deferred", mid=mid, to=two)
+    second = relay.log.one("delivery.sent", mid=mid, to=two)
+    assert first["rid"] == f"{mid}.0" and late["rid"] == second["rid"] == f"{mid}.1"
+    assert (first["code"], first["dsn"]) == (250, "2.0.0")
+    assert (late["code"], late["dsn"]) == (450, "4.2.1")
+    assert first["remote_id"] == second["remote_id"] == "4XyZ0pBq12z3f"
+    assert "remote_id" not in late
+    for line in (first, late, second):
+        assert list(line["delays"]) == ["queue", "dns", "connect", "data"]
+        assert all(ms >= 0 for ms in line["delays"].values())
+        assert sum(line["delays"].values()) <= line["delay_ms"]
+    # What it waited for its next time is in the queue's part.
+    assert second["delays"]["queue"] >= first["delays"]["queue"]
+
+
+def test_sessions_differ_and_a_message_of_the_same_one_has_its_sid(world, relay):
+    domain = world.domain(world.peer())
+    with Wire(relay.ip, relay.port) as w:
+        w.ready()
+        mids = []
+        for _ in range(2):
+            w.envelope(f"bob@{domain}").say("DATA", 354)
+            w.send(message() + b".\r\n")
+            mids.append(re.search(r"queued as (\S+)", w.expect(250)[0]).group(1))
+    mids.append(submit(relay, f"bob@{domain}"))
+    a, b, c = (relay.log.one("message.accepted", mid=m)["sid"] for m in mids)
+    assert a == b != c and a not in mids
+
+
+def test_the_trace_that_a_message_names_is_in_the_log(world, relay):
+    domain = world.domain(world.peer())
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    good = f"Traceparent: 00-{trace}-00f067aa0ba902b7-01\r\n\r\nhi\r\n".encode()
+    mid = submit(relay, f"bob@{domain}", data=good)
+    assert relay.log.one("message.accepted", mid=mid)["trace_id"] == trace
+    bad = good.replace(b"-01", b"-0x")
+    mid = submit(relay, f"bob@{domain}", data=bad)
+    assert "trace_id" not in relay.log.one("message.accepted", mid=mid)
+
+
 def test_utf8_addresses_need_smtputf8_on_the_way_out(world, relay):
     mx = world.peer()
     domain = world.domain(mx)

@@ -232,6 +232,20 @@ def test_what_is_announced_as_too_large_is_refused_at_once(api):
         assert got.startswith(b"HTTP/1.1 413 "), got
 
 
+def test_the_trace_of_a_request_is_in_the_log(world, api):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    parent = f"00-{trace}-00f067aa0ba902b7-01"
+    for to, header, found in (
+        ("good", {"traceparent": parent}, trace),
+        ("none", {}, None),
+        ("bad", {"traceparent": parent.upper()}, None),
+    ):
+        to = f"{to}@{world.name()}"
+        assert post(api, to, **header)[0] == 202
+        line = api.log.one("message.accepted", to=to)
+        assert line.get("trace_id") == found and "sid" not in line
+
+
 # --- Idempotency-Key ---
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import subprocess
 
@@ -90,6 +91,8 @@ def test_postfix_takes_each_mechanism(world, new_relay, postfix, mechanism):
     submit(relay, rcpt)
     assert p.wait(rcpt)[0] == "sent"
     assert f"sasl_method={mechanism}, sasl_username={USER}" in p.lines()
+    name = relay.log.one("delivery.sent", to=rcpt)["remote_id"]
+    p.wait_for_line(rf" {name}: to=<{re.escape(rcpt)}>")
 
 
 @root
@@ -142,7 +145,8 @@ def test_exim_takes_each_mechanism(world, new_relay, exim, name, mechanism):
     rcpt = f"bob@{world.name()}"
     submit(relay, rcpt)
     e.wait(f"A={name}:{USER}")
-    assert relay.log.one("delivery.sent", to=rcpt)
+    name = relay.log.one("delivery.sent", to=rcpt)["remote_id"]
+    assert f" {name} <= " in e.lines()
 
 
 @root

@@ -114,6 +114,34 @@ a_line_of_json_holds_its_fields_in_order(void **state)
 }
 
 static void
+numbers_under_one_key_are_an_object_or_a_list(void **state)
+{
+    static const struct log_number list[] = {
+        {"queue", INT64_MAX}, {"dns", INT64_MIN}, {"data", 0}};
+    const struct log_setup text = {.format = LOG_FORMAT_TEXT};
+    const struct log_setup *const setups[] = {&json, &text};
+    static const char *const lines[] = {
+        ",\"delays\":{\"queue\":9223372036854775807,\"dns\":"
+        "-9223372036854775808,\"data\":0},\"x\":1}\n",
+        " delays=queue:9223372036854775807,dns:-9223372036854775808,data:0"
+        " x=1\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        scoped(done) struct fixture f;
+        struct log_line line;
+
+        init(&f, setups[i]);
+        log_begin(&line, f.log, LOG_LEVEL_INFO, "x");
+        log_numbers(&line, "delays", list, 3);
+        log_int(&line, "x", 1);
+        log_end(&line);
+        assert_non_null(strstr(finish(&f), lines[i]));
+    }
+}
+
+static void
 the_time_of_a_line_is_that_of_its_beginning(void **state)
 {
     scoped(done) struct fixture f;
@@ -500,6 +528,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_of_json_holds_its_fields_in_order),
+        cmocka_unit_test(numbers_under_one_key_are_an_object_or_a_list),
         cmocka_unit_test(the_time_of_a_line_is_that_of_its_beginning),
         cmocka_unit_test(a_line_for_people_is_plain),
         cmocka_unit_test(what_is_below_the_level_is_left_out),

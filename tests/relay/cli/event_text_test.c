@@ -38,6 +38,8 @@ a_line_is_for_people_and_printable(void **state)
         {"{\"event\":\"\\u001b[31m\",\"a\\u0007\":\"\\u009b\\u202e\\r\\n\"}",
          "14:04:05 ?[31m a?=????\n"},
         {"{\"event\":\"x\",\"o\":{},\"l\":[1]}", "14:04:05 x o=? l=?\n"},
+        {"{\"event\":\"x\",\"delays\":{\"queue\":12,\"d\\u0007\":-3}}",
+         "14:04:05 x delays=queue:12,d?:-3\n"},
         {"no JSON \x1b[2J", "no JSON ?[2J\n"},
         {"", "\n"},
     };
