@@ -196,9 +196,10 @@ bool queue_store_settle(struct queue_store *s, const struct queue_settlement *x,
                         struct err *err) must_use;
 
 /* All unclaimed recipients whose next attempt lies behind `latest_ms` (a clock
- * that jumped) become due; held ones stay. */
+ * that jumped) become due, and those whose first one lies behind `first_ms`;
+ * held ones stay. */
 bool queue_store_unjam(struct queue_store *s, int64_t now_ms, int64_t latest_ms,
-                       struct err *err) must_use;
+                       int64_t first_ms, struct err *err) must_use;
 
 /* Gives every unclaimed recipient the destination that `route` says, when
  * `fingerprint` is not the one of the last time (the routes have changed). */

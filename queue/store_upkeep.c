@@ -28,7 +28,7 @@ next_name(struct queue_store *s, const char *after, char **name,
 
 bool
 queue_store_unjam(struct queue_store *s, int64_t now_ms, int64_t latest_ms,
-                  struct err *err)
+                  int64_t first_ms, struct err *err)
 {
     scoped(own_free) char *name = mem_text("");
 
@@ -44,11 +44,13 @@ queue_store_unjam(struct queue_store *s, int64_t now_ms, int64_t latest_ms,
         st = queue_store_use(s, QUEUE_ST_RCPT_UNJAM,
                              "UPDATE recipient INDEXED BY recipient_due"
                              " SET next_ms = ?1 WHERE destination = ?2"
-                             " AND next_ms > ?3 AND next_ms < ?4");
+                             " AND next_ms > ?3 AND next_ms < ?4"
+                             " AND (attempts > 0 OR next_ms > ?5)");
         db_bind_int(st, 1, now_ms);
         db_bind_text(st, 2, name);
         db_bind_int(st, 3, latest_ms);
         db_bind_int(st, 4, QUEUE_NEVER_MS);
+        db_bind_int(st, 5, first_ms);
         if (!db_run(st, err))
             return false;
     }

@@ -329,6 +329,7 @@ struct config {
     size_t webhook_count;
 
     struct queue_schedule retry;
+    struct span_rate notices; /* retry.notices, to one sender */
 
     struct {
         unsigned connections_per_domain, connections;

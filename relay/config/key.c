@@ -241,6 +241,9 @@ const struct config_key config_keys[] = {
      AT(retry.expire_ms), "when a message is given up"},
     {"retry", "warn", CONFIG_SPAN, "4h", 0, 60LL * DAY_MS, NULL,
      AT(retry.warn_ms), "when its sender is told of the delay; 0: never"},
+    {"retry", "notices", CONFIG_RATE, "1000/1h", 0, 0, NULL, AT(notices),
+     "bounces and other notices to one sender; more of them wait; 0: no "
+     "limit"},
 
     {"delivery", "connections_per_domain", CONFIG_COUNT, "10", 1, 1000, NULL,
      AT(delivery.connections_per_domain), "at once, to one destination"},

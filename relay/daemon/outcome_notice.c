@@ -3,6 +3,7 @@
 #include "relay/daemon/dkim_signer.h"
 #include "relay/daemon/outcome_inside.h"
 #include "relay/daemon/router.h"
+#include "relay/guard/notice_pace.h"
 #include "relay/net/timer.h"
 
 #include <stdlib.h>
@@ -97,6 +98,40 @@ is_notice_wanted(const struct outcome *o, enum queue_action action)
 }
 
 static void
+log_limited(const struct relay *relay, const struct queue_message *notice,
+            int64_t wait_ms)
+{
+    struct log_line line;
+
+    log_begin(&line, relay->log, LOG_LEVEL_INFO, "bounce.limited");
+    log_id(&line, "mid", notice->id);
+    log_text(&line, "origin", notice->origin);
+    log_address(&line, "to", notice->envelope.rcpt[0].address);
+    log_int(&line, "next_in_s", (wait_ms + 999) / 1000);
+    log_end(&line);
+    metric_add(relay->metrics, METRICS_NOTICES_LIMITED, NULL, 1);
+}
+
+/* It goes out while there is time left to try it more than once. */
+static void
+put_in_turn(struct relay *relay, struct queue_message *notice)
+{
+    const struct config *c = relay->config;
+    int64_t now_ms = net_clock_steady(), most_ms = c->retry.expire_ms / 2;
+    int64_t wait_ms;
+
+    if (most_ms > NOTICE_PACE_WAIT_MAX_MS)
+        most_ms = NOTICE_PACE_WAIT_MAX_MS;
+    wait_ms =
+        notice_pace_take(relay->notice_pace, &c->notices,
+                         notice->envelope.rcpt[0].address, most_ms, now_ms);
+    if (wait_ms == 0)
+        return;
+    notice->rcpt[0].next_ms = now_ms + wait_ms;
+    log_limited(relay, notice, wait_ms);
+}
+
+static void
 make_notice(struct outcome *o, enum queue_action action)
 {
     struct queue_bounce_rcpt *list =
@@ -121,6 +156,7 @@ make_notice(struct outcome *o, enum queue_action action)
                             bounce.steady_ms;
     bounce.original = original(o, &bounce.original_is_whole);
     o->notices[o->notice_count] = queue_bounce_new(&bounce);
+    put_in_turn(o->relay, o->notices[o->notice_count]);
     router_redirect(o->relay->config, &o->notices[o->notice_count++]->envelope);
     free_texts(list, o->report->rcpt_count);
 }

@@ -30,6 +30,7 @@ struct gate;
 struct history;
 struct inject;
 struct login_desk;
+struct notice_pace;
 struct notify;
 struct quota;
 struct recent;
@@ -75,7 +76,8 @@ struct relay {
     struct history *history;
     struct inject *injects; /* list; relay/admin's */
     size_t inject_octets;   /* the same */
-    struct notify *notify;  /* or NULL */
+    struct notice_pace *notice_pace;
+    struct notify *notify; /* or NULL */
     struct recent *recent;
     struct refresher *refresher;
     struct serve *serve;

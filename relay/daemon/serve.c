@@ -23,6 +23,7 @@
 #include "relay/daemon/worker.h"
 #include "relay/guard/gate.h"
 #include "relay/guard/gateway.h"
+#include "relay/guard/notice_pace.h"
 #include "relay/guard/quota.h"
 #include "relay/mail/date.h"
 #include "relay/net/listen.h"
@@ -145,8 +146,12 @@ read_keys(struct serve *s, struct err *err)
 }
 
 static bool
-open_logins(struct relay *relay, struct err *err)
+open_guards(struct relay *relay, struct err *err)
 {
+    struct hash_key key;
+
+    arc4random_buf(&key, sizeof(key));
+    relay->notice_pace = notice_pace_new(&key);
     relay->quota = quota_new();
     relay->login_desk = login_desk_open(relay->config->state_directory, err);
     if (!relay->login_desk)
@@ -269,7 +274,7 @@ start(struct serve *s, struct err *err)
         doors_log_unused(&s->doors);
     }
     relay->senders = sender_shelf_new(relay);
-    if (!relay->log || !serve_open_store(s, err) || !open_logins(relay, err) ||
+    if (!relay->log || !serve_open_store(s, err) || !open_guards(relay, err) ||
         !start_workers(s, err))
         return false;
     relay->dispatch = dispatch_new(relay);
@@ -334,6 +339,7 @@ shut(struct serve *s)
     user_book_close(&relay->user_book);
     login_desk_close(&relay->login_desk);
     quota_free(&relay->quota);
+    notice_pace_free(&relay->notice_pace);
     notify_free(&relay->notify);
     absence_free(&relay->absence);
     accounts_free(&relay->accounts);

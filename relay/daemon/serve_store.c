@@ -5,6 +5,7 @@
 #include "relay/daemon/dispatch.h"
 #include "relay/daemon/lock.h"
 #include "relay/daemon/router.h"
+#include "relay/guard/notice_pace.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -99,7 +100,7 @@ put_in_order(struct relay *relay, struct queue_store *store, struct err *err)
         return false;
     if (queue_store_unjam(store, now,
                           queue_schedule_latest(&relay->config->retry, now),
-                          err) &&
+                          now + NOTICE_PACE_WAIT_MAX_MS, err) &&
         queue_store_reroute(store, routes, route_for, &routing, err) &&
         absence_end(store, now, &relay->ages_from_ms, err))
         return queue_store_commit(store, err);

@@ -119,6 +119,11 @@ static const struct metric_family families[METRICS_FAMILIES] = {
                         "Access tokens asked for.",
                         METRIC_COUNTER,
                         {"route", "result"}},
+    [METRICS_NOTICES_LIMITED] =
+        {"sealpost_notices_limited",
+         "Notices to senders that wait, as there are too many of them.",
+         METRIC_COUNTER,
+         {NULL}},
     [METRICS_COMMIT] = {"sealpost_storage_commit_seconds",
                         "How long commits of the queue took, with their sync.",
                         METRIC_HISTOGRAM,

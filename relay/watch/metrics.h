@@ -40,6 +40,7 @@ enum metrics_family {
     METRICS_COMMIT,          /* of the store */
     METRICS_STORE_ERRORS,    /* by kind */
     METRICS_WEBHOOKS,        /* by name, result */
+    METRICS_NOTICES_LIMITED, /* bounces and the like that wait */
     METRICS_FAMILIES
 };
 

@@ -1,9 +1,11 @@
 """Delivery status notifications, read with Python's email package."""
 
+import subprocess
 import time
 
 import pytest
 
+from lab.patience import PATIENCE
 from lab.report import Report
 from lab.send import message, submit
 
@@ -204,6 +206,42 @@ def test_what_expires_comes_back(world, new_relay, home):
     relay.log.one("delivery.expired", mid=mid)
     assert report.rcpt()["Action"] == "failed"
     assert report.rcpt()["Status"].startswith("5.")
+
+
+def test_a96_bounces_beyond_the_rate_wait_and_none_is_lost(
+    world, new_relay, home, refusing
+):
+    relay = new_relay({"retry": {"notices": "2/1h"}})
+    mids = [
+        submit(relay, f"u{n}@{refusing}", sender=f"app@{home}") for n in range(5)
+    ]
+    relay.log.wait("delivery.bounced", 5)
+    limited = relay.log.wait("bounce.limited", 3)
+    world.ledger.wait(f"app@{home}", count=2)
+    for turn, event in enumerate(sorted(e["next_in_s"] for e in limited), 1):
+        assert 1800 * turn - 300 < event <= 1800 * turn
+    assert {e["to"] for e in limited} == {f"app@{home}"}
+    assert len({e["mid"] for e in limited}) == 3
+    assert {e["origin"] for e in limited} < {f"notice about {mid}" for mid in mids}
+    numbers = subprocess.run(
+        ["curl", "-s", "--unix-socket", relay.config["control"]["socket"]]
+        + ["http://localhost/metrics"],
+        capture_output=True, text=True, timeout=PATIENCE,
+    ).stdout  # fmt: skip
+    assert "sealpost_notices_limited_total 3\n" in numbers
+    # others hear at once, and a restart changes nothing
+    submit(relay, f"x@{refusing}", sender=f"other@{home}")
+    world.ledger.one(f"other@{home}")
+    relay.log.wait("delivery.sent", 3)
+    relay.stop()
+    relay.start()
+    assert [row["to"] for row in relay.queue()] == 3 * [f"app@{home}"]
+    assert len(world.ledger.of(f"app@{home}")) == 2
+    relay.cli("queue", "retry", "--to", f"app@{home}")
+    told = world.ledger.wait(f"app@{home}", count=5)
+    assert sorted(Report(d).rcpt()["Final-Recipient"] for d in told) == [
+        f"rfc822; u{n}@{refusing}" for n in range(5)
+    ]
 
 
 def test_a_bounce_for_policy_says_which_policy(world, new_relay, home):

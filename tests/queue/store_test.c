@@ -458,7 +458,7 @@ exercise(struct fixture *f)
                 queue_message_free(&out[i]);
             }
     (void)!queue_store_read(f->s, 1001, 0, &value, &f->err);
-    (void)!queue_store_unjam(f->s, NOW, NOW, &f->err);
+    (void)!queue_store_unjam(f->s, NOW, NOW, NOW, &f->err);
     (void)!queue_store_reroute(f->s, "x", ignore_route, NULL, &f->err);
     (void)!change_all(f->s, QUEUE_CHANGE_HOLD, &all, false, &n, &f->err);
     (void)!change_all(f->s, QUEUE_CHANGE_DELETE, &all, false, &n, &f->err);

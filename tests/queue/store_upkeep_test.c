@@ -3,13 +3,21 @@
 /* --- a clock that jumped --- */
 
 static void
-deferred_to(struct fixture *f, const char *address, int64_t next_ms)
+waits(struct fixture *f, const char *address, uint32_t attempts,
+      int64_t next_ms)
 {
     struct queue_message *m = message_to(f, &address, 1, 10);
 
     m->rcpt[0].next_ms = next_ms;
+    m->rcpt[0].attempts = attempts;
     OK(f, queue_store_enqueue(f->s, m, false, &f->err));
     queue_message_free(&m);
+}
+
+static void
+deferred_to(struct fixture *f, const char *address, int64_t next_ms)
+{
+    waits(f, address, 1, next_ms);
 }
 
 static void
@@ -24,7 +32,7 @@ what_waits_for_a_time_that_never_comes_becomes_due(void **state)
     deferred_to(f, "c@c.example", NOW * 100LL);
     deferred_to(f, "held@b.example", NOW);
     OK(f, change_all(f->s, QUEUE_CHANGE_HOLD, &held, false, &n, &f->err));
-    OK(f, queue_store_unjam(f->s, NOW, NOW + 100, &f->err));
+    OK(f, queue_store_unjam(f->s, NOW, NOW + 100, NOW + 100, &f->err));
     assert_int_equal(claim(f, "b.example"), 1);
     assert_int_equal(claim(f, "c.example"), 1);
     assert_int_equal(claim_at(f, "b.example", NOW + 100, NULL), 1);
@@ -32,11 +40,24 @@ what_waits_for_a_time_that_never_comes_becomes_due(void **state)
 }
 
 static void
+a_first_attempt_may_have_been_put_off_longer(void **state)
+{
+    struct fixture *f = *state;
+
+    waits(f, "a@b.example", 0, NOW + 200);
+    waits(f, "b@b.example", 0, NOW + 201);
+    waits(f, "c@b.example", 1, NOW + 200);
+    OK(f, queue_store_unjam(f->s, NOW, NOW + 100, NOW + 200, &f->err));
+    assert_int_equal(claim(f, "b.example"), 2);
+    assert_int_equal(claim_at(f, "b.example", NOW + 200, NULL), 1);
+}
+
+static void
 an_empty_store_is_not_jammed(void **state)
 {
     struct fixture *f = *state;
 
-    OK(f, queue_store_unjam(f->s, NOW, NOW, &f->err));
+    OK(f, queue_store_unjam(f->s, NOW, NOW, NOW, &f->err));
 }
 
 /* --- routes --- */
@@ -147,6 +168,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_waits_for_a_time_that_never_comes_becomes_due),
+        TEST(a_first_attempt_may_have_been_put_off_longer),
         TEST(an_empty_store_is_not_jammed),
         TEST(new_routes_move_what_waits),
         TEST(what_is_under_way_keeps_its_route),
