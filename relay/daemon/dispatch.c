@@ -194,7 +194,7 @@ order_arrived(struct task *task)
 /* Gives this answer to all, without asking anybody. */
 static void
 answer_all(struct dispatch *d, struct queue_order *order,
-           const struct mail_status *status)
+           const struct mail_status *status, bool is_kept_back)
 {
     for (size_t i = 0; i < order->count; i++) {
         struct report *r = report_new(order, order->jobs[i]);
@@ -202,6 +202,7 @@ answer_all(struct dispatch *d, struct queue_order *order,
         r->is_last = i + 1 == order->count;
         r->contact = REPORT_REACHED;
         r->peer_has_dsn = true; /* nobody is told */
+        r->is_kept_back = is_kept_back;
         report_decide_rest(r, status);
         dispatch_report(d->relay, r);
     }
@@ -237,7 +238,7 @@ sink(struct dispatch *d, struct queue_order *order)
     struct mail_status status = {0};
 
     mail_status_set(&status, 250, "2.0.0", "dropped: the mode is sink");
-    answer_all(d, order, &status);
+    answer_all(d, order, &status, false);
 }
 
 static bool
@@ -263,7 +264,7 @@ hold_back(struct dispatch *d, struct queue_order *order)
     mail_status_set(&status, 450, "4.3.2",
                     "queued before the mode was redirect: waits until it is "
                     "live");
-    answer_all(d, order, &status);
+    answer_all(d, order, &status, true);
 }
 
 void

@@ -125,6 +125,7 @@ decide(struct outcome *o, size_t i)
         .untried = o->report->is_aged || is_held(o->report, i),
     };
     if (told->outcome == QUEUE_DEFERRED && !is_held(o->report, i) &&
+        !o->report->is_kept_back &&
         is_expired(o->relay, o->report, rcpt, jitter(o)))
         result->outcome = QUEUE_EXPIRED;
     switch (result->outcome) {

@@ -49,6 +49,7 @@ struct report {
     struct queue_job *job;
     bool is_last; /* of its order: the worker is through with it */
     bool is_aged; /* nothing was tried: is it time to warn, or to give up? */
+    bool is_kept_back; /* by our own mode: however old, it is not given up */
     unsigned failures; /* then: how often others failed in a row */
     enum report_contact contact;
     uint64_t credential; /* HELD: the number of the one that was refused; 0: it

@@ -178,6 +178,37 @@ def test_mode_redirect_holds_back_what_was_queued_before_it(world, new_relay):
     world.ledger.one(domain=d)
 
 
+def test_mode_redirect_gives_up_nothing_that_it_holds_back(world, new_relay):
+    """However long that takes."""
+    mx = world.peer()
+    d = world.domain(mx)
+    relay = new_relay({"retry": {"schedule": ["1h"]}})
+    mx.replies["MAIL"] = ["451 4.3.2 not now"]
+    mid = submit(relay, f"bob@{d}")
+    relay.log.one("delivery.deferred", mid=mid)
+    catcher = f"all@{world.domain(world.peer())}"
+    changes = {
+        "": {"mode": "redirect", "redirect_to": catcher},
+        "retry": {"expire": "1s", "warn": "0"},
+    }
+    relay.write_config(changes)
+    relay.signal(signal.SIGHUP)
+    relay.log.one("config.reload", result="ok")
+    ends, n, old = ("delivery.deferred", "delivery.expired"), 1, False
+    while n < 6 or not old:
+        n += 1
+        relay.cli("queue", "retry", mid)
+        last = relay.log.wait(ends, count=n, mid=mid)[-1]
+        assert last["event"] == "delivery.deferred", last
+        assert "redirect" in last["reply"], last
+        old = last["delay_ms"] > 1000
+    relay.write_config({"": {"mode": "live"}})
+    relay.signal(signal.SIGHUP)
+    relay.log.wait("config.reload", count=2, result="ok")
+    relay.cli("queue", "retry", mid)
+    world.ledger.one(domain=d)
+
+
 def test_mode_redirect_sends_bounces_there_too(world, new_relay):
     peer = world.peer()
     catcher = f"all@{world.domain(peer)}"
