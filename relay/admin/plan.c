@@ -164,6 +164,8 @@ home(struct admin_ask *x)
     queue_scheduler_each(dispatch_scheduler(x->relay->dispatch),
                          add_destination, x);
     json_object_set_new(x->found, "retry", retry(&x->relay->config->retry));
+    json_object_set_new(x->found, "ages_from",
+                        admin_time(x->relay->ages_from_ms));
     json_object_set_new(x->found, "relay",
                         json_string(admin_relay_state(x->relay)));
 }

@@ -4,6 +4,8 @@
 #include "relay/admin/answer.h"
 #include "relay/base/mem.h"
 #include "relay/cli/term.h"
+#include "relay/daemon/lifetime.h"
+#include "relay/daemon/tls_result.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -62,14 +64,37 @@ next_ms(const struct judgement *j)
     return until > next ? until : next;
 }
 
+/* A relay that was away for long gives what waits its whole time again: see
+ * relay/daemon/absence.h.  0: since the message came in. */
+static int64_t
+age_from_ms(const struct judgement *j)
+{
+    int64_t from = cli_time(j->plan, "ages_from");
+
+    return from > cli_time(j->message, "arrived") ? from : 0;
+}
+
+/* A report is given up however short that time was: see
+ * relay/daemon/lifetime.h. */
+static bool
+is_report(const struct judgement *j)
+{
+    return strncmp(cli_text(j->message, "origin"), TLS_RESULT_ORIGIN,
+                   sizeof(TLS_RESULT_ORIGIN) - 1) == 0;
+}
+
 static int64_t
 expires_ms(const struct judgement *j)
 {
     int64_t after = cli_number(json_object_get(j->plan, "retry"), "expire_ms");
+    int64_t arrived = cli_time(j->message, "arrived"), from = age_from_ms(j);
+    int64_t end = (from ? from : arrived) + after;
 
     if (j->never_expires || after == 0)
         return 0;
-    return cli_time(j->message, "arrived") + after;
+    if (is_report(j) && end > arrived + LIFETIME_REPORT_MS)
+        end = arrived + LIFETIME_REPORT_MS;
+    return end;
 }
 
 static const json_t *
@@ -333,6 +358,8 @@ cli_explain(const json_t *message, const json_t *recipient, const json_t *plan,
     json_object_set_new(out, "next", admin_time(next_ms(&j)));
     json_object_set_new(out, "would_go", admin_text(j.would_go));
     json_object_set_new(out, "expires", admin_time(expires_ms(&j)));
+    json_object_set_new(out, "age_from",
+                        admin_time(expires_ms(&j) ? age_from_ms(&j) : 0));
     put_proofs(&j, out);
     return out;
 }
@@ -351,6 +378,19 @@ print_time(const char *name, int64_t at_ms, int64_t now_ms)
         printf("    %-9s due now", name);
     else
         printf("    %-9s not by itself", name);
+}
+
+static void
+print_end(const json_t *x, int64_t now_ms)
+{
+    int64_t from = cli_time(x, "age_from");
+    char time[CLI_TERM_TEXT];
+
+    print_time("given up", cli_time(x, "expires"), now_ms);
+    if (from)
+        printf("; its time counts from %s, as no relay ran before",
+               cli_term_time(from, now_ms, time));
+    (void)fputc('\n', stdout);
 }
 
 static void
@@ -420,10 +460,8 @@ cli_explain_print(const json_t *x, const json_t *plan, bool is_same,
     print_time("next try", cli_time(x, "next"), now_ms);
     print_schedule(plan);
     printf("\n    would go  %s\n", cli_text(x, "would_go"));
-    if (plan) {
-        print_time("given up", cli_time(x, "expires"), now_ms);
-        (void)fputc('\n', stdout);
-    }
+    if (plan)
+        print_end(x, now_ms);
     if (*expected)
         printf("    expected  %s\n    seen      %s\n", expected,
                cli_text(x, "seen"));

@@ -15,6 +15,7 @@
  *   next      when it is tried next; null: not by itself
  *   would_go  what would end the wait
  *   expires   when it is given up; null: not by itself, or not known
+ *   age_from  since when its time counts, where that is not since it came in
  *   expected, seen  what policy demanded at the last attempt, and what was
  *                   found there; null where nothing was demanded
  * `message` is as GET /v1/messages/ID/trace has it, `recipient` one of its;

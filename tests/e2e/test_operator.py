@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from lab.clock import DAY, Clock
 from lab.report import Report
 from lab.send import submit
 from test_cli import Shell, deferred, eventually
@@ -146,6 +147,37 @@ def test_who_waits_for_a_dead_host_hears_of_it_and_of_the_end(world, sh, home):
     text = sh.ok("queue", "explain", mid)
     assert "waits     because" in text and "; tries after 1h" in text
     assert "next try  in " in text and "given up  in " in text
+
+
+def test_the_end_is_that_which_counts_after_days_without_a_relay(
+    world, new_relay, home, tmp_path
+):
+    clock = Clock(tmp_path)
+    relay = new_relay({"retry": {"schedule": ["1h"]}}, environ=clock.env)
+    sh = Shell(relay)
+    _, old = waiting(world, sh, home)
+    came = datetime.fromisoformat(sh.rows(old)[0]["arrived"])
+    told = explained(sh, old)
+    assert told["age_from"] is None
+    assert datetime.fromisoformat(told["expires"]) - came == timedelta(days=5)
+    assert "counts from" not in sh.ok("queue", "explain", old)
+    relay.stop()
+    clock.turn(6 * DAY)
+    relay.start()
+    # By the usual time it would be too old already; it has all of it again.
+    eventually(lambda: "could not be reached" in explained(sh, old)["because"])
+    told = explained(sh, old)
+    begun = datetime.fromisoformat(told["age_from"])
+    assert begun - came >= timedelta(days=6)
+    assert datetime.fromisoformat(told["expires"]) - begun == timedelta(days=5)
+    assert "too old" not in told["because"]
+    assert "; its time counts from " in sh.ok("queue", "explain", old)
+    # What comes now is as old as it is.
+    _, young = waiting(world, sh, home)
+    came = datetime.fromisoformat(sh.rows(young)[0]["arrived"])
+    told = explained(sh, young)
+    assert told["age_from"] is None
+    assert datetime.fromisoformat(told["expires"]) - came == timedelta(days=5)
 
 
 def test_what_somebody_held_waits_without_an_end(world, sh, home):

@@ -138,6 +138,15 @@ times_are_those_that_count(void **state)
         {RCPT("held"), PLAN(", " BLOCKED), INT64_MAX, INT64_MAX},
         {RCPT("deferred"), PLAN(", \"held\": true, " BLOCKED), 9, INT64_MAX},
         {RCPT("active"), PLAN(""), INT64_MAX, 23 * 60},
+        /* the relay was away, before it came in and behind that */
+        {RCPT("deferred"), PLAN(", \"ages_from\": null"), 5, 23 * 60},
+        {RCPT("deferred"),
+         PLAN(", \"ages_from\": \"2026-11-23T12:00:00.000Z\""), 5, 23 * 60},
+        {RCPT("deferred"),
+         PLAN(", \"ages_from\": \"2026-11-23T13:30:00.000Z\""), 5,
+         23 * 60 + 30},
+        {RCPT("held"), PLAN(", \"ages_from\": \"2026-11-23T13:30:00.000Z\""),
+         INT64_MAX, INT64_MAX},
         {RCPT("active"), PLAN(", \"paced\": true, " BLOCKED), 9, 23 * 60},
         {RCPT("deferred"), NULL, 5, INT64_MAX},
     };
@@ -152,6 +161,26 @@ times_are_those_that_count(void **state)
                          rows[i].expires);
         json_decref(x);
     }
+}
+
+/* RFC 8460 section 5.5 */
+static void
+a_report_about_tls_is_given_up_after_a_day(void **state)
+{
+    json_t *m = json("{\"arrived\": \"2026-11-23T13:00:00.000Z\","
+                     " \"origin\": \"TLS report about x.test\"}");
+    json_t *p = json("{\"verdict\": \"go\", \"retry\": {\"expire_ms\":"
+                     " 432000000}, \"ages_from\": "
+                     "\"2026-11-23T13:30:00.000Z\"}");
+    json_t *r = json(RCPT("deferred"));
+    json_t *x = cli_explain(m, r, p, true, now);
+
+    (void)state;
+    assert_int_equal((cli_time(x, "expires") - now) / 60000, 23 * 60);
+    json_decref(m);
+    json_decref(p);
+    json_decref(r);
+    json_decref(x);
 }
 
 static void
@@ -198,6 +227,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_reason_that_counts_comes_first),
         cmocka_unit_test(times_are_those_that_count),
+        cmocka_unit_test(a_report_about_tls_is_given_up_after_a_day),
         cmocka_unit_test(what_was_expected_is_of_the_last_attempt_for_it),
         cmocka_unit_test(without_a_relay_nothing_else_matters_but_a_hold),
         cmocka_unit_test(nothing_known_is_no_crash),
