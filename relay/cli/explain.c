@@ -295,6 +295,20 @@ failed(struct judgement *j)
     return true;
 }
 
+/* Not tried, and not due either: somebody gave it a time. */
+static bool
+postponed(struct judgement *j)
+{
+    if (!is_state(j, "queued") || cli_time(j->recipient, "next") <= j->now_ms)
+        return false;
+    j->because = mem_printf("its first attempt was put off: %s",
+                            cli_text(j->recipient, "last"));
+    j->would_go = mem_printf("when its turn comes; `sealpost queue retry %s` "
+                             "tries now",
+                             cli_text(j->message, "id"));
+    return true;
+}
+
 static bool
 fresh(struct judgement *j)
 {
@@ -310,7 +324,7 @@ typedef bool reason_fn(struct judgement *j);
 
 static reason_fn *const reasons[] = {
     held,   ended, relay_rests, route_held, forbidden, unreached,
-    slowed, paced, active,      failed,     fresh,
+    slowed, paced, active,      failed,     postponed, fresh,
 };
 
 /* --- proofs --- */

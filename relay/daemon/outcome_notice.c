@@ -128,6 +128,8 @@ put_in_turn(struct relay *relay, struct queue_message *notice)
     if (wait_ms == 0)
         return;
     notice->rcpt[0].next_ms = now_ms + wait_ms;
+    notice->rcpt[0].last =
+        mem_text("this address gets many notices (retry.notices)");
     log_limited(relay, notice, wait_ms);
 }
 

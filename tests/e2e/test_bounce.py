@@ -229,6 +229,8 @@ def test_a96_bounces_beyond_the_rate_wait_and_none_is_lost(
         capture_output=True, text=True, timeout=PATIENCE,
     ).stdout  # fmt: skip
     assert "sealpost_notices_limited_total 3\n" in numbers
+    said = relay.cli("queue", "explain", limited[0]["mid"]).stdout
+    assert "first attempt was put off" in said and "retry.notices" in said
     # others hear at once, and a restart changes nothing
     submit(relay, f"x@{refusing}", sender=f"other@{home}")
     world.ledger.one(f"other@{home}")

@@ -104,7 +104,9 @@ the_reason_that_counts_comes_first(void **state)
          "{\"verdict\": \"go\", \"retry\": {\"expire_ms\": 3700000}}",
          "the next one is the last, as it is too old by then: 451 4.2.0",
          "proves"},
-        {RCPT("queued"), PLAN(""), "due again; the last time: 451", "now"},
+        {RCPT("queued"), PLAN(""), "put off: 451", "retry 0g3k1x9d2a"},
+        {"{\"state\": \"queued\", \"last\": \"451 4.2.0 busy\"}", PLAN(""),
+         "due again; the last time: 451", "now"},
         {"{\"state\": \"queued\"}", PLAN(""), "not tried yet", "now"},
         {RCPT("deferred"),
          "{\"verdict\": \"go\", \"failures\": 2, \"why\": \"451 "
