@@ -176,27 +176,44 @@ query(struct queue_store *s, const char *sql, int64_t *out, size_t columns,
     return true;
 }
 
+/* Rows come in the order of their messages and numbers, so the first of each
+ * message is its leader. */
+static bool
+count_pending(struct queue_store *s, struct queue_tally *out, struct err *err)
+{
+    struct db_statement *slot = NULL;
+    struct db_statement *st = db_prepare(
+        s->db, &slot,
+        "SELECT r.message, r.attempts, r.held, m.size FROM recipient AS r"
+        " LEFT JOIN message AS m ON m.id = r.message"
+        " ORDER BY r.message, r.number");
+    int64_t last = -1;
+    bool row = true;
+
+    while (db_step(st, &row, err)) {
+        enum queue_state state;
+
+        if (!row) {
+            db_reset(st);
+            return true;
+        }
+        state = queue_store_state(db_int(st, 1), db_int(st, 2));
+        out->rows[state]++;
+        if (db_int(st, 0) != last)
+            queue_share_add(&out->led[state], (uint64_t)db_int(st, 3));
+        last = db_int(st, 0);
+    }
+    return false;
+}
+
 /* One pass over what is pending; history is not looked at row by row. */
 static bool
 take_stock(struct queue_store *s, struct err *err)
 {
-    int64_t rows[3], led[6], attempts, fed, last[2];
+    struct queue_tally tally = {0};
+    int64_t attempts, fed, last[2];
 
-    if (!query(s,
-               "SELECT coalesce(sum(held <> 1 AND attempts <= 0), 0),"
-               " coalesce(sum(held <> 1 AND attempts > 0), 0),"
-               " coalesce(sum(held = 1), 0) FROM recipient",
-               rows, 3, err) ||
-        !query(s,
-               "SELECT coalesce(sum(held <> 1 AND attempts <= 0), 0),"
-               " coalesce(sum(size * (held <> 1 AND attempts <= 0)), 0),"
-               " coalesce(sum(held <> 1 AND attempts > 0), 0),"
-               " coalesce(sum(size * (held <> 1 AND attempts > 0)), 0),"
-               " coalesce(sum(held = 1), 0), coalesce(sum(size * (held = 1)),"
-               " 0) FROM (SELECT message AS id, min(number), held, attempts"
-               "  FROM recipient GROUP BY message) AS r"
-               " LEFT JOIN message AS m ON m.id = r.id",
-               led, 6, err) ||
+    if (!count_pending(s, &tally, err) ||
         !query(s, "SELECT count(*) FROM attempt", &attempts, 1, err) ||
         !query(s, "SELECT coalesce(max(number), 0) FROM feed", &fed, 1, err) ||
         !query(s,
@@ -204,16 +221,9 @@ take_stock(struct queue_store *s, struct err *err)
                " coalesce((SELECT max(id) FROM body), 0)",
                last, 2, err))
         return false;
-    s->tally = (struct queue_tally){
-        .led = {[QUEUE_STATE_QUEUED] = {(uint64_t)led[0], (uint64_t)led[1]},
-                [QUEUE_STATE_DEFERRED] = {(uint64_t)led[2], (uint64_t)led[3]},
-                [QUEUE_STATE_HELD] = {(uint64_t)led[4], (uint64_t)led[5]}},
-        .rows = {[QUEUE_STATE_QUEUED] = (uint64_t)rows[0],
-                 [QUEUE_STATE_DEFERRED] = (uint64_t)rows[1],
-                 [QUEUE_STATE_HELD] = (uint64_t)rows[2]},
-        .attempts = (uint64_t)attempts,
-        .fed = (uint64_t)fed,
-    };
+    tally.attempts = (uint64_t)attempts;
+    tally.fed = (uint64_t)fed;
+    s->tally = tally;
     s->last_id = (uint64_t)last[1] >> QUEUE_SHIFT;
     if ((uint64_t)last[0] > s->last_id)
         s->last_id = (uint64_t)last[0];
