@@ -1,3 +1,4 @@
+#include "relay/cli/check_schema.h"
 #include "relay/cli/commands.h"
 #include "relay/cli/option.h"
 #include "relay/config/config.h"
@@ -6,19 +7,30 @@
 
 #include <sysexits.h>
 
+static void
+print_schema(void)
+{
+    json_t *schema = cli_check_schema();
+
+    (void)json_dumpf(schema, stdout, JSON_INDENT(2));
+    (void)fputc('\n', stdout);
+    json_decref(schema);
+}
+
 int
 cli_check(const struct cli_command *self, int argc, char **argv)
 {
     const char *file = NULL;
-    bool json = false, keys = false;
+    bool json = false, keys = false, schema = false;
     const struct cli_option options[] = {
         {.name = "config", .letter = 'c', .value = &file},
         {.name = "json", .flag = &json},
-        {.name = "keys", .flag = &keys}};
+        {.name = "keys", .flag = &keys},
+        {.name = "schema", .flag = &schema}};
     struct config_errors errs = {0};
     struct err err;
     struct config *config scoped(config_free) = NULL;
-    int code = cli_option_parse(self, options, 3, &argc, argv);
+    int code = cli_option_parse(self, options, 4, &argc, argv);
 
     if (code != CLI_GO_ON)
         return code;
@@ -26,6 +38,10 @@ cli_check(const struct cli_command *self, int argc, char **argv)
         return cli_command_misuse(self, "\"%s\" is too much", argv[1]);
     if (keys) {
         config_describe(json, stdout);
+        return EX_OK;
+    }
+    if (schema) {
+        print_schema();
         return EX_OK;
     }
     code = config_load(file, &config, &errs) ? EX_OK : EX_CONFIG;

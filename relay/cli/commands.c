@@ -40,11 +40,12 @@ const struct cli_command cli_commands[] = {
      "configuration again.  Exit: 0 drained, 75 could not start now, 78 bad\n"
      "configuration.\n",
      cli_serve},
-    {"check", "[-c FILE] [--keys] [--json]",
+    {"check", "[-c FILE] [--keys | --schema] [--json]",
      "read the configuration and show it",
      "      --keys            every key that there is, with type, range and\n"
-     "                        default, and read nothing\n" FILE_HELP JSON_HELP
-     "\n"
+     "                        default, and read nothing\n"
+     "      --schema          a JSON Schema of what --json prints, and read\n"
+     "                        nothing\n" FILE_HELP JSON_HELP "\n"
      "Prints the effective values and where each came from; secrets are\n"
      "masked.  Exit: 0 good; 78 with every error as FILE:LINE: KEY: what is\n"
      "wrong.\n",

@@ -124,6 +124,15 @@ is_false(const char *text)
            strcmp(text, "off") == 0;
 }
 
+/* JSON has no number that begins with a zero. */
+static void
+put_json_number(const char *text, FILE *out)
+{
+    size_t zeros = strspn(text, "0");
+
+    (void)fputs(zeros > 0 && text[zeros] == '\0' ? "0" : text + zeros, out);
+}
+
 /* A number or a boolean as such, everything else as a string. */
 static void
 put_json_value(const struct config_setting *s, FILE *out)
@@ -141,7 +150,7 @@ put_json_value(const struct config_setting *s, FILE *out)
                                             (is_true || is_false(s->value[i]))))
             (void)fputs(is_true ? "true" : "false", out);
         else if (is_bare(s->key->type))
-            (void)fputs(s->value[i], out);
+            put_json_number(s->value[i], out);
         else
             put_json_text(shown(s, i), out);
     }
