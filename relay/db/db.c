@@ -304,6 +304,15 @@ note_place(struct db_place *place, struct err *err)
     return true;
 }
 
+/* A full disk is no reason not to open: writing the WAL back may be all that
+ * there is room for. */
+static bool
+secure_wal(const struct db *db, struct err *err)
+{
+    return !db->had_wal || db_write_wal_again(db, err) ||
+           err->kind == ERR_SPACE;
+}
+
 static bool
 set_up(struct db *db, enum db_access access, const struct db_schema *schema,
        struct err *err)
@@ -321,7 +330,7 @@ set_up(struct db *db, enum db_access access, const struct db_schema *schema,
                            db->file.path);
         return db_exec(db, "PRAGMA query_only = ON", err);
     }
-    return set_up_writing(db, err) &&
+    return secure_wal(db, err) && set_up_writing(db, err) &&
            db_exec(db, "DROP TABLE IF EXISTS db_reserve", err) &&
            migrate(db, schema, version, err) && note_place(&db->file, err) &&
            note_place(&db->wal, err);
@@ -337,9 +346,11 @@ db_open(const char *path, enum db_access access, const struct db_schema *schema,
     if (!settle_file(path, access, schema, &had_wal, err))
         return NULL;
     db = connect_to(path, access == DB_OWN ? WAIT_OWN_MS : WAIT_READ_MS, err);
-    if (!db || !set_up(db, access, schema, err))
+    if (!db)
         return NULL;
     db->had_wal = had_wal;
+    if (!set_up(db, access, schema, err))
+        return NULL;
     return take(&db);
 }
 

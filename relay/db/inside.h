@@ -43,6 +43,13 @@ bool db_query_int(struct db *db, const char *sql, int64_t *out,
 /* Ends all statements kept by the db. */
 void db_drop_statements(struct db *db);
 
+/* Writes the WAL once more, as it is, and syncs it.  What a failed sync was for
+ * is left in the system's memory as if it had been written: a WAL that is read
+ * from there may be longer than the one on the disk, and a power cut while its
+ * pages go into the file would leave these half changed, with nothing to mend
+ * them.  The lock is held, and nothing has been written yet. */
+bool db_write_wal_again(const struct db *db, struct err *err) must_use;
+
 /* Are the files still where they were opened? */
 bool db_is_in_place(const struct db *db, struct err *err) must_use;
 

@@ -23,7 +23,7 @@ import tempfile
 import pytest
 
 from rig.ledger import Ledger, number_of
-from rig.life import all_of_it, first_days, live
+from rig.life import all_of_it, first_days, live, until_refused
 from rig.load import settle
 from rig.platter import MODES, Platter, write_images
 from rig.reader import Reader
@@ -95,8 +95,11 @@ def about_everything(name):
 
 @functools.cache
 def notice_of(body):
-    """Whose failure it tells of."""
-    status = email.message_from_bytes(body).get_payload(1).get_payload()
+    """Whose failure it tells of; nobody's, if it is no whole notice."""
+    notice = email.message_from_bytes(body)
+    if notice.get_content_type() != "multipart/report" or notice.defects:
+        return []
+    status = notice.get_payload(1).get_payload()
     return [part["Final-Recipient"].split(";")[1].strip() for part in status[1:]]
 
 
@@ -112,7 +115,10 @@ def waiting(ledger, found, problems):
     for number, rcpt, sender in found.rcpts:
         body = found.bodies[number]
         if sender == "":
-            there.update(notice_of(body))
+            failed = notice_of(body)
+            if not failed:
+                problems["changed"].append(rcpt)
+            there.update(failed)
             continue
         message = ledger.messages.get(number_of(sender))
         if not message or rcpt not in message.rcpts:
@@ -272,6 +278,27 @@ def cut_again(at):
 def test_a_second_cut_while_the_store_recovers_loses_nothing(life):
     at = moments(life.records, CUTS_AGAIN)
     cuts, bad = on_all_processors(life, cut_again, at)
+    assert cuts and not bad, "\n".join(map(str, bad[:10]))
+
+
+# --- cutting in a start after a sync that failed ---
+
+
+def first_writes(records, count):
+    """To the file, behind each sync that failed."""
+    chosen = []
+    for i in (i for i, r in enumerate(records) if r.kind == "f"):
+        rest = range(i, len(records))
+        writes = [k for k in rest if records[k].kind + records[k].name == "wqueue.db"]
+        some = writes[: 4 * count]
+        chosen += random.Random(SEED).sample(some, min(count, len(some)))
+    return sorted(set(chosen))
+
+
+def test_a_cut_in_a_start_after_a_failed_sync_loses_nothing(folder):
+    life = asyncio.run(live(folder, until_refused, SEED))
+    at = first_writes(life.records, 10)
+    cuts, bad = on_all_processors(life, cut_life, at, about_nothing)
     assert cuts and not bad, "\n".join(map(str, bad[:10]))
 
 

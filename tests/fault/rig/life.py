@@ -123,6 +123,21 @@ async def all_of_it(life, relay, load):
     life.ledger.check()
 
 
+async def until_refused(life, relay, load):
+    """A sync fails, one of the first ones behind a start; the relay is gone, and
+    the next one finds in memory what the disk does not have."""
+    await work_until_killed(life, relay, load, 700)
+    load.go_on()
+    for n in range(5, 10):
+        relay.launch(env=life.trace.env(fail=n))
+        assert await relay.ended(120) == -9, relay.tail()
+        life.note_end()
+    await load.close()
+    await relay.start(env=life.trace.env())
+    assert await settle(life.ledger, 15), relay.tail()
+    await relay.stop()
+
+
 async def first_days(life, relay, load):
     await work_until_killed(life, relay, load, 700)
 

@@ -106,6 +106,8 @@ class Platter:
             self._rename(r.kind, r.name, r.data.decode())
         elif r.kind == "s" and not self.lies_about(r.name):
             self._file(r).sync()
+        elif r.kind == "f":
+            self._file(r).pending.clear()
         elif r.kind == "d" and not self.lies_about(""):
             self.kept = dict(self.names)
             self.pending.clear()

@@ -36,7 +36,7 @@ class Reader:
         while not found.verdict:
             line = self.process.stdout.readline()
             assert line.endswith(b"\n"), "the reader has died"
-            word, _, rest = line.decode().rstrip("\n").partition(" ")
+            word, _, rest = line.decode(errors="replace").rstrip("\n").partition(" ")
             if word == "rcpt":
                 found.rcpts.append(tuple(rest.split(" ")))
             elif word == "body":

@@ -29,12 +29,13 @@ class Trace:
         self.directory = pathlib.Path(directory)
         self.path.touch()
 
-    def env(self, kill=0):
+    def env(self, kill=0, fail=0):
         return {
             "LD_PRELOAD": str(library("tracer.c")),
             "TRACE_FILE": str(self.path),
             "TRACE_DIRECTORY": str(self.directory),
             "TRACE_KILL": str(kill),
+            "TRACE_FAIL": str(fail),
         }
 
     @property

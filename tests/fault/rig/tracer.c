@@ -3,8 +3,10 @@
  *
  *     TRACE_FILE       where the records go, behind what is there
  *     TRACE_DIRECTORY  the files whose names begin with "queue.db" in it
- *     TRACE_KILL       SIGKILL before so many calls on them, counted from the
- *                      first 250 for a message on; 0: never
+ *     TRACE_KILL       SIGKILL before the so manieth call on them, counted from
+ *                      the first 250 for a message on; 0: never
+ *     TRACE_FAIL       the so manieth sync of one of them of all fails,
+ *                      as if the disk had refused, and then comes SIGKILL
  *
  * A change has its record when the call has succeeded, and what is told before
  * the call is made: whatever a record follows had been done by then.  rig/
@@ -34,6 +36,7 @@ enum kind {
     TRUNCATE = 't',
     ALLOCATE = 'a',
     SYNC = 's',
+    FORGET = 'f', /* a sync that failed: what it was for counts as written */
     SYNC_NAMES = 'd',
     LINK = 'l',
     UNLINK = 'u',
@@ -54,7 +57,7 @@ static const char promise[] = "250 2.0.0 queued as ";
 
 static int trace = -1;
 static const char *directory;
-static long kill_after;
+static long kill_after, fail_after;
 static atomic_bool has_promised;
 /* Held from before a call until its record is written, so that the records of
  * different threads' calls are in the order of these.  SIGKILL, too, comes only
@@ -63,13 +66,22 @@ static pthread_mutex_t files = PTHREAD_MUTEX_INITIALIZER;
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
+static long
+number(const char *name)
+{
+    const char *text = getenv(name);
+
+    return text ? strtol(text, NULL, 10) : 0;
+}
+
 __attribute__((constructor)) static void
 begin(void)
 {
-    const char *path = getenv("TRACE_FILE"), *calls = getenv("TRACE_KILL");
+    const char *path = getenv("TRACE_FILE");
 
     directory = getenv("TRACE_DIRECTORY");
-    kill_after = calls ? strtol(calls, NULL, 10) : 0;
+    kill_after = number("TRACE_KILL");
+    fail_after = number("TRACE_FAIL");
     if (!path || !directory)
         abort();
     trace = REAL(open)(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -208,6 +220,12 @@ pwrite64(int fd, const void *p, size_t n, off64_t at)
     return done;
 }
 
+ssize_t
+pwrite(int fd, const void *p, size_t n, off_t at)
+{
+    return pwrite64(fd, p, n, at);
+}
+
 int
 ftruncate64(int fd, off64_t size)
 {
@@ -240,6 +258,12 @@ posix_fallocate(int fd, off_t at, off_t len)
     return rc;
 }
 
+static bool
+is_refused(void)
+{
+    return fail_after > 0 && --fail_after == 0;
+}
+
 static int
 sync_traced(int fd, int (*sync)(int))
 {
@@ -252,6 +276,10 @@ sync_traced(int fd, int (*sync)(int))
     if (!f.name && !is_directory)
         return sync(fd);
     enter();
+    if (f.name && is_refused()) {
+        record(FORGET, f.name, f.inode, 0, NULL, 0);
+        (void)kill(getpid(), SIGKILL);
+    }
     rc = sync(fd);
     if (rc == 0 && is_directory)
         record(SYNC_NAMES, "", 0, 0, NULL, 0);

@@ -358,6 +358,38 @@ looking_reads_what_a_crash_left_in_the_wal(void **state)
 }
 
 static void
+a_wal_that_a_crash_has_cut_anywhere_opens(void **state)
+{
+    enum { STEP = 997 };
+    struct fixture *f = *state;
+    pid_t pid = fork();
+    int64_t before = 3;
+    long wal;
+
+    if (pid == 0)
+        _exit(open_as(f, DB_OWN, &schema) && commit_one(f, 1) &&
+                      commit_one(f, 2) && commit_one(f, 3)
+                  ? 0
+                  : 1);
+    assert_int_equal(exit_of(pid), 0);
+    scratch_copy(&f->dir, "t.db", "whole");
+    scratch_copy(&f->dir, "t.db-wal", "whole-wal");
+    wal = scratch_size(&f->dir, "whole-wal");
+    assert_true(wal > 3 * 4096);
+    for (long len = wal; len >= 0; len -= len > 80 ? STEP : 20) {
+        scratch_copy(&f->dir, "whole", "t.db");
+        scratch_copy(&f->dir, "whole-wal", "t.db-wal");
+        assert_int_equal(truncate(scratch_file(&f->dir, "t.db-wal"), len), 0);
+        must_open(f);
+        assert_true(count(f) == before || count(f) == before - 1);
+        before = count(f);
+        assert_true(db_check(f->db, &f->err));
+        db_close(&f->db);
+    }
+    assert_int_equal(before, 0);
+}
+
+static void
 there_is_nothing_to_look_at(void **state)
 {
     struct fixture *f = *state;
@@ -674,6 +706,7 @@ main(void)
         TEST(a_second_owner_is_refused),
         TEST(looking_changes_nothing),
         TEST(looking_reads_what_a_crash_left_in_the_wal),
+        TEST(a_wal_that_a_crash_has_cut_anywhere_opens),
         TEST(there_is_nothing_to_look_at),
         TEST(what_is_not_ours_is_refused_and_left_alone),
         TEST(a_newer_version_is_refused),
