@@ -148,6 +148,24 @@ give_order(struct queue_scheduler *s, struct queue_destination *d,
     return order != NULL;
 }
 
+/* Mostly room comes by itself; but those that are slow could keep it from all
+ * others for hours. */
+static void
+relieve(struct queue_scheduler *s, int64_t now_ms)
+{
+    if (s->relief_at_ms == INT64_MAX)
+        s->relief_at_ms = now_ms + QUEUE_STARVED_MS;
+    if (now_ms >= s->relief_at_ms) {
+        s->relief_at_ms = now_ms + QUEUE_STARVED_MS;
+        queue_scheduler_make_room(s);
+    }
+    if (s->jobs >= QUEUE_JOBS_MAX / 4 * 3)
+        return;
+    s->is_starved = false;
+    s->relief_at_ms = INT64_MAX;
+    queue_scheduler_consider_all(s);
+}
+
 bool
 queue_scheduler_next(struct queue_scheduler *s, int64_t now_ms,
                      struct queue_do *out)
@@ -155,10 +173,8 @@ queue_scheduler_next(struct queue_scheduler *s, int64_t now_ms,
     struct queue_destination *d;
 
     queue_scheduler_unblock_due(s, now_ms);
-    if (s->is_starved && s->jobs < QUEUE_JOBS_MAX / 4 * 3) {
-        s->is_starved = false;
-        queue_scheduler_consider_all(s);
-    }
+    if (s->is_starved)
+        relieve(s, now_ms);
     if (next_release(s, out) || next_scan(s, now_ms, out))
         return true;
     while (s->may_run && s->active < s->limits.in_all &&
@@ -192,6 +208,8 @@ queue_scheduler_wait_ms(const struct queue_scheduler *s, int64_t now_ms)
         scan = s->scanned_ms + QUEUE_SCAN_GAP_MS;
     if (!s->scanning && scan < at)
         at = scan;
+    if (s->relief_at_ms < at)
+        at = s->relief_at_ms;
     if (at == INT64_MAX)
         return QUEUE_SCAN_MS;
     return at > now_ms ? at - now_ms : 0;
@@ -287,7 +305,7 @@ queue_scheduler_new(const struct queue_limits *limits, uint64_t seed)
     s->limits = *limits;
     s->random = seed;
     s->may_run = true;
-    s->unblock_at_ms = INT64_MAX;
+    s->unblock_at_ms = s->relief_at_ms = INT64_MAX;
     s->scanned_ms = -QUEUE_SCAN_GAP_MS;
     s->worker_active = mem_array(unsigned, limits->workers);
     TAILQ_INIT(&s->ready);

@@ -35,6 +35,8 @@ enum {
     QUEUE_BODIES_MAX = 16 << 20, /* octets of bodies held in all */
     QUEUE_CLAIM = 200,           /* recipients asked of the store at a time */
     QUEUE_ORDER_JOBS_MAX = 20,   /* jobs given to a worker at a time */
+    QUEUE_STARVED_MS = 5000,     /* so long nobody gets room for new jobs before
+                                    those that hold many give some back */
     QUEUE_IDLE_MAX = 10000,      /* destinations remembered without work */
     QUEUE_SCAN_MS = 60 * 1000, /* due work is looked for at least this often */
     QUEUE_SCAN_GAP_MS = 500,   /* and no more often than that */

@@ -77,7 +77,8 @@ struct queue_scheduler {
     size_t jobs;   /* held: waiting and under way */
     size_t bodies; /* octets */
 
-    bool is_starved; /* somebody could not claim for want of room */
+    bool is_starved;      /* somebody could not claim for want of room */
+    int64_t relief_at_ms; /* so long that is borne; INT64_MAX: it is not so */
 
     bool scanning;
     int64_t scan_at_ms, scanned_ms, unblock_at_ms;
@@ -115,6 +116,8 @@ struct queue_destination *queue_scheduler_get(struct queue_scheduler *s,
 /* Gives back to the store all that waits in memory. */
 void queue_scheduler_empty_run(struct queue_scheduler *s,
                                struct queue_destination *d);
+/* The same for what waits beyond an even share of a quarter of the room. */
+void queue_scheduler_make_room(struct queue_scheduler *s);
 
 /* --- scheduler_trouble.c: who has to wait, and how long --- */
 void queue_scheduler_unblock_due(struct queue_scheduler *s, int64_t now_ms);

@@ -36,18 +36,39 @@ give_back(struct queue_scheduler *s, const struct queue_job *job)
     TAILQ_INSERT_TAIL(&s->releases, r, link);
 }
 
+static void
+take_back(struct queue_scheduler *s, struct queue_destination *d,
+          struct queue_job *job)
+{
+    TAILQ_REMOVE(&d->run, job, link);
+    d->waiting--;
+    d->more = true;
+    give_back(s, job);
+    drop_job(s, job);
+}
+
 void
 queue_scheduler_empty_run(struct queue_scheduler *s,
                           struct queue_destination *d)
 {
-    struct queue_job *job;
+    while (!TAILQ_EMPTY(&d->run))
+        take_back(s, d, TAILQ_FIRST(&d->run));
+}
 
-    while ((job = TAILQ_FIRST(&d->run)) != NULL) {
-        TAILQ_REMOVE(&d->run, job, link);
-        d->waiting--;
-        d->more = true;
-        give_back(s, job);
-        drop_job(s, job);
+void
+queue_scheduler_make_room(struct queue_scheduler *s)
+{
+    struct queue_destination *d, *next;
+    size_t count = 1, share;
+
+    HASH_ITER(hh, s->by_name, d, next)
+    count += d->waiting > 0;
+    share = QUEUE_JOBS_MAX / 4 / count + 1;
+    HASH_ITER(hh, s->by_name, d, next)
+    {
+        while (d->waiting > share)
+            take_back(s, d, TAILQ_LAST(&d->run, queue_job_list));
+        queue_scheduler_consider(s, d);
     }
 }
 
@@ -107,11 +128,7 @@ settle_in(struct queue_scheduler *s, struct queue_message *m,
     while (is_full(s, d) && job && job->message == m) {
         struct queue_job *before = TAILQ_PREV(job, queue_job_list, link);
 
-        TAILQ_REMOVE(&d->run, job, link);
-        d->waiting--;
-        d->more = true;
-        give_back(s, job);
-        drop_job(s, job);
+        take_back(s, d, job);
         job = before;
     }
     queue_scheduler_consider(s, d);

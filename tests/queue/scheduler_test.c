@@ -310,6 +310,23 @@ claims_again_what_was_given_back_during_a_claim(void **state)
     queue_scheduler_free(&s);
 }
 
+/* The next order; what else there is to do is done. */
+static struct queue_order *
+next_mail(struct queue_scheduler *s, int64_t now)
+{
+    struct queue_do what;
+
+    while (queue_scheduler_next(s, now, &what)) {
+        if (what.kind == QUEUE_DO_ORDER)
+            return what.order;
+        if (what.kind == QUEUE_DO_RELEASE)
+            free(what.numbers);
+        if (what.kind == QUEUE_DO_CLAIM)
+            queue_scheduler_claimed(s, what.destination, false);
+    }
+    return NULL;
+}
+
 static bool
 finds_claim(struct queue_scheduler *s, const char *destination, int64_t now)
 {
@@ -350,6 +367,35 @@ what_had_no_room_is_claimed_once_a_dead_backlog_is_gone(void **state)
     assert_int_equal(queue_scheduler_held(s), 0);
     queue_scheduler_may_run(s, true);
     assert_true(finds_claim(s, "late.example", 2));
+    queue_scheduler_free(&s);
+}
+
+/* As many as there is room for, each with a long run that takes for ever. */
+static void
+those_that_are_slow_leave_room_for_the_others(void **state)
+{
+    struct queue_scheduler *s = scheduler();
+    char name[32];
+
+    (void)state;
+    open_destination(s, "quick.example");
+    for (int i = 0; queue_scheduler_held(s) < QUEUE_JOBS_MAX; i++) {
+        (void)snprintf(name, sizeof(name), "slow%d.example", i);
+        open_destination(s, name);
+        queue_scheduler_limit(s, name, 0, 1, 3600 * 1000);
+        add(s, 10, name);
+        add(s, 11, name);
+        end(s, next_mail(s, 2));
+        assert_null(next_mail(s, 2));
+        for (int n = 1; n < QUEUE_RUN_MAX; n++)
+            add(s, 12, name);
+    }
+    add(s, 20, "quick.example");
+    assert_false(finds_claim(s, "quick.example", 3)); /* it may be a moment */
+    assert_true(queue_scheduler_wait_ms(s, 3) <= QUEUE_STARVED_MS);
+    assert_true(finds_claim(s, "quick.example", 3 + QUEUE_STARVED_MS));
+    queue_scheduler_claimed(s, "quick.example", false);
+    assert_true(queue_scheduler_held(s) < QUEUE_JOBS_MAX / 2);
     queue_scheduler_free(&s);
 }
 
@@ -610,6 +656,7 @@ main(void)
         cmocka_unit_test(claims_again_what_was_given_back_during_a_claim),
         cmocka_unit_test(
             what_had_no_room_is_claimed_once_a_dead_backlog_is_gone),
+        cmocka_unit_test(those_that_are_slow_leave_room_for_the_others),
         cmocka_unit_test(holds_no_more_than_a_short_run),
         cmocka_unit_test(drops_bodies_beyond_their_budget),
         cmocka_unit_test(puts_recipients_of_one_destination_into_one_job),
