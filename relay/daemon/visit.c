@@ -356,24 +356,13 @@ dialled(void *ctx, int fd, const struct err *err)
         start_tls(v);
 }
 
-/* The source address of the same family, when some are configured. */
-static const struct addr *
-source(const struct visit *v)
-{
-    const struct config *c = v->worker->config;
-
-    for (size_t i = 0; i < c->delivery.bind_count; i++)
-        if (c->delivery.bind[i].any.sa_family == v->at.address.any.sa_family)
-            return &c->delivery.bind[i];
-    return NULL;
-}
-
 void
 visit_start(struct visit **slot, struct worker *w, const struct candidate *at,
             const char *destination, uint64_t limit_ms, visit_fn *done,
             void *ctx)
 {
     struct visit *v = mem_new(struct visit);
+    bool has_source = at->source.any.sa_family != AF_UNSPEC;
 
     v->slot = slot;
     v->worker = w;
@@ -387,8 +376,8 @@ visit_start(struct visit **slot, struct worker *w, const struct candidate *at,
     v->report.proof = at->proof;
     v->report.policy = mem_text(candidate_policy(at));
     *slot = v;
-    net_dial_start(&v->dial, &w->loop, &at->address, source(v), limit_ms / 2,
-                   dialled, v);
+    net_dial_start(&v->dial, &w->loop, &at->address,
+                   has_source ? &at->source : NULL, limit_ms / 2, dialled, v);
 }
 
 void

@@ -256,6 +256,24 @@ def test_one_host_alone(world, relay, good, bad):
     assert f"mx.elsewhere.test is no MX host of {d}" in other.stderr
 
 
+def test_a_route_s_own_address_is_where_a_probe_comes_from(world, new_relay, good):
+    """Who lets in that address alone lets in the mail."""
+    usual, own = world.address(), world.address()
+    r = new_relay(
+        {
+            "delivery": {"bind": [usual]},
+            'route "out"': {
+                "to": ["@bound.test"],
+                "via": [f"{good.host}:{good.port}"],
+                "bind": [own],
+            },
+        }
+    )
+    before = set(good.clients)
+    assert probe(r, "bound.test")["verdict"] == "deliverable"
+    assert {good.clients[n] for n in set(good.clients) - before} == {own}
+
+
 def test_a_route_is_followed(world, new_relay, good):
     host = world.peer()
     r = new_relay(
