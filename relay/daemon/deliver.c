@@ -106,6 +106,30 @@ make_final(struct mail_status *s)
     s->detail = lacks_extension ? 30 : 10;
 }
 
+/* A host's refusal of us is no refusal of the message: RFC 5321 section 5.1 has
+ * us try the others, and later again. */
+static void
+try_later(struct deliver *d)
+{
+    struct mail_status status = d->last;
+
+    if (!mail_status_is_transient(&status))
+        mail_status_set(&status, 451, "4.4.1", "%d %s", d->last.code,
+                        d->last.text);
+    put_off(d, &status);
+}
+
+/* The order was given under another configuration: what is left of it goes back
+ * to where that is looked at as a whole, mode, routes and rules. */
+static void
+end_outdated(struct deliver *d)
+{
+    if (d->report && d->failures > 0)
+        try_later(d);
+    else
+        deliver_end_order(d);
+}
+
 static void
 all_failed(struct deliver *d)
 {
@@ -123,12 +147,7 @@ all_failed(struct deliver *d)
         deliver_next_job(d);
         return;
     }
-    /* A host's refusal of us is no refusal of the message: RFC 5321 section
-     * 5.1 has us try the others, and later again. */
-    if (!mail_status_is_transient(&status))
-        mail_status_set(&status, 451, "4.4.1", "%d %s", d->last.code,
-                        d->last.text);
-    put_off(d, &status);
+    try_later(d);
 }
 
 /* What can't be recorded would be delivered again: it is not even begun; nor
@@ -351,8 +370,9 @@ use_facts(struct deliver *d, const struct policy_facts *facts)
     const struct config_route *route =
         router_route(d->worker->config, d->order->destination, &gone);
 
-    d->serial = d->worker->config->serial;
-    if (gone) {
+    if (!deliver_is_current(d)) {
+        end_outdated(d);
+    } else if (gone) {
         route_is_gone(d);
     } else if (!deliver_may_authenticate(d)) {
         deliver_end_order(d);
@@ -396,6 +416,10 @@ plan_job(struct deliver *d)
     struct resolver *r = d->worker->resolver;
     const struct policy_facts *facts = resolver_find(r, d->order->destination);
 
+    if (!deliver_is_current(d)) {
+        end_outdated(d);
+        return;
+    }
     d->requiretls = mail_envelope_demands_requiretls(&m->envelope);
     d->tls_required_no = m->tls_required_no;
     if (facts && is_in_force(facts) && (d->requiretls || is_last_chance(d))) {

@@ -55,7 +55,7 @@ struct deliver {
     size_t done, count;         /* of its jobs */
     struct resolver_wait *wait;
     struct policy_plan plan;
-    uint64_t serial;       /* of the configuration that it follows */
+    uint64_t serial;       /* of the configuration that the order is of */
     int64_t good_until_ms; /* for messages that are not begun by then */
     bool requiretls, tls_required_no; /* of the messages that it is for */
     bool sts_in_force;             /* an MTA-STS policy had a say in the plan */
@@ -218,7 +218,7 @@ void deliver_connect(struct deliver *d, bool may_share);
 
 /* Is the plan for the message that comes next, too? */
 bool deliver_is_planned(const struct deliver *d);
-/* Is the plan still that of the configuration? */
+/* Is the configuration still the one that the order is of? */
 bool deliver_is_current(const struct deliver *d);
 void deliver_next_job(struct deliver *d);
 /* The order ends here; what was not begun is tried again another time. */

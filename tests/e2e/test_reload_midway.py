@@ -75,6 +75,17 @@ def test_a_rule_that_is_new_holds_for_the_rest_of_an_order(world, new_relay):
     assert len(order.mx.bodies()) == 2
 
 
+def test_the_mode_holds_for_the_rest_of_an_order(world, new_relay):
+    order = Order(world, new_relay)
+    reload(order.relay, {"": {"mode": "sink"}})
+    order.open()
+    for mid in order.mids[1:]:
+        got = order.relay.log.one("delivery.sent", mid=mid)
+        assert "the mode is sink" in got["reply"], got
+    assert len(order.mx.connections) == 1
+    assert len(order.mx.bodies()) == 2
+
+
 def test_what_dns_says_holds_for_the_rest_of_an_order(world, new_relay):
     order = Order(world, new_relay, ttl=1)
     other = world.peer()
