@@ -92,7 +92,8 @@ cli_backup(const struct cli_command *self, int argc, char **argv)
 
 /* --- restore --- */
 
-/* A file and its log belong together. */
+/* A file and its log belong together: after a power cut a log of before must
+ * not lie beside another file. */
 static bool
 put_aside(const char *queue, struct err *err)
 {
@@ -103,8 +104,8 @@ put_aside(const char *queue, struct err *err)
         char *to scoped(own_free) = mem_printf("%s.before%s", queue, ends[i]);
 
         (void)unlink(to);
-        if (rename(from, to) != 0 && errno != ENOENT)
-            return err_errno(err, "%s", from);
+        if (exists(from) && !cli_file_move(from, to, err))
+            return false;
     }
     return true;
 }

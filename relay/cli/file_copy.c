@@ -59,8 +59,8 @@ sync_path(const char *path, int flags, struct err *err)
     return (fd >= 0 && fsync(fd) == 0) || err_errno(err, "%s", path);
 }
 
-static bool
-sync_directory_of(const char *path, struct err *err)
+bool
+cli_file_sync_name(const char *path, struct err *err)
 {
     char *copy scoped(own_free) = mem_text(path);
 
@@ -72,7 +72,7 @@ name_it(const char *from, const char *to, struct err *err)
 {
     return sync_path(from, 0, err) &&
            (rename(from, to) == 0 || err_errno(err, "%s", to)) &&
-           sync_directory_of(to, err);
+           cli_file_sync_name(to, err);
 }
 
 static bool
@@ -95,6 +95,6 @@ cli_file_move(const char *from, const char *to, struct err *err)
     if (!sync_path(from, 0, err))
         return false;
     if (rename(from, to) == 0)
-        return sync_directory_of(to, err);
+        return cli_file_sync_name(to, err);
     return errno == EXDEV ? move_far(from, to, err) : err_errno(err, "%s", to);
 }

@@ -19,4 +19,7 @@ bool cli_file_copy(const char *from, const char *to, struct err *err) must_use;
  * another file system it is copied. */
 bool cli_file_move(const char *from, const char *to, struct err *err) must_use;
 
+/* Syncs the directory that a file is in: it has its name from then on. */
+bool cli_file_sync_name(const char *path, struct err *err) must_use;
+
 #endif

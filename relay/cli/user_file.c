@@ -2,6 +2,7 @@
 
 #include "relay/base/mem.h"
 #include "relay/base/secret.h"
+#include "relay/cli/file_copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -99,19 +100,6 @@ write_all(int fd, struct slice text)
     return true;
 }
 
-static bool
-sync_directory(const char *path)
-{
-    scoped(own_free) char *directory = mem_text(path);
-    char *slash = strrchr(directory, '/');
-    scoped(own_close) int fd = -1;
-
-    if (slash)
-        slash[slash == directory] = '\0';
-    fd = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd >= 0 && fsync(fd) == 0;
-}
-
 /* Nobody may read it before it has its owner and mode. */
 static bool
 fill(const struct cli_user_file *f, int fd, struct slice text)
@@ -139,7 +127,7 @@ replace(const struct cli_user_file *f, struct slice text, struct err *err)
         (void)unlink(path);
         return false;
     }
-    return sync_directory(f->path) || err_errno(err, "%s", f->path);
+    return cli_file_sync_name(f->path, err);
 }
 
 /* Comments and empty lines have no name. */
