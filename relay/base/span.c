@@ -142,7 +142,11 @@ span_parse_rate(struct slice text, struct span_rate *out, struct err *err)
     struct slice count = slice_cut(&per, '/');
     unsigned long long number;
 
-    if (!slice_number(count, UINT32_MAX, &number))
+    if (slice_is(text, "0")) {
+        *out = (struct span_rate){.count = 0, .per_ms = 1000};
+        return true;
+    }
+    if (count.len == text.len || !slice_number(count, UINT32_MAX, &number))
         return err_set(err, ERR_INPUT, "a rate is like 100/1h");
     if (!span_parse(per, &out->per_ms, err))
         return false;

@@ -82,7 +82,7 @@ scalar(const struct config_key *key)
     case CONFIG_SIZE:
         return text("^[0-9]+[KMG]?$");
     case CONFIG_RATE:
-        return text("^[0-9]+/" SPAN "$");
+        return text("^(0|[0-9]+/" SPAN ")$");
     case CONFIG_DATE:
         return text("^([0-9]{4}-[0-9]{2}-[0-9]{2})?$");
     case CONFIG_TEXT:

@@ -125,8 +125,8 @@ static void
 reads_rates(void **state)
 {
     static const char *const bad[] = {
-        "",    "/",    "100",  "100/",    "/1h",   "-1/1h",
-        "1/0", "1/0s", "1/60", "1/1h/1h", "1 /1h", "4294967296/1h"};
+        "",     "/",    "100", "100/",    "/1h",   "-1/1h",        "1/0",
+        "1/0s", "1/60", "00",  "1/1h/1h", "1 /1h", "4294967296/1h"};
     struct span_rate rate;
     struct err err;
 
@@ -136,6 +136,11 @@ reads_rates(void **state)
     assert_int_equal(rate.per_ms, 3600000);
     assert_true(span_parse_rate(slice_of("0/1s"), &rate, &err));
     assert_int_equal(rate.count, 0);
+    assert_true(span_parse_rate(slice_of("0"), &rate, &err));
+    assert_int_equal(rate.count, 0);
+    assert_true(rate.per_ms > 0);
+    assert_false(span_parse_rate(slice_of("5"), &rate, &err));
+    assert_non_null(strstr(err.text, "100/1h"));
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         if (span_parse_rate(slice_of(bad[i]), &rate, &err))
             fail_msg("%s", bad[i]);
