@@ -42,6 +42,14 @@ config_is_set(const struct config *c, const char *section, const char *key)
     return strcmp(s->origin, "default") != 0;
 }
 
+const char *
+config_origin(const struct config *c, const char *section, const char *title,
+              const char *key)
+{
+    return c->origins ? config_check_setting(c, section, title, key)->origin
+                      : "";
+}
+
 void
 config_check_blame(const struct config *c, struct config_errors *errs,
                    const char *section, const char *title, const char *key,

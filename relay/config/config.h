@@ -411,6 +411,11 @@ void config_print(const struct config *c, bool json, FILE *out);
 bool config_is_set(const struct config *c, const char *section,
                    const char *key);
 
+/* Where the value of a key came from: "FILE:LINE", "environment" or "default";
+ * "" in a configuration that was not loaded. */
+const char *config_origin(const struct config *c, const char *section,
+                          const char *title, const char *key);
+
 /* NULL: there is no listener of that name. */
 const struct config_listener *config_listener_find(const struct config *c,
                                                    const char *name);

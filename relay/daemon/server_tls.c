@@ -44,15 +44,26 @@ load_one(struct net_tls_identities *ids, const char *certificate,
     return true;
 }
 
+/* The line that names the certificate. */
+static bool
+blame(const struct config *c, const char *section, const char *title,
+      struct err *err)
+{
+    const char *origin = config_origin(c, section, title, "certificate");
+
+    (void)err_in(err, "%s%s%s.certificate", section, *title ? "." : "", title);
+    return *origin ? err_in(err, "%s", origin) : false;
+}
+
 static bool
 load_identities(const struct config *c, struct net_tls_identities *ids,
                 struct server_tls_facts *facts, struct err *err)
 {
     if (!load_one(ids, c->tls.certificate, c->tls.key, facts, err))
-        return err_in(err, "tls.certificate");
+        return blame(c, "tls", "", err);
     for (size_t i = 0; i < c->sni_count; i++)
         if (!load_one(ids, c->sni[i].certificate, c->sni[i].key, facts, err))
-            return err_in(err, "sni.%s.certificate", c->sni[i].name);
+            return blame(c, "sni", c->sni[i].name, err);
     return true;
 }
 

@@ -43,6 +43,13 @@ open_file(const char *file, BIO **out, struct err *err)
                            net_tls_reason("unreadable"));
 }
 
+/* OpenSSL calls it a start line. */
+static bool
+is_nothing_found(void)
+{
+    return ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+}
+
 static void
 close_file(BIO **in)
 {
@@ -59,6 +66,8 @@ read_chain(struct net_tls_identity *id, const char *file, struct err *err)
     if (!open_file(file, &in, err))
         return false;
     id->leaf = PEM_read_bio_X509_AUX(in, NULL, no_password, NULL);
+    if (!id->leaf && is_nothing_found())
+        return err_set(err, ERR_INPUT, "%s: no certificate in it (PEM)", file);
     if (!id->leaf)
         return err_set(err, ERR_INPUT, "%s: %s", file,
                        net_tls_reason("no certificate"));
@@ -70,7 +79,7 @@ read_chain(struct net_tls_identity *id, const char *file, struct err *err)
                            file, CHAIN_MAX);
         }
     /* Something else behind them, as of a file that is being written. */
-    if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+    if (!is_nothing_found())
         return err_set(err, ERR_INPUT, "%s: %s", file,
                        net_tls_reason("a broken certificate"));
     return true;
@@ -84,9 +93,12 @@ read_key(struct net_tls_identity *id, const char *file, struct err *err)
     if (!open_file(file, &in, err))
         return false;
     id->key = PEM_read_bio_PrivateKey(in, NULL, no_password, NULL);
-    if (!id->key || X509_check_private_key(id->leaf, id->key) != 1)
+    if (!id->key)
         return err_set(err, ERR_INPUT, "%s: %s", file,
                        net_tls_reason("no private key"));
+    if (X509_check_private_key(id->leaf, id->key) != 1)
+        return err_set(err, ERR_INPUT, "%s: not the key of the certificate %s",
+                       file, id->file);
     return true;
 }
 

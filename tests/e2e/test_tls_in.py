@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import smtplib
 import ssl
@@ -395,7 +396,8 @@ def test_check_finds_a_pair_that_does_not_fit(world, new_relay, tmp_path):
         capture_output=True, text=True, env=environment(),
     )
     assert done.returncode == 78
-    assert f"tls.certificate: {key}: " in done.stderr
+    named = rf"{re.escape(str(relay.config_file))}:\d+: tls.certificate: {re.escape(str(key))}: "
+    assert re.search(named, done.stderr), done.stderr
     relay.start(ready=False)
     assert relay.wait() == 78
     assert str(key) in relay.stderr()

@@ -57,10 +57,10 @@ what_does_not_fit_or_exist_names_its_file(void **state)
     struct {
         const char *certificate, *key, *named;
     } cases[] = {
-        {"one.pem", "two.key", "two.key: key values mismatch"},
+        {"one.pem", "two.key", "two.key: not the key of the certificate"},
         {"none.pem", "one.key", "none.pem: "},
         {"one.pem", "none.key", "none.key: "},
-        {"one.key", "one.key", "one.key: "},
+        {"one.key", "one.key", "one.key: no certificate in it"},
         {"one.pem", "one.pem", "one.pem: "},
     };
 
