@@ -13,9 +13,10 @@ static bool
 make_directory(const char *directory, struct err *err)
 {
     if (!directory_make(directory, 0700, NULL, err))
-        return false;
+        return err_in(err, "state_directory");
     if (access(directory, R_OK | W_OK | X_OK) != 0)
-        return err_errno(err, "%s: not writable by this user", directory);
+        return err_errno(err, "state_directory: %s: not writable by this user",
+                         directory);
     return true;
 }
 
