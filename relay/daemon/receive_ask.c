@@ -11,6 +11,7 @@ receive_log_reject(struct receive *r, const struct mail_status *status,
 
     log_begin(&line, r->worker->relay->log, LOG_LEVEL_INFO, "session.reject");
     log_id(&line, "sid", r->sid);
+    log_text(&line, "listener", r->pass.listener);
     log_text(&line, "client_ip", r->peer_text);
     if (address)
         log_address(&line, "address", address->text);
