@@ -36,6 +36,8 @@ cli_check(const struct cli_command *self, int argc, char **argv)
         return code;
     if (argc > 1)
         return cli_command_misuse(self, "\"%s\" is too much", argv[1]);
+    if (keys && schema)
+        return cli_command_misuse(self, "--keys or --schema, not both");
     if (keys) {
         config_describe(json, stdout);
         return EX_OK;
