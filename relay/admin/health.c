@@ -59,21 +59,25 @@ admin_health_is_alive(const struct admin_health *h, bool verbose,
     return weigh(checks, THREAD_CHECKS, "livez", verbose, out);
 }
 
+enum { READY_CHECKS = 3 + THREAD_CHECKS };
+
+static void
+check_ready(const struct admin_health *h, struct check out[READY_CHECKS])
+{
+    out[0] = (struct check){"listeners", !h->is_draining, "draining"};
+    out[1] = (struct check){"store", h->can_commit, "the store can't commit"};
+    out[2] = (struct check){"disk", h->has_room, "the disk is nearly full"};
+    check_threads(h, &out[3]);
+}
+
 bool
 admin_health_is_ready(const struct admin_health *h, bool verbose,
                       struct buf *out)
 {
-    struct check checks[] = {
-        {"listeners", !h->is_draining, "draining"},
-        {"store", h->can_commit, "the store can't commit"},
-        {"disk", h->has_room, "the disk is nearly full"},
-        {NULL, false, NULL},
-        {NULL, false, NULL},
-    };
-    size_t count = sizeof(checks) / sizeof(*checks);
+    struct check checks[READY_CHECKS];
 
-    check_threads(h, &checks[count - THREAD_CHECKS]);
-    return weigh(checks, count, "readyz", verbose, out);
+    check_ready(h, checks);
+    return weigh(checks, READY_CHECKS, "readyz", verbose, out);
 }
 
 /* --- the paths --- */
@@ -96,6 +100,19 @@ look(const struct relay *relay)
             h.loop_ms = age_ms;
     }
     return h;
+}
+
+const char *
+admin_health_trouble(const struct relay *relay)
+{
+    struct admin_health h = look(relay);
+    struct check checks[READY_CHECKS];
+
+    check_ready(&h, checks);
+    for (size_t i = 0; i < READY_CHECKS; i++)
+        if (!checks[i].is_good)
+            return checks[i].wrong;
+    return "";
 }
 
 typedef bool verdict_fn(const struct admin_health *h, bool verbose,

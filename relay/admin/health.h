@@ -27,4 +27,9 @@ bool admin_health_is_alive(const struct admin_health *h, bool verbose,
 bool admin_health_is_ready(const struct admin_health *h, bool verbose,
                            struct buf *out);
 
+struct relay;
+
+/* Why it is not ready now, in words that stay; "": it is.  Main thread. */
+const char *admin_health_trouble(const struct relay *relay);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include "relay/admin/accounts.h"
 #include "relay/admin/answer.h"
+#include "relay/admin/health.h"
 #include "relay/admin/metrics.h"
 #include "relay/admin/status_parts.h"
 #include "relay/base/mem.h"
@@ -107,13 +108,15 @@ disk_part(const struct admin_metrics_store *s)
                      (json_int_t)s->database, "wal", (json_int_t)s->wal);
 }
 
-/* What the page shows besides, which `sealpost status` does without. */
+/* What the page shows besides, most of which `sealpost status` does without. */
 static void
 add_more(json_t *whole, const struct status_call *x)
 {
     const struct relay *relay = x->relay;
     bool is_report = relay->config->policy.enforce == CONFIG_ENFORCE_REPORT;
 
+    json_object_set_new(whole, "not_ready",
+                        json_string(admin_health_trouble(relay)));
     json_object_set_new(whole, "enforce",
                         json_string(is_report ? "report" : "strict"));
     json_object_set_new(whole, "reload_is_good",

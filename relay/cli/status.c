@@ -49,6 +49,17 @@ print_mode(const json_t *s)
                cli_term_paint(CLI_PLAIN));
 }
 
+/* What clients are told, and why; a drain is in the first line already. */
+static void
+print_trouble(const json_t *s)
+{
+    const char *why = cli_text(s, "not_ready");
+
+    if (*why && strcmp(cli_text(s, "state"), "running") == 0)
+        printf("%sNOT READY FOR MAIL: %s%s\n\n", cli_term_paint(CLI_RED), why,
+               cli_term_paint(CLI_PLAIN));
+}
+
 static void
 print_queue(const json_t *q, int64_t now)
 {
@@ -144,6 +155,7 @@ print_status(const json_t *s, int64_t now)
 
     print_head(s, now);
     print_mode(s);
+    print_trouble(s);
     print_queue(json_object_get(s, "queue"), now);
     numbers("since start", c, outcomes);
     print_rates(c, cli_number(s, "up_s"));

@@ -59,6 +59,7 @@ def test_a_full_disk_stops_new_mail_and_not_what_is_queued(world, new_relay):
     with Wire(relay.ip, relay.port) as c:
         codes = [try_to_send(c.ready(), f"n{n}@{d}", 200_000) for n in range(5)]
     assert set(codes) == {452}, codes
+    assert "NOT READY FOR MAIL: the disk is nearly full" in relay.cli("status").stdout
     peer = world.peer(host)
     for mid in mids:
         relay.log.one("delivery.sent", mid=mid)

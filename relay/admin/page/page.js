@@ -198,6 +198,7 @@ function banners() {
   if (status.enforce === "report") add("warn", "Policies are only reported: what they would hold back is delivered all the same.");
   if (status.state === "draining") add("warn", "Draining: no more mail is taken.");
   if (status.state === "store trouble") add("bad", "The store can't commit: no mail is taken, and none is sent.");
+  if (status.state === "running" && status.not_ready) add("bad", `Not ready for mail: ${status.not_ready}.`);
   if (status.reload_is_good === false) add("bad", "The last reload failed: the configuration before it is in use. The log says why.");
   return list;
 }
